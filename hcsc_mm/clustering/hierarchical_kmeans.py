@@ -1,0 +1,141 @@
+"""From features to the tree of prototypes (HCSC, Section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import broadcast, get_world_size
+from torch import Tensor
+
+from ..errors import HCSCError
+from ..structures import PrototypeHierarchy
+from ..utils.shard import all_gather_rows, shard_slice, total_rows
+from .faiss_kmeans import faiss_available, faiss_kmeans
+from .kmeans import kmeans
+
+BACKENDS = {"torch": kmeans, "faiss": faiss_kmeans}
+
+
+def hierarchical_kmeans(
+    features: Tensor,
+    num_prototypes: Sequence[int],
+    *,
+    temperature: float = 0.2,
+    backend: str = "auto",
+    warm_start: PrototypeHierarchy | None = None,
+    seed: int = 0,
+) -> PrototypeHierarchy:
+    """Cluster the features, then the unit-length centroids, and so on up.
+
+    Args:
+        features: (n, D) float, unit length; with several ranks each gives its own shard, in the order of the data set.
+        num_prototypes: K_l, finest first, strictly decreasing.
+        temperature: Mean of every level's concentrations.
+        backend: 'torch', 'faiss', or 'auto': FAISS where it is installed, for features on the CPU or a FAISS that sees the GPU, on one
+            process; torch otherwise.
+        warm_start: The last hierarchy; its prototypes are the first centroids of a single run per level.
+        seed: Of the seeding.
+
+    Returns:
+        The same hierarchy on all ranks, on the features' device.
+
+    Raises:
+        HCSCError: numbers of prototypes that do not decrease, exceed the images or fall below 2, or features that cannot be clustered.
+    """
+    cluster = BACKENDS[resolve_backend(backend, features.device)]
+    check_num_prototypes(num_prototypes, total_rows(features))
+    if warm_start is not None and warm_start.num_prototypes != tuple(num_prototypes):
+        raise HCSCError(f"warm_start has {warm_start.num_prototypes} prototypes, wanted are {tuple(num_prototypes)}")
+    members, assignments, prototypes, concentrations = features, [], [], []
+    for level, num_clusters in enumerate(num_prototypes):
+        init = None if warm_start is None else warm_start.prototypes[level].to(features.device)
+        result = cluster(members, num_clusters, init=init, seed=seed)
+        assignments.append(all_gather_rows(result.assignment))
+        distance = all_gather_rows(result.squared_distance).sqrt()
+        centroids = result.centroids
+        concentrations.append(concentration(distance, assignments[-1], num_clusters, temperature=temperature))
+        if get_world_size() > 1:  # equal to the last bit on every rank: they select the same negatives
+            broadcast(centroids)
+            broadcast(concentrations[-1])
+        prototypes.append(_unit_length(centroids))
+        members = prototypes[-1][shard_slice(num_clusters)]
+    return PrototypeHierarchy(
+        assignment=assignments[0].int(),
+        parents=tuple(assignment.int() for assignment in assignments[1:]),
+        prototypes=tuple(prototypes),
+        concentrations=tuple(concentrations),
+    )
+
+
+def concentration(distance: Tensor, assignment: Tensor, num_clusters: int, *, temperature: float = 0.2) -> Tensor:
+    """Concentration φ of every cluster of a level: small for a tight or populous cluster (HCSC, Section 3.2; PCL, Section 3.3).
+
+    mean‖x − centroid‖ / log(n + 10) over the n members. A cluster of one member or none has no spread of its own and takes the level's
+    largest value. The level is then clipped to its 10th and 90th percentile and scaled to a mean of ``temperature``.
+
+    Args:
+        distance: (M,) L2 distance, not squared, of each member to its un-normalised centroid.
+        assignment: (M,) int, each member's cluster.
+        num_clusters: K.
+        temperature: Mean of the result.
+
+    Returns:
+        (K,) float32 > 0. If no cluster has a spread (only singletons, only duplicates), all are ``temperature``.
+    """
+    assignment = assignment.long()
+    count = torch.bincount(assignment, minlength=num_clusters).double()
+    total = torch.zeros(num_clusters, dtype=torch.float64, device=distance.device)
+    total.index_add_(0, assignment, distance.double())
+    spread = total / count.clamp(min=1) / (count + 10).log()
+    several = count > 1
+    if not bool((several & (spread > 0)).any()):
+        return torch.full((num_clusters,), temperature, device=distance.device)
+    spread = torch.where(several, spread, spread[several].max())
+    low, high = torch.quantile(spread, spread.new_tensor([0.1, 0.9]))
+    spread = spread.clamp(low, high)
+    # Many clusters of duplicates bring the 10th percentile to 0, and a division by φ = 0 with it.
+    spread = spread.clamp(min=1e-3 * float(spread.mean()))
+    return (spread * (temperature / spread.mean())).float()
+
+
+def check_num_prototypes(num_prototypes: Sequence[int], num_samples: int) -> None:
+    """Refuse numbers of prototypes that make no hierarchy over ``num_samples`` images."""
+    if len(num_prototypes) == 0:
+        raise HCSCError("num_prototypes is empty; give one number per level, finest first, such as (3000, 2000, 1000)")
+    for level, number in enumerate(num_prototypes):
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise HCSCError(f"num_prototypes[{level}]={number!r} must be a whole number")
+        if number < 2:
+            raise HCSCError(f"num_prototypes[{level}]={number} must be at least 2; with one prototype a level says nothing")
+        if level == 0 and number > num_samples:
+            raise HCSCError(f"num_prototypes[0]={number} exceeds the {num_samples} training images; set at most {num_samples}")
+        if level > 0 and number >= num_prototypes[level - 1]:
+            raise HCSCError(
+                f"num_prototypes[{level}]={number} must be below num_prototypes[{level - 1}]={num_prototypes[level - 1]}; "
+                "levels go from fine to coarse"
+            )
+
+
+def resolve_backend(backend: str, device: torch.device) -> str:
+    """'torch' or 'faiss'; see :func:`hierarchical_kmeans` for the rule of 'auto'."""
+    if backend == "auto":
+        if get_world_size() > 1 or not faiss_available():
+            return "torch"
+        if device.type == "cpu":
+            return "faiss"
+        import faiss
+
+        return "faiss" if device.type == "cuda" and faiss.get_num_gpus() > 0 else "torch"
+    if backend not in BACKENDS:
+        raise HCSCError(f"backend={backend!r} is unknown; choose 'auto', {', '.join(map(repr, BACKENDS))}")
+    return backend
+
+
+def _unit_length(centroids: Tensor) -> Tensor:
+    """Prototypes of the centroids. A centroid at the origin (opposite members) has no direction and gets a fixed one."""
+    at_origin = centroids.norm(dim=1) < 1e-12
+    axis = torch.arange(len(centroids), device=centroids.device) % centroids.shape[1]
+    fixed = F.one_hot(axis, centroids.shape[1]).to(centroids.dtype)
+    return torch.where(at_origin[:, None], fixed, F.normalize(centroids, dim=1))

@@ -1,0 +1,3 @@
+from .hooks import EpochSeedHook, HierarchicalClusteringHook
+
+__all__ = ["EpochSeedHook", "HierarchicalClusteringHook"]

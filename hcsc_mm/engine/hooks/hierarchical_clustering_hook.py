@@ -1,0 +1,248 @@
+"""When to cluster, what to log, what to save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from mmengine.dataset import BaseDataset
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ...clustering import check_num_prototypes, hierarchical_kmeans, resolve_backend
+from ...clustering.statistics import LevelStatistics, hierarchy_statistics
+from ...datasets import ExtractionView, ShardSampler
+from ...errors import HCSCError
+from ...evaluation import extract_features
+from ...models import HCSC
+from ...registry import HOOKS
+from ...structures import PrototypeHierarchy
+from ...utils.shard import all_gather_rows
+from ..checkpoint import check_same_architecture
+
+CHECKPOINT_KEY = "hierarchical_clustering"
+
+
+@HOOKS.register_module()
+class HierarchicalClusteringHook(Hook):
+    """Rebuild the prototype hierarchy at the start of an epoch (HCSC, Algorithm 1).
+
+    Every rank embeds its shard of the training images with the key encoder in eval mode; hierarchical k-means makes one hierarchy of
+    all of them, and the model trains on it. Before ``warmup_epochs`` there is none, and the model is MoCo v2.
+
+    Args:
+        num_prototypes: K_l, finest first, strictly decreasing.
+        pipeline: Transforms for extraction, from loading to packing, without randomness: in HCSC the centre crop.
+        warmup_epochs: Epochs before the first clustering; at least as many as the run has: MoCo v2.
+        interval: Epochs from one clustering to the next.
+        temperature: Mean of every level's concentrations; by default the head's temperature.
+        backend: 'auto', 'torch' or 'faiss', see :func:`hierarchical_kmeans`.
+        warm_start: Begin k-means at the last prototypes instead of new seeds.
+        seed: Of the clustering; the epoch is added to it.
+        batch_size: Images per rank and step of extraction; by default twice the training batch.
+        num_workers: Of the extraction loader; by default as in training.
+        dataset: Config of the data set to cluster, if it is to be another object than the training set; it must list the same images.
+    """
+
+    priority = "NORMAL"
+
+    def __init__(
+        self,
+        num_prototypes: Sequence[int],
+        pipeline: Sequence[dict],
+        warmup_epochs: int = 20,
+        interval: int = 1,
+        temperature: float | None = None,
+        backend: str = "auto",
+        warm_start: bool = False,
+        seed: int = 0,
+        batch_size: int | None = None,
+        num_workers: int | None = None,
+        dataset: dict | None = None,
+    ) -> None:
+        if warmup_epochs < 0 or interval < 1:
+            raise HCSCError(f"warmup_epochs={warmup_epochs} must be at least 0 and interval={interval} at least 1")
+        resolve_backend(backend, torch.device("cpu"))
+        self.num_prototypes = tuple(num_prototypes)
+        self.pipeline = pipeline
+        self.warmup_epochs = warmup_epochs
+        self.interval = interval
+        self.temperature = temperature
+        self.backend = backend
+        self.warm_start = warm_start
+        self.seed = seed
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.dataset = dataset
+        self._last_training_seconds: float | None = None
+        self._epoch_started = time.perf_counter()
+
+    def before_run(self, runner: Runner) -> None:
+        """Refuse, before anything is loaded or written, what cannot be trained or clustered."""
+        if not hasattr(runner.train_loop, "dataloader"):
+            return
+        model, loader = find_model(runner), runner.train_loop.dataloader
+        if not isinstance(loader.dataset, BaseDataset):
+            raise HCSCError(
+                f"the training set is a {type(loader.dataset).__name__}, whose sample_idx does not tell its images apart; "
+                "use one data set derived from mmengine's BaseDataset (a list of files can join several folders)"
+            )
+        num_samples = len(loader.dataset)
+        check_num_prototypes(self.num_prototypes, num_samples)
+        total_batch = loader.batch_size * get_world_size()
+        if total_batch > model.queue.length:
+            raise HCSCError(
+                f"total batch {loader.batch_size} × {get_world_size()} = {total_batch} exceeds the queue length {model.queue.length}; "
+                f"set model.queue_len to at least {total_batch} or use a smaller batch"
+            )
+        if len(loader) == 0:
+            raise HCSCError(f"no batch of {total_batch} fits into the {num_samples} training images; use a smaller batch")
+        self._extraction_view(runner)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse weights that do not fit; on resume take up the hierarchy where the checkpoint left it."""
+        model, saved = find_model(runner), checkpoint.get(CHECKPOINT_KEY)
+        check_same_architecture(model, checkpoint.get("state_dict", checkpoint), complete=runner._resume)
+        if not runner._resume or saved is None:
+            return
+        num_samples = len(runner.train_dataloader.dataset)
+        if saved["num_samples"] != num_samples:
+            raise HCSCError(
+                f"the checkpoint was trained on {saved['num_samples']} images, the data set has {num_samples} now; "
+                "restore the data set, or start anew with load_from instead of resume"
+            )
+        if saved["hierarchy"] is not None:
+            model.set_hierarchy(PrototypeHierarchy.from_state_dict(saved["hierarchy"]))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Save the hierarchy beside the weights: it cannot be rebuilt from weights that have moved on."""
+        hierarchy = find_model(runner).hierarchy
+        checkpoint[CHECKPOINT_KEY] = {
+            "num_samples": len(runner.train_dataloader.dataset),
+            "hierarchy": None if hierarchy is None else hierarchy.to("cpu").state_dict(),
+        }
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        epochs_since_warmup = runner.epoch - self.warmup_epochs
+        if epochs_since_warmup >= 0 and epochs_since_warmup % self.interval == 0:
+            self.cluster(runner)
+        self._epoch_started = time.perf_counter()
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        self._last_training_seconds = time.perf_counter() - self._epoch_started
+
+    def cluster(self, runner: Runner) -> PrototypeHierarchy:
+        """Extract, cluster, hand the hierarchy to the model, and log."""
+        model = find_model(runner)
+        start = time.perf_counter()
+        features = self._extract(runner, model)
+        extracted = time.perf_counter()
+        previous = model.hierarchy
+        hierarchy = self._build(runner, model, features)
+        model.set_hierarchy(hierarchy)
+        clustered = time.perf_counter()
+        levels = hierarchy_statistics(model.hierarchy, previous, model.queue.keys, model.queue.log_partition)
+        self._report(runner, extracted - start, clustered - extracted, levels)
+        return hierarchy
+
+    def _extract(self, runner: Runner, model: HCSC) -> Tensor:
+        """(n, D) features of this rank's shard, from the key encoder in eval mode with equal statistics on all ranks."""
+        view, training_loader = self._extraction_view(runner), runner.train_dataloader
+        loader = DataLoader(
+            view,
+            batch_size=self.batch_size or 2 * training_loader.batch_size,
+            sampler=ShardSampler(view),
+            num_workers=training_loader.num_workers if self.num_workers is None else self.num_workers,
+            collate_fn=training_loader.collate_fn,
+            worker_init_fn=training_loader.worker_init_fn,
+            pin_memory=training_loader.pin_memory,
+        )
+        model.momentum_encoder.synchronize_statistics()
+        training = model.momentum_encoder.training
+        model.momentum_encoder.eval()
+        try:
+            return extract_features(lambda images: model.encode_key(_preprocess(model, images)), loader, len(view))
+        finally:
+            model.momentum_encoder.train(training)
+
+    def _build(self, runner: Runner, model: HCSC, features: Tensor) -> PrototypeHierarchy:
+        """Cluster the images that could be read; the others never come up in training and get prototype 0."""
+        readable = torch.isfinite(features[:, 0])
+        hierarchy = hierarchical_kmeans(
+            features[readable],
+            self.num_prototypes,
+            temperature=model.head.temperature if self.temperature is None else self.temperature,
+            backend=self.backend,
+            warm_start=model.hierarchy if self.warm_start else None,
+            seed=self.seed + runner.epoch,
+        )
+        everywhere = all_gather_rows(readable)
+        if bool(everywhere.all()):
+            return hierarchy
+        assignment = torch.zeros(len(everywhere), dtype=torch.int32, device=features.device)
+        assignment[everywhere] = hierarchy.assignment
+        return replace(hierarchy, assignment=assignment)
+
+    def _report(self, runner: Runner, extraction: float, clustering: float, levels: list[LevelStatistics]) -> None:
+        """One line for the log, the same numbers for TensorBoard and the like."""
+        overhead = extraction + clustering
+        scalars = {"hcsc/extraction_seconds": extraction, "hcsc/clustering_seconds": clustering}
+        share = ""
+        if self._last_training_seconds is not None:
+            scalars["hcsc/share_of_epoch"] = overhead / (overhead + self._last_training_seconds)
+            share = f" ({scalars['hcsc/share_of_epoch']:.1%} of an epoch)"
+        for level, statistics in enumerate(levels):
+            scalars.update({f"hcsc/level{level}/{name}": value for name, value in statistics.scalars().items()})
+        described = "; ".join(f"level {level}: {statistics}" for level, statistics in enumerate(levels))
+        runner.logger.info(
+            f"Clustering before epoch {runner.epoch + 1}: extraction {extraction:.2f} s, k-means {clustering:.2f} s{share}; {described}"
+        )
+        runner.visualizer.add_scalars(scalars, step=runner.iter)
+
+    def _extraction_view(self, runner: Runner) -> ExtractionView:
+        """The training images under the extraction pipeline."""
+        training_set = runner.train_loop.dataloader.dataset
+        if self.dataset is None:
+            return ExtractionView(training_set, self.pipeline)
+        from mmpretrain.registry import DATASETS
+
+        given = DATASETS.build({**self.dataset, "pipeline": []})
+        _check_same_images(training_set, given)
+        return ExtractionView(given, self.pipeline)
+
+
+def find_model(runner: Runner) -> HCSC:
+    """The HCSC model inside whatever wraps it.
+
+    Raises:
+        HCSCError: the runner trains another model.
+    """
+    for module in runner.model.modules():
+        if isinstance(module, HCSC):
+            return module
+    raise HCSCError("HierarchicalClusteringHook needs a model of type hcsc_mm.HCSC")
+
+
+def _preprocess(model: HCSC, images: Tensor) -> Tensor:
+    return model.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]
+
+
+def _check_same_images(training_set: BaseDataset, given: BaseDataset) -> None:
+    """sample_idx must mean the same image in both."""
+    if len(training_set) != len(given):
+        raise HCSCError(
+            f"the clustering hook's data set has {len(given)} images, the training set {len(training_set)}; "
+            "leave the hook's dataset out to cluster the training set itself"
+        )
+    for index in range(len(given)):
+        ours, theirs = (one.get_data_info(index).get("img_path") for one in (training_set, given))
+        if ours != theirs:
+            raise HCSCError(
+                f"image {index} is {ours} in the training set and {theirs} in the clustering hook's data set; "
+                "leave the hook's dataset out to cluster the training set itself"
+            )

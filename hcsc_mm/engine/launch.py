@@ -1,0 +1,81 @@
+"""From a config file to a running Runner, on any number of processes, with errors told in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_distributed
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..dependencies import first_line
+from ..errors import HCSCError
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn a user's mistake into one line on standard error and exit code 1; anything else keeps its traceback.
+
+    Ctrl-C exits with 130, as shells expect. ``HCSC_TRACEBACK=1`` shows tracebacks of mistakes, too.
+    """
+    try:
+        yield
+    except HCSCError as error:
+        if os.environ.get("HCSC_TRACEBACK"):
+            raise
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted; continue with --resume", file=sys.stderr)
+        sys.exit(130)
+
+
+def load_config(path: str) -> Config:
+    """Read a config file.
+
+    Raises:
+        HCSCError: it does not exist, or cannot be read; with the reason.
+    """
+    if not os.path.isfile(path):
+        raise HCSCError(f"there is no config file {path}")
+    try:
+        return Config.fromfile(path)
+    except (OSError, SyntaxError, KeyError, TypeError, AttributeError) as error:
+        raise HCSCError(f"cannot read the config {path}: {type(error).__name__}: {first_line(error)}") from error
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The config's runner, with what processes without a GPU need."""
+    if cfg.get("launcher", "none") != "none" and not torch.cuda.is_available():
+        _start_gloo(cfg)
+    if cfg.get("resume") and cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
+        raise HCSCError(f"there is no checkpoint {cfg.load_from} to resume from")
+    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+
+
+def run_training(config: str, change: Callable[[Config], Config]) -> None:
+    """Train what a config file says, after ``change`` has put the command line's wishes into it."""
+    with one_line_errors():
+        build_runner(change(load_config(config))).train()
+
+
+def _start_gloo(cfg: Config) -> None:
+    """mmengine selects a CUDA device before it starts any process group, and gives DDP a device id: neither exists here."""
+    if not is_distributed():
+        if cfg.launcher == "slurm":
+            _take_over_slurm_environment()
+        torch.distributed.init_process_group("gloo")
+    cfg.env_cfg.setdefault("dist_cfg", {})["backend"] = "gloo"
+    cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)
+
+
+def _take_over_slurm_environment() -> None:
+    """The rendezvous variables of PyTorch from those of Slurm; ``MASTER_ADDR`` comes from ``slurm_train.sh``."""
+    os.environ.setdefault("RANK", os.environ["SLURM_PROCID"])
+    os.environ.setdefault("WORLD_SIZE", os.environ["SLURM_NTASKS"])
+    os.environ.setdefault("LOCAL_RANK", os.environ["SLURM_LOCALID"])
+    os.environ.setdefault("MASTER_PORT", "29500")

@@ -1,0 +1,8 @@
+"""The one exception for what a user can mend: a wrong number in a config, a missing folder, a checkpoint that does not fit."""
+
+
+class HCSCError(ValueError):
+    """A mistake in what the user gave, told in one line that names the fix.
+
+    ``tools/`` print it without a traceback and exit with code 1; as a ``ValueError`` it behaves as expected everywhere else.
+    """

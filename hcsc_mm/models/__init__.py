@@ -1,0 +1,11 @@
+from .heads import HCSCHead, LossRule
+from .losses import selective_info_nce
+from .memories import NegativeQueue
+from .necks import ProjectionNeck
+from .selfsup import HCSC
+from .utils import Draw, MomentumEncoder, SplitBatchNorm2d, keep_probability
+
+__all__ = [
+    "HCSC", "Draw", "HCSCHead", "LossRule", "MomentumEncoder", "NegativeQueue", "ProjectionNeck", "SplitBatchNorm2d",
+    "keep_probability", "selective_info_nce",
+]

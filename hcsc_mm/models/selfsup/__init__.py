@@ -1,0 +1,3 @@
+from .hcsc import HCSC
+
+__all__ = ["HCSC"]

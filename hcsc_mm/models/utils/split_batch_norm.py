@@ -1,0 +1,64 @@
+"""What shuffled batch norm does over ranks, on one process."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...errors import HCSCError
+from ...registry import MODELS
+
+
+@MODELS.register_module()
+class SplitBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm with separate statistics for each of several parts of the batch, as if each part were on a GPU of its own.
+
+    Query and key encoder would otherwise see the same images in the same batch and could tell a positive by its statistics; with the
+    key batch shuffled first (``HCSC(shuffle_key_batch=True)``) they do not (MoCo, Section 3.3; its CIFAR recipe). In eval mode it *is* batch norm,
+    and its state dict has the same keys.
+
+    Args:
+        num_features: C.
+        num_splits: Parts of a training batch; the batch must be divisible by it.
+        **kwargs: As in ``torch.nn.BatchNorm2d``.
+    """
+
+    _abbr_ = "bn"  # mmcv names layers by it: the keys stay those of plain batch norm
+
+    def __init__(self, num_features: int, num_splits: int = 8, **kwargs) -> None:
+        super().__init__(num_features, **kwargs)
+        if num_splits < 1:
+            raise HCSCError(f"num_splits={num_splits} must be at least 1")
+        self.num_splits = num_splits
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, C, H, W).
+
+        Raises:
+            HCSCError: in training mode, if num_splits does not divide B.
+        """
+        if not self.training:
+            return super().forward(images)
+        batch, channels, height, width = images.shape
+        if batch % self.num_splits:
+            raise HCSCError(
+                f"batch {batch} is not divisible by num_splits={self.num_splits}; change the batch size, "
+                "set num_splits in norm_cfg, or drop the last batch"
+            )
+        # Image i goes to part i % num_splits: each part becomes C further channels of a batch of B / num_splits.
+        parts = images.reshape(-1, channels * self.num_splits, height, width)
+        mean, var = self.running_mean.repeat(self.num_splits), self.running_var.repeat(self.num_splits)
+        output = F.batch_norm(
+            parts,
+            mean,
+            var,
+            self.weight.repeat(self.num_splits),
+            self.bias.repeat(self.num_splits),
+            training=True,
+            momentum=self.momentum,
+            eps=self.eps,
+        )
+        with torch.no_grad():
+            self.running_mean.copy_(mean.view(self.num_splits, channels).mean(dim=0))
+            self.running_var.copy_(var.view(self.num_splits, channels).mean(dim=0))
+            self.num_batches_tracked += 1
+        return output.view(batch, channels, height, width)

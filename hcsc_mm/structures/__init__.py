@@ -1,0 +1,3 @@
+from .prototype_hierarchy import PrototypeHierarchy, log_partition
+
+__all__ = ["PrototypeHierarchy", "log_partition"]

@@ -1,0 +1,207 @@
+"""The tree of prototypes: the one object that crosses rooms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ..errors import HCSCError
+
+# Rows of a similarity matrix that are alive at once: bounds memory at (rows, K) floats whatever the number of candidates.
+_CHUNK_ROWS = 4096
+
+
+def log_partition(candidates: Tensor, prototypes: Tensor, concentrations: Tensor) -> Tensor:
+    """Log of the denominator of the selection softmax: log Σ_i exp(x·c_i / φ_i), for every candidate x.
+
+    It depends on the candidate and the prototypes only, not on any query, which is why it can be kept (HCSC, Eq. 7 and 9).
+
+    Args:
+        candidates: (M, D) queue keys or child prototypes.
+        prototypes: (K, D), unit length.
+        concentrations: (K,), > 0.
+
+    Returns:
+        (M,) in float32, whatever the inputs' dtype or autocast.
+    """
+    with torch.autocast(candidates.device.type, enabled=False):
+        scaled = (prototypes.float() / concentrations.float()[:, None]).T  # (D, K)
+        chunks = [(rows.float() @ scaled).logsumexp(dim=1) for rows in candidates.split(_CHUNK_ROWS)]
+    return torch.cat(chunks)
+
+
+@dataclass(frozen=True)
+class PrototypeHierarchy:
+    """L levels of prototypes, finest first, and where every training image stands in them.
+
+    An image's prototype at level l + 1 is always the parent of its prototype at level l, so that one assignment per image and one
+    parent per prototype describe the whole tree.
+
+    Attributes:
+        assignment: (N,) int, level-0 prototype of every training image.
+        parents: (K_l,) int per level but the last: prototype of level l → prototype of level l + 1.
+        prototypes: (K_l, D) float per level, unit length.
+        concentrations: (K_l,) float > 0 per level; their mean is the temperature.
+
+    Raises:
+        HCSCError: on construction, if a shape, range or dtype does not fit; the message says which.
+    """
+
+    assignment: Tensor
+    parents: tuple[Tensor, ...]
+    prototypes: tuple[Tensor, ...]
+    concentrations: tuple[Tensor, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("parents", "prototypes", "concentrations"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        num_levels = len(self.prototypes)
+        if num_levels == 0:
+            raise HCSCError("prototypes is empty: a hierarchy has at least one level")
+        if len(self.parents) != num_levels - 1 or len(self.concentrations) != num_levels:
+            raise HCSCError(
+                f"{num_levels} levels of prototypes need {num_levels - 1} parents and {num_levels} concentrations, "
+                f"got {len(self.parents)} and {len(self.concentrations)}"
+            )
+        _check_indices("assignment", self.assignment, None, len(self.prototypes[0]))
+        for level, prototypes in enumerate(self.prototypes):
+            _check_prototypes(f"prototypes[{level}]", prototypes, self.prototypes[0])
+            _check_concentrations(f"concentrations[{level}]", self.concentrations[level], len(prototypes))
+        for level, parents in enumerate(self.parents):
+            _check_indices(f"parents[{level}]", parents, len(self.prototypes[level]), len(self.prototypes[level + 1]))
+
+    @property
+    def num_levels(self) -> int:
+        return len(self.prototypes)
+
+    @property
+    def num_prototypes(self) -> tuple[int, ...]:
+        """K_l per level, finest first."""
+        return tuple(len(prototypes) for prototypes in self.prototypes)
+
+    @property
+    def num_samples(self) -> int:
+        """N, the number of training images."""
+        return len(self.assignment)
+
+    @cached_property
+    def child_log_partition(self) -> tuple[Tensor, ...]:
+        """(K_l,) per level but the last: log Σ_i exp(c_l·c_i / φ_i) over the prototypes i of level l + 1.
+
+        Prototype selection needs it in every step and it changes only with the hierarchy.
+        """
+        return tuple(
+            log_partition(self.prototypes[level], self.prototypes[level + 1], self.concentrations[level + 1])
+            for level in range(self.num_levels - 1)
+        )
+
+    def path(self, sample_idx: Tensor | Sequence[int]) -> tuple[Tensor, ...]:
+        """Prototype of each training image at every level: c_0 = assignment[idx], c_{l+1} = parents[l][c_l].
+
+        Args:
+            sample_idx: (B,) int, indices of training images.
+
+        Returns:
+            (B,) int64 per level, on the hierarchy's device.
+        """
+        index = torch.as_tensor(sample_idx, dtype=torch.long).to(self.assignment.device, non_blocking=True)
+        return self._climb(self.assignment[index].long())
+
+    def assign(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Prototype of *new* images at every level: the nearest level-0 prototype, then up the tree.
+
+        Args:
+            features: (B, D), unit length.
+
+        Returns:
+            (B,) int64 per level.
+        """
+        if features.ndim != 2 or features.shape[1] != self.prototypes[0].shape[1]:
+            raise HCSCError(f"features must be (B, {self.prototypes[0].shape[1]}), got {tuple(features.shape)}")
+        prototypes = self.prototypes[0].T.to(features.dtype)
+        # Prototypes have unit length: the largest inner product is the smallest distance.
+        nearest = [(rows @ prototypes).argmax(dim=1) for rows in features.split(_CHUNK_ROWS)]
+        return self._climb(torch.cat(nearest))
+
+    def _climb(self, prototype: Tensor) -> tuple[Tensor, ...]:
+        path = [prototype]
+        for parents in self.parents:
+            path.append(parents[path[-1]].long())
+        return tuple(path)
+
+    def to(self, device: torch.device | str) -> PrototypeHierarchy:
+        """The same hierarchy on another device; itself if it is there already."""
+        if self.assignment.device == torch.device(device):
+            return self
+        return PrototypeHierarchy(
+            self.assignment.to(device), *(tuple(t.to(device) for t in ts) for ts in (self.parents, self.prototypes, self.concentrations))
+        )
+
+    def state_dict(self) -> dict[str, Tensor | list[Tensor]]:
+        """Tensors and lists only, so that ``torch.load(weights_only=True)`` reads it."""
+        return {
+            "assignment": self.assignment,
+            "parents": list(self.parents),
+            "prototypes": list(self.prototypes),
+            "concentrations": list(self.concentrations),
+        }
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Tensor | list[Tensor]]) -> PrototypeHierarchy:
+        names = ("assignment", "parents", "prototypes", "concentrations")
+        missing = [name for name in names if name not in state]
+        if missing:
+            raise HCSCError(f"not a prototype hierarchy: {', '.join(missing)} missing from the state")
+        return cls(*(state[name] for name in names))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the hierarchy to a file, whole or not at all."""
+        aside = f"{os.fspath(path)}.{os.getpid()}.tmp"
+        try:
+            torch.save({key: _to_cpu(value) for key, value in self.state_dict().items()}, aside)
+            os.replace(aside, path)
+        finally:
+            if os.path.exists(aside):
+                os.remove(aside)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> PrototypeHierarchy:
+        """Read a hierarchy written by :meth:`save`, without executing anything that the file may contain."""
+        return cls.from_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def _to_cpu(value: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    return value.cpu() if isinstance(value, Tensor) else [tensor.cpu() for tensor in value]
+
+
+def _check_indices(name: str, index: Tensor, length: int | None, upper: int) -> None:
+    if index.ndim != 1 or (length is not None and len(index) != length):
+        raise HCSCError(f"{name} must have shape ({'N' if length is None else length},), got {tuple(index.shape)}")
+    if index.dtype not in (torch.int32, torch.int64):
+        raise HCSCError(f"{name} must be int32 or int64, got {index.dtype}")
+    if index.numel() and (index.min() < 0 or index.max() >= upper):
+        raise HCSCError(f"{name} must lie in [0, {upper}), got [{int(index.min())}, {int(index.max())}]")
+
+
+def _check_prototypes(name: str, prototypes: Tensor, first: Tensor) -> None:
+    if prototypes.ndim != 2 or len(prototypes) == 0 or prototypes.shape[1] != first.shape[-1]:
+        raise HCSCError(f"{name} must be (K, {first.shape[-1]}) with K ≥ 1, got {tuple(prototypes.shape)}")
+    if not prototypes.is_floating_point():
+        raise HCSCError(f"{name} must be floating point, got {prototypes.dtype}")
+    length = prototypes.float().norm(dim=1)
+    if not bool(((length - 1).abs() < 1e-3).all()):
+        raise HCSCError(f"{name} must have unit length, got lengths in [{length.min():.4g}, {length.max():.4g}]")
+
+
+def _check_concentrations(name: str, concentrations: Tensor, length: int) -> None:
+    if concentrations.shape != (length,):
+        raise HCSCError(f"{name} must have shape ({length},), got {tuple(concentrations.shape)}")
+    if not concentrations.is_floating_point():
+        raise HCSCError(f"{name} must be floating point, got {concentrations.dtype}")
+    if not bool((torch.isfinite(concentrations) & (concentrations > 0)).all()):
+        raise HCSCError(f"{name} must be finite and > 0, got a smallest value of {concentrations.min():.4g}")

@@ -1,0 +1,90 @@
+#!/usr/bin/env python
+"""Train a model: ``python tools/train.py CONFIG``. The flags are mmpretrain's, with their meaning."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+try:
+    import hcsc_mm  # noqa: F401  first: it checks what is installed
+except ImportError as error:
+    sys.exit(f"error: {error}" if type(error).__name__ == "DependencyError" else f"error: {error}; run: pip install -e .")
+
+from hcsc_mm.engine.launch import run_training
+from mmengine.config import Config, DictAction
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train a model")
+    parser.add_argument("config", help="path of the config file")
+    parser.add_argument("--work-dir", help="folder for logs and checkpoints; by default work_dirs/<config name>")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="CHECKPOINT",
+        help="resume from this checkpoint, or without a path from the latest one in the work folder",
+    )
+    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
+    parser.add_argument("--no-validate", action="store_true", help="do not evaluate during training")
+    parser.add_argument(
+        "--auto-scale-lr", action="store_true", help="scale the learning rate by the ratio of the real batch size to auto_scale_lr.base_batch_size"
+    )
+    parser.add_argument("--no-pin-memory", action="store_true", help="do not pin the memory of the data loaders")
+    parser.add_argument("--no-persistent-workers", action="store_true", help="start the workers of the data loaders anew in every epoch")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action=DictAction,
+        metavar="KEY=VALUE",
+        help='change entries of the config, such as train_dataloader.batch_size=64 or key="[a,b]"',
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="what started the processes")
+    # torch.distributed.launch still gives it to scripts; torchrun sets the environment variable
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args(arguments)
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    return args
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """The config with the command line's wishes in it."""
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get("work_dir") is None:
+        cfg.work_dir = os.path.join("work_dirs", os.path.splitext(os.path.basename(args.config))[0])
+    if args.amp:
+        cfg.optim_wrapper.type = "AmpOptimWrapper"
+        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == "auto" else args.resume
+    if args.auto_scale_lr:
+        cfg.setdefault("auto_scale_lr", {})["enable"] = True
+    for name in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        loader = cfg.get(name)
+        if loader is None:
+            continue
+        loader.setdefault("pin_memory", True)
+        loader.setdefault("collate_fn", dict(type="default_collate"))
+        if args.no_pin_memory:
+            loader.pin_memory = False
+        if args.no_persistent_workers:
+            loader.persistent_workers = False
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
+def main() -> None:
+    args = parse_args()
+    run_training(args.config, lambda cfg: merge_args(cfg, args))
+
+
+if __name__ == "__main__":
+    main()
