@@ -51,6 +51,8 @@ def check_dependencies() -> None:
         ) from error
     # mmcv's deformable attention is not used here, and its absence from builds without operators is no news to anybody.
     warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformableAttention``")
+    # Said once per worker and epoch by every colour jitter with Pillow; the channel order is right all the same.
+    warnings.filterwarnings("ignore", message="Only use 'alpha' for pillow backend")
     for name in ("mmengine", "mmcv", "mmpretrain", "mmpretrain.datasets"):
         try:
             # The OneDL build of mmpretrain prints that a client for a commercial service is not installed.

@@ -1,6 +1,7 @@
-import hcsc_mm  # noqa: F401  first: it makes torchvision importable beside a torch of another build
 import pytest
 import torch
+
+import hcsc_mm  # noqa: F401  first: it makes torchvision importable beside a torch of another build
 
 
 @pytest.fixture(autouse=True)

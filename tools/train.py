@@ -12,6 +12,7 @@ try:
 except ImportError as error:
     sys.exit(f"error: {error}" if type(error).__name__ == "DependencyError" else f"error: {error}; run: pip install -e .")
 
+import torch
 from hcsc_mm.engine.launch import run_training
 from mmengine.config import Config, DictAction
 
@@ -70,7 +71,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         loader = cfg.get(name)
         if loader is None:
             continue
-        loader.setdefault("pin_memory", True)
+        loader.setdefault("pin_memory", torch.cuda.is_available())
         loader.setdefault("collate_fn", dict(type="default_collate"))
         if args.no_pin_memory:
             loader.pin_memory = False

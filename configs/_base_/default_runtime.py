@@ -1,29 +1,29 @@
 # Our classes are hcsc_mm.<Name>; every other type is mmpretrain's.
-default_scope = 'mmpretrain'
-custom_imports = dict(imports=['hcsc_mm'], allow_failed_imports=False)
+default_scope = "mmpretrain"
+custom_imports = dict(imports=["hcsc_mm"], allow_failed_imports=False)
 
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=100),
-    param_scheduler=dict(type='ParamSchedulerHook'),
+    timer=dict(type="IterTimerHook"),
+    logger=dict(type="LoggerHook", interval=100),
+    param_scheduler=dict(type="ParamSchedulerHook"),
     # every epoch, so that an interruption costs one epoch at most; the last three are kept
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3),
+    sampler_seed=dict(type="DistSamplerSeedHook"),
     # random numbers by (seed, epoch, rank): a resumed run continues with the numbers of the uninterrupted one
-    epoch_seed=dict(type='hcsc_mm.EpochSeedHook'),
+    epoch_seed=dict(type="hcsc_mm.EpochSeedHook"),
 )
 
 env_cfg = dict(
     cudnn_benchmark=True,  # crops have fixed sizes
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
+    mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),
+    dist_cfg=dict(backend="nccl"),
 )
 
 # add dict(type='TensorboardVisBackend') or dict(type='WandbVisBackend', init_kwargs=dict(project='hcsc'))
-vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='UniversalVisualizer', vis_backends=vis_backends)
+vis_backends = [dict(type="LocalVisBackend")]
+visualizer = dict(type="UniversalVisualizer", vis_backends=vis_backends)
 
-log_level = 'INFO'
+log_level = "INFO"
 load_from = None
 resume = False
 randomness = dict(seed=0, deterministic=False)

@@ -9,6 +9,8 @@ from mmpretrain.datasets import CustomDataset
 from ..errors import HCSCError
 from ..registry import DATASETS
 
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
 
 @DATASETS.register_module()
 class ImageFolder(CustomDataset):
@@ -32,6 +34,7 @@ class ImageFolder(CustomDataset):
         if ann_file and not os.path.isfile(list_file):
             raise HCSCError(f"the list of images {list_file} does not exist; mend ann_file or leave it out")
         kwargs.setdefault("with_label", False)
+        kwargs.setdefault("extensions", EXTENSIONS)
         super().__init__(data_root=data_root, data_prefix="", ann_file=ann_file, **kwargs)
 
     def load_data_list(self) -> list[dict]:

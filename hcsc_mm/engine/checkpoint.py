@@ -1,4 +1,4 @@
-"""Whether a checkpoint fits the model, before any of it is loaded."""
+"""Whether weights may be loaded, and whether they may be saved."""
 
 from __future__ import annotations
 
@@ -35,3 +35,21 @@ def check_same_architecture(model: nn.Module, state_dict: Mapping[str, torch.Ten
         f"the checkpoint is of another architecture: {len(reshaped)} weights of another shape, {len(missing)} missing, "
         f"{len(unexpected)} unexpected; {example}. Use the config that it was trained with"
     )
+
+
+def check_finite_weights(model: nn.Module, epoch: int, last_checkpoint: str | None) -> None:
+    """Stop a run whose weights broke, before they replace good ones on disk.
+
+    Args:
+        model: Its parameters are equal on all ranks, so that all ranks stop together.
+        epoch: The epoch that has just been trained, from 1.
+        last_checkpoint: The newest one there is, for the message.
+
+    Raises:
+        HCSCError: a parameter is NaN or infinite.
+    """
+    largest = torch._foreach_norm([parameter.detach() for parameter in model.parameters()], float("inf"))
+    if bool(torch.isfinite(torch.stack([norm.float() for norm in largest])).all()):
+        return
+    saved = f"the last good checkpoint is {last_checkpoint}" if last_checkpoint else "no epoch was saved before"
+    raise HCSCError(f"the weights became NaN or infinite in epoch {epoch}, which is not saved; {saved}. Lower the learning rate, or train without --amp")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.error import URLError
 
 import torch
 from mmengine.config import Config
@@ -29,6 +31,8 @@ def one_line_errors() -> Iterator[None]:
         if os.environ.get("HCSC_TRACEBACK"):
             raise
         sys.exit(f"error: {error}")
+    except URLError as error:  # a data set or weights that are fetched when they are not there
+        sys.exit(f"error: a download failed ({error.reason}); put the files in place by hand, or mend the connection")
     except KeyboardInterrupt:
         print("interrupted; continue with --resume", file=sys.stderr)
         sys.exit(130)
@@ -52,6 +56,8 @@ def build_runner(cfg: Config) -> Runner:
     """The config's runner, with what processes without a GPU need."""
     if cfg.get("launcher", "none") != "none" and not torch.cuda.is_available():
         _start_gloo(cfg)
+    if cfg.optim_wrapper.get("type") == "AmpOptimWrapper" and not torch.cuda.is_available():
+        raise HCSCError("mixed precision needs a GPU, which PyTorch does not see here; leave out --amp")
     if cfg.get("resume") and cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
         raise HCSCError(f"there is no checkpoint {cfg.load_from} to resume from")
     return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
@@ -74,8 +80,11 @@ def _start_gloo(cfg: Config) -> None:
 
 
 def _take_over_slurm_environment() -> None:
-    """The rendezvous variables of PyTorch from those of Slurm; ``MASTER_ADDR`` comes from ``slurm_train.sh``."""
+    """The rendezvous variables of PyTorch from those of Slurm, as mmengine does it for GPUs."""
     os.environ.setdefault("RANK", os.environ["SLURM_PROCID"])
     os.environ.setdefault("WORLD_SIZE", os.environ["SLURM_NTASKS"])
     os.environ.setdefault("LOCAL_RANK", os.environ["SLURM_LOCALID"])
     os.environ.setdefault("MASTER_PORT", "29500")
+    if "MASTER_ADDR" not in os.environ:
+        hosts = subprocess.run(["scontrol", "show", "hostnames", os.environ["SLURM_NODELIST"]], check=True, capture_output=True, text=True)
+        os.environ["MASTER_ADDR"] = hosts.stdout.splitlines()[0]

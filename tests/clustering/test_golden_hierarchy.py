@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from hcsc_mm.clustering import concentration, faiss_kmeans, hierarchical_kmeans, kmeans
 from shared import golden, needs_golden
+
+from hcsc_mm.clustering import concentration, faiss_kmeans, hierarchical_kmeans, kmeans
 
 pytestmark = needs_golden
 LEVELS = range(3)

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from shared import golden, needs_golden
+
 from hcsc_mm.models import Draw, HCSCHead, NegativeQueue, keep_probability
 from hcsc_mm.structures import PrototypeHierarchy
-from shared import golden, needs_golden
 
 pytestmark = needs_golden
 CASES = ["small_single", "medium_single", "small_multicrop", "instance_only", "prototype_only"]

@@ -10,8 +10,9 @@ import torch
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
 from ...clustering import check_num_prototypes, hierarchical_kmeans, resolve_backend
@@ -19,11 +20,11 @@ from ...clustering.statistics import LevelStatistics, hierarchy_statistics
 from ...datasets import ExtractionView, ShardSampler
 from ...errors import HCSCError
 from ...evaluation import extract_features
-from ...models import HCSC
+from ...models import HCSC, SplitBatchNorm2d
 from ...registry import HOOKS
 from ...structures import PrototypeHierarchy
 from ...utils.shard import all_gather_rows
-from ..checkpoint import check_same_architecture
+from ..checkpoint import check_finite_weights, check_same_architecture
 
 CHECKPOINT_KEY = "hierarchical_clustering"
 
@@ -103,6 +104,12 @@ class HierarchicalClusteringHook(Hook):
         if len(loader) == 0:
             raise HCSCError(f"no batch of {total_batch} fits into the {num_samples} training images; use a smaller batch")
         self._extraction_view(runner)
+        shares_statistics = any(isinstance(module, _BatchNorm) and not isinstance(module, SplitBatchNorm2d) for module in model.modules())
+        if get_world_size() == 1 and shares_statistics:
+            runner.logger.warning(
+                "On one process query and key share their batch-norm statistics, which lets the network cheat (MoCo, Section 3.3). "
+                "Use norm_cfg=dict(type='hcsc_mm.SplitBatchNorm2d', num_splits=8) in the backbone."
+            )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse weights that do not fit; on resume take up the hierarchy where the checkpoint left it."""
@@ -134,7 +141,9 @@ class HierarchicalClusteringHook(Hook):
         self._epoch_started = time.perf_counter()
 
     def after_train_epoch(self, runner: Runner) -> None:
+        """Take the time of the epoch, and stop before broken weights are saved."""
         self._last_training_seconds = time.perf_counter() - self._epoch_started
+        check_finite_weights(find_model(runner), runner.epoch + 1, find_latest_checkpoint(runner.work_dir))
 
     def cluster(self, runner: Runner) -> PrototypeHierarchy:
         """Extract, cluster, hand the hierarchy to the model, and log."""

@@ -1,0 +1,36 @@
+"""ImageNet, six crops of each image: query, key, four local ones. Loading is put before these pipelines by the config that uses them."""
+
+# Images come as BGR, so grey is 0.114 blue + 0.587 green + 0.299 red. Pillow resizes, like the released code: it smooths when it shrinks.
+colour_and_flip = [
+    dict(type="RandomApply", prob=0.8, transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)]),
+    dict(type="RandomGrayscale", prob=0.2, keep_channels=True, channel_weights=(0.114, 0.587, 0.299)),
+    dict(type="GaussianBlur", magnitude_range=(0.1, 2.0), magnitude_std="inf", prob=0.5),  # 'inf': σ is uniform over the range
+    dict(type="RandomFlip", prob=0.5),
+]
+crop_sizes = (224, 192, 160, 128, 96)  # query and key, then the local crops
+crop_ratio_ranges = ((0.2, 1.0), (0.172, 0.86), (0.143, 0.715), (0.114, 0.571), (0.086, 0.429))  # (0.2, 1.0) × size / 224
+crops = [
+    [dict(type="RandomResizedCrop", scale=size, crop_ratio_range=ratios, backend="pillow"), *colour_and_flip]
+    for size, ratios in zip(crop_sizes, crop_ratio_ranges, strict=True)
+]
+six_crops = [
+    dict(type="MultiView", num_views=[2, 1, 1, 1, 1], transforms=crops),  # HCSC takes them in this order: query, key, local crops
+    dict(type="PackInputs"),
+]
+centre_crop = [
+    dict(type="ResizeEdge", scale=256, edge="short", backend="pillow"),
+    dict(type="CenterCrop", crop_size=224),
+    dict(type="PackInputs"),
+]
+
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=8,
+    drop_last=True,
+    persistent_workers=False,  # with seed_worker: augmentations differ between epochs and come back on resume
+    worker_init_fn=dict(type="hcsc_mm.seed_worker"),
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    collate_fn=dict(type="default_collate"),
+    # mmpretrain reads train/<class>/*.JPEG, or meta/train.txt where that exists; the labels are not used
+    dataset=dict(type="ImageNet", data_root="data/imagenet", split="train"),
+)

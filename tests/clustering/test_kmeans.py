@@ -1,0 +1,263 @@
+"""k-means, both back ends: objective, assignment, odd inputs."""
+
+import importlib
+import importlib.util
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from cases import blobs, unit_rows
+from sklearn.cluster import KMeans
+
+from hcsc_mm import HCSCError
+from hcsc_mm.clustering import faiss_kmeans, kmeans
+from hcsc_mm.clustering.seeding import greedy_kmeans_plus_plus, seed_centroids
+
+faiss_missing = importlib.util.find_spec("faiss") is None
+BACKENDS = [
+    pytest.param(kmeans, id="torch"),
+    pytest.param(faiss_kmeans, id="faiss", marks=pytest.mark.skipif(faiss_missing, reason="no FAISS")),
+]
+both = pytest.mark.parametrize("cluster", BACKENDS)
+
+
+def assert_consistent(features, result, num_clusters):
+    """Every row is with its nearest centroid, at the distance that is told."""
+    points, centroids = features.double().numpy(), result.centroids.double().numpy()
+    assert centroids.shape == (num_clusters, features.shape[1])
+    assert np.isfinite(centroids).all()
+    distances = ((points[:, None] - centroids[None]) ** 2).sum(axis=2)  # (N, K)
+    assigned = distances[np.arange(len(points)), result.assignment.numpy()]
+    assert result.assignment.dtype == torch.int64
+    np.testing.assert_allclose(result.squared_distance.numpy(), assigned, rtol=1e-4, atol=1e-12)
+    assert (assigned <= distances.min(axis=1) + 1e-6).all()
+
+
+@both
+def test_objective_on_blobs_is_that_of_scikit_learn(cluster):
+    features, _ = blobs(600, 12, 16, spread=0.1)
+    reference = KMeans(12, n_init=5, random_state=0).fit(features.numpy()).inertia_
+    assert cluster(features, 12).squared_distance.sum().item() <= 1.001 * reference
+
+
+@both
+def test_objective_without_structure_is_close_to_that_of_scikit_learn(cluster):
+    features = unit_rows(500, 8)
+    reference = KMeans(20, n_init=5, random_state=0).fit(features.numpy()).inertia_
+    assert cluster(features, 20).squared_distance.sum().item() <= 1.03 * reference
+
+
+@both
+def test_separate_blobs_are_found(cluster):
+    features, blob = blobs(200, 8, 16)
+    assignment = cluster(features, 8).assignment
+    assert len(set(zip(blob.tolist(), assignment.tolist(), strict=True))) == 8
+
+
+@both
+def test_centroids_are_the_means_of_their_members_once_converged(cluster):
+    features, _ = blobs(200, 8, 16)
+    result = cluster(features, 8)
+    for k in range(8):
+        torch.testing.assert_close(result.centroids[k], features[result.assignment == k].mean(dim=0), atol=1e-5, rtol=0)
+
+
+@both
+@pytest.mark.parametrize("num_clusters", [1, 2, 7, 50])
+def test_assignment_is_nearest_and_distance_is_exact(cluster, num_clusters):
+    features = unit_rows(300, 5)
+    assert_consistent(features, cluster(features, num_clusters, num_restarts=2), num_clusters)
+
+
+@both
+def test_distance_is_exact_for_rows_very_close_to_their_centroid(cluster):
+    features, _ = blobs(60, 6, 64, spread=1e-6)
+    result = cluster(features, 6)
+    assert_consistent(features, result, 6)
+    assert result.squared_distance.max() < 1e-9
+
+
+@both
+def test_rows_in_several_chunks_are_assigned_as_in_one(cluster, monkeypatch):
+    features = unit_rows(100, 5)
+    whole = cluster(features, 7, num_restarts=1)
+    module = importlib.import_module("hcsc_mm.clustering.kmeans")
+    monkeypatch.setattr(module, "_CHUNK_FLOATS", 60)
+    parts = cluster(features, 7, num_restarts=1)
+    assert torch.equal(whole.assignment, parts.assignment)
+
+
+@both
+def test_one_cluster_is_the_mean(cluster):
+    features = unit_rows(50, 4)
+    result = cluster(features, 1)
+    torch.testing.assert_close(result.centroids[0], features.mean(dim=0), atol=1e-6, rtol=1e-5)
+    assert result.assignment.eq(0).all()
+
+
+@both
+def test_as_many_clusters_as_rows_gives_each_row_its_own(cluster):
+    features = unit_rows(30, 4)
+    result = cluster(features, 30)
+    assert result.assignment.unique().numel() == 30
+    assert result.squared_distance.max() < 1e-10
+
+
+@both
+@pytest.mark.parametrize("num_clusters", [1, 3, 20])
+def test_constant_features_end_with_finite_centroids(cluster, num_clusters):
+    features = unit_rows(1, 6).repeat(20, 1)
+    result = cluster(features, num_clusters)
+    assert_consistent(features, result, num_clusters)
+    torch.testing.assert_close(result.centroids[result.assignment], features, atol=1e-5, rtol=0)
+
+
+@both
+def test_duplicates_fewer_than_clusters_end_with_no_distance(cluster):
+    features = unit_rows(4, 6).repeat(10, 1)  # 40 rows, 4 different ones
+    result = cluster(features, 9)
+    assert_consistent(features, result, 9)
+    assert result.squared_distance.max() < 1e-4
+
+
+@both
+def test_init_is_where_the_only_run_starts(cluster):
+    # Corners of a wide rectangle: top and bottom is a poor clustering (objective 100) that Lloyd's algorithm cannot leave.
+    corners = torch.tensor([[-5.0, 1.0], [5.0, 1.0], [-5.0, -1.0], [5.0, -1.0]])
+    start = torch.tensor([[0.0, 1.0], [0.0, -1.0]])
+    result = cluster(corners, 2, init=start)
+    assert result.assignment.tolist() == [0, 0, 1, 1]
+    torch.testing.assert_close(result.centroids, start)
+    assert cluster(corners, 2).squared_distance.sum().item() == pytest.approx(4)
+
+
+@both
+def test_init_is_left_as_it_was(cluster):
+    features, _ = blobs(60, 3, 8)
+    start = unit_rows(3, 8, seed=7)
+    copy = start.clone()
+    cluster(features, 3, init=start)
+    assert torch.equal(start, copy)
+
+
+@both
+def test_empty_clusters_get_members(cluster):
+    features, _ = blobs(80, 4, 8, spread=0.1)
+    start = torch.cat([features.mean(dim=0, keepdim=True), 1e3 * unit_rows(3, 8, seed=5)])
+    result = cluster(features, 4, init=start)
+    assert torch.bincount(result.assignment, minlength=4).min() > 0
+    assert_consistent(features, result, 4)
+
+
+def test_empty_clusters_move_to_the_farthest_rows():
+    rows = torch.tensor([[0.0], [0.1], [9.0], [-7.0], [0.2]])
+    start = torch.tensor([[0.0], [1e3], [-1e3]])
+    result = kmeans(rows, 3, init=start)
+    assert sorted(result.centroids.squeeze(1).tolist()) == pytest.approx([-7.0, 0.1, 9.0], abs=1e-6)
+
+
+@both
+def test_the_same_seed_gives_the_same_result_and_another_one_another(cluster):
+    features = unit_rows(300, 8)
+    one, two = cluster(features, 20, num_restarts=1, seed=3), cluster(features, 20, num_restarts=1, seed=3)
+    assert torch.equal(one.centroids, two.centroids)
+    assert torch.equal(one.assignment, two.assignment)
+    other = cluster(features, 20, num_restarts=1, seed=4)
+    assert not torch.equal(one.centroids, other.centroids)
+
+
+@both
+def test_the_random_state_of_the_process_is_neither_read_nor_moved(cluster):
+    features = unit_rows(100, 8)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    one = cluster(features, 5)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(one.centroids, cluster(features, 5).centroids)
+
+
+@both
+def test_more_restarts_are_never_worse(cluster):
+    features = unit_rows(200, 8)
+    objectives = [cluster(features, 15, num_restarts=restarts).squared_distance.sum().item() for restarts in (1, 3, 6)]
+    assert objectives[1] <= objectives[0] * (1 + 1e-5)
+    assert objectives[2] <= objectives[1] * (1 + 1e-5)
+
+
+def test_iterations_end_once_no_row_moves(monkeypatch):
+    module = importlib.import_module("hcsc_mm.clustering.kmeans")
+    plain, calls = module.nearest_centroid, []
+    monkeypatch.setattr(module, "nearest_centroid", lambda *args: calls.append(1) or plain(*args))
+    features, _ = blobs(100, 4, 8)
+    kmeans(features, 4, num_iterations=500, num_restarts=1)
+    assert 2 <= len(calls) < 20
+
+
+@both
+def test_the_objective_does_not_rise_with_iterations(cluster):
+    features, start = unit_rows(300, 8), unit_rows(20, 8, seed=1)
+    objectives = [cluster(features, 20, init=start, num_iterations=n).squared_distance.sum().item() for n in (1, 2, 5, 20)]
+    assert all(later <= earlier * (1 + 1e-5) for earlier, later in pairwise(objectives))
+
+
+@both
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_float_types_are_clustered_in_float32(cluster, dtype):
+    features, blob = blobs(60, 3, 8)
+    result = cluster(features.to(dtype).requires_grad_(), 3)
+    assert result.centroids.dtype == torch.float32
+    assert not result.centroids.requires_grad
+    assert len(set(zip(blob.tolist(), result.assignment.tolist(), strict=True))) == 3
+
+
+@both
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused(cluster, value):
+    features = unit_rows(10, 4)
+    features[3, 1] = value
+    with pytest.raises(HCSCError, match="NaN or infinite"):
+        cluster(features, 2)
+
+
+@both
+@pytest.mark.parametrize("num_clusters", [0, -1, 11])
+def test_a_number_of_clusters_outside_of_the_rows_is_refused_with_both_numbers(cluster, num_clusters):
+    with pytest.raises(HCSCError, match=rf"num_clusters={num_clusters} .*\[1, 10\]"):
+        cluster(unit_rows(10, 4), num_clusters)
+
+
+@both
+def test_init_of_another_shape_is_refused(cluster):
+    with pytest.raises(HCSCError, match=r"init must be \(3, 4\), got \(2, 4\)"):
+        cluster(unit_rows(10, 4), 3, init=unit_rows(2, 4))
+
+
+@both
+@pytest.mark.parametrize("features", [torch.zeros(10), torch.zeros(2, 3, 4), torch.zeros(10, 4, dtype=torch.long)], ids=["1d", "3d", "int"])
+def test_features_that_are_no_float_matrix_are_refused(cluster, features):
+    with pytest.raises(HCSCError, match="features must be"):
+        cluster(features, 2)
+
+
+def test_seeds_are_different_rows_of_the_features():
+    features = unit_rows(40, 5)
+    seeds = seed_centroids(features, 40, 40, seed=0)
+    matches = (seeds[:, None] == features[None]).all(dim=2)
+    assert matches.sum(dim=1).eq(1).all()
+    assert matches.sum(dim=0).eq(1).all()
+
+
+def test_seeds_reach_every_one_of_many_separate_blobs():
+    features, blob = blobs(400, 20, 16, spread=1e-3)
+    for seed in range(5):
+        seeds = greedy_kmeans_plus_plus(features, 20, torch.Generator().manual_seed(seed))
+        assert blob[torch.cdist(seeds, features).argmin(dim=1)].unique().numel() == 20
+
+
+def test_faiss_that_is_not_installed_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(HCSCError, match=r"pip install faiss-cpu.*backend='torch'"):
+        faiss_kmeans(unit_rows(10, 4), 2)

@@ -1,0 +1,235 @@
+"""PrototypeHierarchy: the tree, its files, and what it refuses."""
+
+import dataclasses
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from cases import random_hierarchy, unit_rows
+
+from hcsc_mm import HCSCError
+from hcsc_mm.structures import PrototypeHierarchy, log_partition
+
+FIELDS = ("parents", "prototypes", "concentrations")
+
+
+@pytest.fixture
+def hierarchy():
+    return random_hierarchy()
+
+
+def assert_same(one, other):
+    assert torch.equal(one.assignment, other.assignment)
+    for name in FIELDS:
+        assert len(getattr(one, name)) == len(getattr(other, name))
+        for left, right in zip(getattr(one, name), getattr(other, name), strict=True):
+            assert left.dtype == right.dtype
+            assert torch.equal(left, right)
+
+
+def test_path_follows_assignment_and_parents(hierarchy):
+    indices = [7, 0, 39, 7]
+    path = hierarchy.path(indices)
+    for row, index in enumerate(indices):
+        prototype = int(hierarchy.assignment[index])
+        assert int(path[0][row]) == prototype
+        for level, parents in enumerate(hierarchy.parents):
+            prototype = int(parents[prototype])
+            assert int(path[level + 1][row]) == prototype
+
+
+@pytest.mark.parametrize("indices", [[3, 5], (3, 5), torch.tensor([3, 5]), torch.tensor([3, 5], dtype=torch.int32), np.array([3, 5])])
+def test_path_takes_any_kind_of_index_and_gives_int64(hierarchy, indices):
+    path = hierarchy.path(indices)
+    assert [level.dtype for level in path] == [torch.int64] * 3
+    assert torch.equal(path[0], hierarchy.assignment[[3, 5]].long())
+
+
+def test_path_of_no_images_is_empty_at_every_level(hierarchy):
+    assert [level.shape for level in hierarchy.path([])] == [(0,)] * 3
+
+
+def test_an_index_beyond_the_training_images_is_no_path(hierarchy):
+    with pytest.raises(IndexError):
+        hierarchy.path([hierarchy.num_samples])
+
+
+def test_assign_takes_the_nearest_finest_prototype_and_climbs(hierarchy):
+    features = unit_rows(50, 6, seed=9)
+    path = hierarchy.assign(features)
+    for row, feature in enumerate(features):
+        distances = [(feature - prototype).square().sum().item() for prototype in hierarchy.prototypes[0]]
+        nearest = int(np.argmin(distances))
+        assert int(path[0][row]) == nearest
+        for level, parents in enumerate(hierarchy.parents):
+            nearest = int(parents[nearest])
+            assert int(path[level + 1][row]) == nearest
+
+
+def test_assign_in_chunks_gives_each_row_what_it_gets_alone(hierarchy):
+    features = unit_rows(5000, 6, seed=3)  # more than the 4096 rows of a chunk
+    together = hierarchy.assign(features)[0]
+    for row in (0, 4095, 4096, 4999):
+        assert together[row] == hierarchy.assign(features[row : row + 1])[0][0]
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (6,), (2, 3, 6)])
+def test_assign_refuses_features_of_another_shape(hierarchy, shape):
+    with pytest.raises(HCSCError, match=r"features must be \(B, 6\)"):
+        hierarchy.assign(torch.zeros(shape))
+
+
+def test_one_level_is_a_hierarchy():
+    flat = random_hierarchy(num_prototypes=(5,))
+    assert (flat.num_levels, flat.num_prototypes, flat.num_samples) == (1, (5,), 40)
+    assert flat.child_log_partition == ()
+    assert torch.equal(flat.path([3])[0], flat.assignment[[3]])
+
+
+def test_lists_become_tuples_and_attributes_cannot_be_set(hierarchy):
+    rebuilt = PrototypeHierarchy(hierarchy.assignment, list(hierarchy.parents), list(hierarchy.prototypes), list(hierarchy.concentrations))
+    assert isinstance(rebuilt.prototypes, tuple)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        rebuilt.assignment = hierarchy.assignment
+
+
+def test_child_log_partition_is_the_log_denominator_of_the_level_above(hierarchy):
+    for level, known in enumerate(hierarchy.child_log_partition):
+        for child, value in zip(hierarchy.prototypes[level].double(), known, strict=True):
+            above = zip(hierarchy.prototypes[level + 1].double(), hierarchy.concentrations[level + 1].double(), strict=True)
+            assert value.item() == pytest.approx(np.log(sum(np.exp(float(child @ c) / float(phi)) for c, phi in above)), abs=1e-5)
+
+
+def test_log_partition_stays_finite_and_float32_for_tiny_concentrations_and_under_autocast():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        result = log_partition(unit_rows(3, 4), unit_rows(5, 4, seed=1), torch.full((5,), 1e-3))
+    assert result.dtype == torch.float32
+    assert bool(torch.isfinite(result).all())
+
+
+def test_state_dict_round_trip_is_exact(hierarchy):
+    assert_same(PrototypeHierarchy.from_state_dict(hierarchy.state_dict()), hierarchy)
+
+
+@pytest.mark.parametrize("name", ["assignment", *FIELDS])
+def test_a_state_without_a_part_is_refused_by_its_name(hierarchy, name):
+    state = hierarchy.state_dict()
+    del state[name]
+    with pytest.raises(HCSCError, match=name):
+        PrototypeHierarchy.from_state_dict(state)
+
+
+def test_saved_file_loads_to_the_same_hierarchy_and_needs_tensors_only(hierarchy, tmp_path):
+    path = tmp_path / "hierarchy.pth"
+    hierarchy.save(path)
+    assert_same(PrototypeHierarchy.load(path), hierarchy)
+    assert set(torch.load(path, weights_only=True)) == {"assignment", *FIELDS}
+
+
+def test_save_replaces_the_file_and_leaves_nothing_beside_it(hierarchy, tmp_path):
+    path = tmp_path / "hierarchy.pth"
+    random_hierarchy(seed=5).save(path)
+    hierarchy.save(str(path))
+    assert_same(PrototypeHierarchy.load(path), hierarchy)
+    assert os.listdir(tmp_path) == ["hierarchy.pth"]
+
+
+def test_a_save_that_fails_keeps_the_old_file_and_leaves_nothing_beside_it(hierarchy, tmp_path, monkeypatch):
+    path = tmp_path / "hierarchy.pth"
+    hierarchy.save(path)
+    write = torch.save
+
+    def run_out_of_disk(state, name):
+        write({"half": torch.zeros(1)}, name)
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", run_out_of_disk)
+    with pytest.raises(OSError, match="No space"):
+        random_hierarchy(seed=5).save(path)
+    assert_same(PrototypeHierarchy.load(path), hierarchy)
+    assert os.listdir(tmp_path) == ["hierarchy.pth"]
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["MALICIOUS_FOLDER"],)
+
+
+def test_load_does_not_execute_what_a_file_contains(hierarchy, tmp_path, monkeypatch):
+    folder, path = tmp_path / "made_by_the_file", tmp_path / "hierarchy.pth"
+    monkeypatch.setenv("MALICIOUS_FOLDER", str(folder))
+    torch.save({**hierarchy.state_dict(), "assignment": Malicious()}, path)
+    with pytest.raises(pickle.UnpicklingError):
+        PrototypeHierarchy.load(path)
+    assert not folder.exists()
+
+
+def test_to_keeps_values_and_gives_itself_on_the_same_device(hierarchy):
+    assert hierarchy.to("cpu") is hierarchy
+    assert hierarchy.to(torch.device("cpu")) is hierarchy
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_to_moves_every_tensor_and_the_file_is_on_the_cpu(hierarchy, tmp_path):
+    moved = hierarchy.to("cuda")
+    assert {tensor.device.type for name in FIELDS for tensor in getattr(moved, name)} == {"cuda"}
+    assert_same(moved.to("cpu"), hierarchy)
+    moved.save(tmp_path / "hierarchy.pth")
+    assert_same(PrototypeHierarchy.load(tmp_path / "hierarchy.pth"), hierarchy)
+
+
+def change(name, level, value):
+    def apply(hierarchy):
+        parts = {"assignment": hierarchy.assignment} | {field: list(getattr(hierarchy, field)) for field in FIELDS}
+        if level is None:
+            parts[name] = value(parts[name])
+        else:
+            parts[name][level] = value(parts[name][level])
+        return parts
+
+    return apply
+
+
+def set_entry(entry):
+    def apply(tensor):
+        tensor = tensor.clone()
+        tensor[0] = entry
+        return tensor
+
+    return apply
+
+
+REFUSED = {
+    "assignment_not_1d": (change("assignment", None, lambda t: t[:, None]), r"assignment must have shape \(N,\)"),
+    "assignment_float": (change("assignment", None, lambda t: t.float()), "assignment must be int32 or int64"),
+    "assignment_too_large": (change("assignment", None, set_entry(8)), r"assignment must lie in \[0, 8\)"),
+    "assignment_negative": (change("assignment", None, set_entry(-1)), "assignment must lie in"),
+    "parents_short": (change("parents", 0, lambda t: t[:-1]), r"parents\[0\] must have shape \(8,\)"),
+    "parents_not_1d": (change("parents", 1, lambda t: t[None]), r"parents\[1\] must have shape \(4,\)"),
+    "parents_bool": (change("parents", 1, lambda t: t.bool()), r"parents\[1\] must be int"),
+    "parents_too_large": (change("parents", 1, set_entry(2)), r"parents\[1\] must lie in \[0, 2\)"),
+    "parents_missing": (change("parents", None, lambda ts: ts[:-1]), "need 2 parents"),
+    "parents_too_many": (change("parents", None, lambda ts: [*ts, ts[-1]]), "need 2 parents"),
+    "no_prototypes": (change("prototypes", None, lambda ts: []), "prototypes is empty"),
+    "prototypes_other_dim": (change("prototypes", 1, lambda t: unit_rows(4, 5)), r"prototypes\[1\] must be \(K, 6\)"),
+    "prototypes_not_2d": (change("prototypes", 0, lambda t: t[0]), r"prototypes\[0\] must be"),
+    "prototypes_integer": (change("prototypes", 0, lambda t: t.long()), r"prototypes\[0\] must be floating"),
+    "prototypes_long": (change("prototypes", 2, lambda t: 2 * t), r"prototypes\[2\] must have unit length"),
+    "prototypes_nan": (change("prototypes", 2, set_entry(float("nan"))), r"prototypes\[2\] must have unit length"),
+    "prototypes_none_in_level": (change("prototypes", 2, lambda t: t[:0]), r"prototypes\[2\] must be \(K, 6\) with K"),
+    "concentrations_missing": (change("concentrations", None, lambda ts: ts[:-1]), "3 concentrations"),
+    "concentrations_short": (change("concentrations", 1, lambda t: t[1:]), r"concentrations\[1\] must have shape \(4,\)"),
+    "concentrations_integer": (change("concentrations", 1, lambda t: t.long() + 1), r"concentrations\[1\] must be floating"),
+    "concentrations_zero": (change("concentrations", 0, set_entry(0.0)), r"concentrations\[0\] must be finite and > 0"),
+    "concentrations_negative": (change("concentrations", 2, set_entry(-0.1)), r"concentrations\[2\] must be finite and > 0"),
+    "concentrations_nan": (change("concentrations", 2, set_entry(float("nan"))), r"concentrations\[2\] must be finite and > 0"),
+    "concentrations_infinite": (change("concentrations", 2, set_entry(float("inf"))), r"concentrations\[2\] must be finite"),
+}
+
+
+@pytest.mark.parametrize(("parts", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_does_not_fit_is_refused_by_name(hierarchy, parts, message):
+    with pytest.raises(HCSCError, match=message):
+        PrototypeHierarchy(**parts(hierarchy))
