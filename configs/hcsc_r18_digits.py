@@ -1,67 +1,78 @@
 """HCSC on scikit-learn's handwritten digits: a few minutes on two cores, no download.
 
-    python tools/quick_start.py            the whole comparison: raw pixels, untrained, MoCo v2, HCSC
-    python tools/train.py configs/hcsc_r18_digits.py     HCSC alone
+python tools/quick_start.py                         the comparison of raw pixels, untrained, MoCo v2 and HCSC
+python tools/train.py configs/hcsc_r18_digits.py    HCSC alone
 """
 
-_base_ = ['_base_/default_runtime.py']
+_base_ = ["_base_/schedules/sgd_cosine.py", "_base_/default_runtime.py"]
 
-# ---- the values that people change ----
-max_epochs = 80
-batch_size = 64
-base_lr = 0.12
-num_prototypes = (60, 30, 10)  # finest first; the last level has as many as there are digits
-warmup_epochs = 30  # MoCo v2 until then
-queue_len = 1408  # 22 steps per epoch × 64: the last epoch
-image_size = 16
-# ----------------------------------------
+# ---- the values that people change; all else in this file follows from them ----
+batch_size = 64  # divisible by num_splits
+num_splits = 4  # parts of the batch with batch-norm statistics of their own, like 4 GPUs with 64 / 4 = 16 images each
+max_epochs = 120
+warmup_epochs = 40  # MoCo v2 until then
+num_prototypes = (60, 30, 10)  # finest first; 1437 scans / 60 = 24 each; 10 as many as digits
+queue_len = 512  # keys of the last 512 / 64 = 8 steps; at least the batch, and well below the 1437 scans
+lr = 0.06  # as large as trains reliably: at 0.12 the features collapse
+# ---------------------------------------------------------------------------------
 
-# 1437 training scans / 64 = 22 steps an epoch, the rest is dropped
-load = []
+# 1437 / 64 = 22 steps an epoch, the rest is dropped; 120 × 22 = 2640 steps.
+image_size = 16  # 8 × 8 scans, enlarged so that turning and shearing does not blot them
 view = [
-    dict(type='RandomResizedCrop', scale=image_size, crop_ratio_range=(0.5, 1.0), aspect_ratio_range=(0.8, 1.25), interpolation='bilinear'),
-    dict(type='RandomApply', prob=0.8, transforms=[dict(type='ColorJitter', brightness=0.4, contrast=0.4)]),
-    dict(type='RandomApply', prob=0.8, transforms=[dict(type='Rotate', angle=15.0, random_negative_prob=0.5)]),
-]
+    dict(type="Resize", scale=image_size, interpolation="bicubic"),
+    dict(type="NumpyToPIL"),
+    dict(
+        type="torchvision/RandomAffine",
+        degrees=15,
+        translate=(0.12, 0.12),  # of the size: 2 pixels
+        scale=(0.8, 1.2),
+        shear=12,
+        interpolation="bilinear",
+        fill=0,
+    ),
+    dict(type="PILToNumpy"),
+    dict(type="RandomApply", prob=0.8, transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4)]),
+]  # no flip: a mirrored digit is another sign
 train_dataloader = dict(
     batch_size=batch_size,
-    num_workers=0,
+    num_workers=0,  # a scan takes less time to prepare than to hand over
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    collate_fn=dict(type="default_collate"),
     dataset=dict(
-        type='hcsc_mm.Digits',
-        split='train',
-        pipeline=[dict(type='MultiView', num_views=2, transforms=[view]), dict(type='PackInputs')],
+        type="hcsc_mm.Digits",
+        split="train",
+        pipeline=[dict(type="MultiView", num_views=2, transforms=[view]), dict(type="PackInputs")],
     ),
 )
-extract_pipeline = [dict(type='Resize', scale=image_size), dict(type='PackInputs')]
 
 model = dict(
-    type='hcsc_mm.HCSC',
+    type="hcsc_mm.HCSC",
     queue_len=queue_len,
-    momentum=0.01,
-    data_preprocessor=dict(mean=[77.9] * 3, std=[95.9] * 3),
+    momentum=0.004,  # share of the query encoder; four times ImageNet's, for a run of 2640 steps
+    data_preprocessor=dict(type="SelfSupDataPreprocessor", mean=[78.0] * 3, std=[96.0] * 3),  # of the scans
     backbone=dict(
-        type='ResNet_CIFAR',
+        type="ResNet_CIFAR",
         depth=18,
-        stem_channels=16,
+        stem_channels=16,  # a quarter of the usual 64
         base_channels=16,
-        norm_cfg=dict(type='hcsc_mm.SplitBatchNorm2d', num_splits=4),
+        strides=(2, 2, 2, 1),  # 16 → 8 → 4 → 2 → 2 pixels
+        norm_cfg=dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=num_splits),
     ),
-    neck=dict(type='hcsc_mm.ProjectionNeck', in_channels=128, hid_channels=128, out_channels=64),
-    head=dict(type='hcsc_mm.HCSCHead', temperature=0.2, rule='paper'),
+    neck=dict(type="hcsc_mm.ProjectionNeck", in_channels=128, hid_channels=128, out_channels=64),
+    # 'released' takes the prototypes of the whole batch out of the negatives: 64 images would leave none of 60
+    head=dict(type="hcsc_mm.HCSCHead", temperature=0.2, rule="paper"),
 )
 custom_hooks = [
     dict(
-        type='hcsc_mm.HierarchicalClusteringHook',
+        type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
-        pipeline=extract_pipeline,
+        pipeline=[dict(type="Resize", scale=image_size, interpolation="bicubic"), dict(type="PackInputs")],
     ),
 ]
 
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=base_lr, momentum=0.9, weight_decay=5e-4))
-param_scheduler = [dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True, begin=0, end=max_epochs)]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs)
-default_hooks = dict(logger=dict(interval=22), checkpoint=dict(interval=20, max_keep_ckpts=1))
+optim_wrapper = dict(optimizer=dict(lr=lr, weight_decay=5e-4))
+train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
+auto_scale_lr = dict(base_batch_size=batch_size)
+default_hooks = dict(logger=dict(interval=22))

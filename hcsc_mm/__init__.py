@@ -9,5 +9,14 @@ from .errors import HCSCError  # noqa: E402
 from .version import __version__  # noqa: E402
 
 __all__ = [
-    "HCSCError", "__version__", "clustering", "datasets", "engine", "evaluation", "models", "registry", "structures", "visualization",
+    "HCSCError",
+    "__version__",
+    "clustering",
+    "datasets",
+    "engine",
+    "evaluation",
+    "models",
+    "registry",
+    "structures",
+    "visualization",
 ]

@@ -6,3 +6,7 @@ class HCSCError(ValueError):
 
     ``tools/`` print it without a traceback and exit with code 1; as a ``ValueError`` it behaves as expected everywhere else.
     """
+
+    def one_line(self) -> str:
+        """The message alone. A data-loader worker hands it on inside the text of its whole traceback."""
+        return str(self).rsplit(f"{type(self).__name__}: ", maxsplit=1)[-1].strip()

@@ -18,8 +18,6 @@ TINY = {
     "train_dataloader.dataset.indices": 100,
     "train_dataloader.batch_size": 16,
     "train_cfg.max_epochs": 3,
-    "param_scheduler.0.T_max": 3,
-    "param_scheduler.0.end": 3,
     "model.queue_len": 40,  # a batch of 16 does not divide it
     "model.backbone.stem_channels": 4,
     "model.backbone.base_channels": 4,

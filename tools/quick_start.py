@@ -19,14 +19,10 @@ from pathlib import Path
 try:
     import hcsc_mm
 except ImportError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(f"error: {error}" if type(error).__name__ == "DependencyError" else f"error: {error}; run: pip install -e .")
 
 import numpy as np
 import torch
-from hcsc_mm.datasets import Digits, ExtractionView
-from hcsc_mm.engine.launch import build_runner, load_config, one_line_errors
-from hcsc_mm.evaluation import clustering_scores, extract_features, knn_classify
-from hcsc_mm.visualization import draw_hierarchy
 from mmengine.config import Config, DictAction
 from mmengine.dataset import default_collate
 from mmengine.hooks import Hook
@@ -34,6 +30,11 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader
+
+from hcsc_mm.datasets import Digits, ExtractionView
+from hcsc_mm.engine.launch import build_runner, load_config, one_line_errors
+from hcsc_mm.evaluation import clustering_scores, extract_features, knn_classify
+from hcsc_mm.visualization import draw_hierarchy
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "hcsc_r18_digits.py"
 NEIGHBOURS = 20
@@ -125,7 +126,9 @@ class EpochLine(Hook):
         epoch, total = runner.epoch + 1, runner.max_epochs
         elapsed = time.perf_counter() - self.start
         loss = runner.message_hub.get_scalar("train/loss").mean(window_size=len(runner.train_dataloader))
-        line = f"{self.name}: epoch {epoch}/{total}, loss {loss:.3f}, {elapsed:.0f} s, about {elapsed / epoch * (total - epoch):.0f} s to go"
+        line = (
+            f"{self.name}: epoch {epoch}/{total}, loss {loss:.3f}, {elapsed:.0f} s, about {elapsed / epoch * (total - epoch):.0f} s to go"
+        )
         if sys.stdout.isatty():
             print(f"\r\033[K{line}", end="\n" if epoch == total else "", flush=True)
         elif epoch % max(1, total // 10) == 0 or epoch == total:
@@ -177,7 +180,10 @@ def summarise(runs: list[dict], seconds: float) -> dict:
         if "seconds" in runs[0]["rows"][name]:
             table[name]["seconds"] = mean_and_spread([run["rows"][name]["seconds"] for run in runs])
     levels = [
-        {key: value if key == "prototypes" else mean_and_spread([run["levels"][level][key] for run in runs]) for key, value in first.items()}
+        {
+            key: value if key == "prototypes" else mean_and_spread([run["levels"][level][key] for run in runs])
+            for key, value in first.items()
+        }
         for level, first in enumerate(runs[0]["levels"])
     ]
     return {

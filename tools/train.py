@@ -13,8 +13,9 @@ except ImportError as error:
     sys.exit(f"error: {error}" if type(error).__name__ == "DependencyError" else f"error: {error}; run: pip install -e .")
 
 import torch
-from hcsc_mm.engine.launch import run_training
 from mmengine.config import Config, DictAction
+
+from hcsc_mm.engine.launch import run_training
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -31,7 +32,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
     parser.add_argument("--no-validate", action="store_true", help="do not evaluate during training")
     parser.add_argument(
-        "--auto-scale-lr", action="store_true", help="scale the learning rate by the ratio of the real batch size to auto_scale_lr.base_batch_size"
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate by the ratio of the real batch size to auto_scale_lr.base_batch_size",
     )
     parser.add_argument("--no-pin-memory", action="store_true", help="do not pin the memory of the data loaders")
     parser.add_argument("--no-persistent-workers", action="store_true", help="start the workers of the data loaders anew in every epoch")

@@ -3,5 +3,11 @@ from .hierarchical_kmeans import check_num_prototypes, concentration, hierarchic
 from .kmeans import KMeansResult, kmeans
 
 __all__ = [
-    "KMeansResult", "check_num_prototypes", "concentration", "faiss_kmeans", "hierarchical_kmeans", "kmeans", "resolve_backend",
+    "KMeansResult",
+    "check_num_prototypes",
+    "concentration",
+    "faiss_kmeans",
+    "hierarchical_kmeans",
+    "kmeans",
+    "resolve_backend",
 ]

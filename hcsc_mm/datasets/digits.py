@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from mmpretrain.datasets import BaseDataset
 from sklearn.datasets import load_digits
@@ -21,7 +23,7 @@ class Digits(BaseDataset):
         **kwargs: As in mmpretrain's ``BaseDataset``.
     """
 
-    METAINFO = {"classes": tuple(str(digit) for digit in range(10))}
+    METAINFO: ClassVar[dict] = {"classes": tuple(str(digit) for digit in range(10))}
 
     def __init__(self, split: str = "train", **kwargs) -> None:
         if split not in ("train", "test", "all"):

@@ -52,4 +52,6 @@ def check_finite_weights(model: nn.Module, epoch: int, last_checkpoint: str | No
     if bool(torch.isfinite(torch.stack([norm.float() for norm in largest])).all()):
         return
     saved = f"the last good checkpoint is {last_checkpoint}" if last_checkpoint else "no epoch was saved before"
-    raise HCSCError(f"the weights became NaN or infinite in epoch {epoch}, which is not saved; {saved}. Lower the learning rate, or train without --amp")
+    raise HCSCError(
+        f"the weights became NaN or infinite in epoch {epoch}, which is not saved; {saved}. Lower the learning rate, or train without --amp"
+    )

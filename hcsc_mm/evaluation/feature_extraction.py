@@ -60,7 +60,9 @@ def extract_features(encode: Callable[[Tensor], Tensor], dataloader: DataLoader,
         broken = (~torch.isfinite(features).all(dim=1)).cpu() & ~skipped
         if bool(broken.any()):
             first = int(broken.nonzero()[0]) + shard.start
-            problem = f"{int(broken.sum())} features are NaN or infinite, the first is of {_describe(dataloader, first)}; the weights are broken"
+            problem = (
+                f"{int(broken.sum())} features are NaN or infinite, the first is of {_describe(dataloader, first)}; the weights are broken"
+            )
     _raise_on_all_ranks(problem)
     if features is None:
         raise HCSCError("the data loader delivered no batch; there is nothing to extract features from")

@@ -6,6 +6,14 @@ from .selfsup import HCSC
 from .utils import Draw, MomentumEncoder, SplitBatchNorm2d, keep_probability
 
 __all__ = [
-    "HCSC", "Draw", "HCSCHead", "LossRule", "MomentumEncoder", "NegativeQueue", "ProjectionNeck", "SplitBatchNorm2d",
-    "keep_probability", "selective_info_nce",
+    "HCSC",
+    "Draw",
+    "HCSCHead",
+    "LossRule",
+    "MomentumEncoder",
+    "NegativeQueue",
+    "ProjectionNeck",
+    "SplitBatchNorm2d",
+    "keep_probability",
+    "selective_info_nce",
 ]

@@ -35,7 +35,7 @@ def log_partition(candidates: Tensor, prototypes: Tensor, concentrations: Tensor
     return torch.cat(chunks)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PrototypeHierarchy:
     """L levels of prototypes, finest first, and where every training image stands in them.
 

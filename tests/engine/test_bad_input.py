@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
 from PIL import Image
 from tiny import tiny_config, train
 
 from hcsc_mm import HCSCError
 from hcsc_mm.engine.launch import build_runner
-from mmengine.hooks import Hook
 
 
 @pytest.mark.parametrize(
@@ -138,3 +138,13 @@ def test_broken_weights_stop_the_run_and_keep_the_last_good_checkpoint(tmp_path,
     assert [path.name for path in (tmp_path / "run").glob("*.pth")] == ["epoch_1.pth"]
     saved = torch.load(tmp_path / "run" / "epoch_1.pth", weights_only=False)["state_dict"]
     assert all(torch.isfinite(value).all() for value in saved.values())
+
+
+def test_error_of_a_loader_worker_is_one_line_without_its_traceback(tmp_path, images):
+    (images / "05.png").write_bytes(b"this is no picture")
+    cfg = folder_config(tmp_path, images)
+    cfg.train_dataloader.num_workers = 1
+    with pytest.raises(HCSCError) as error:
+        train(cfg)
+    assert error.value.one_line().startswith("cannot read image ")
+    assert "\n" not in error.value.one_line()

@@ -13,7 +13,7 @@ EPOCHS = 4
 
 
 def config(work_dir, **options):
-    return tiny_config(work_dir, train_cfg__max_epochs=EPOCHS, param_scheduler__0__T_max=EPOCHS, param_scheduler__0__end=EPOCHS, **options)
+    return tiny_config(work_dir, train_cfg__max_epochs=EPOCHS, **options)
 
 
 def interrupted_after(epoch, source, target):

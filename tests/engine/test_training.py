@@ -5,7 +5,7 @@ from tiny import tiny_config, train
 
 
 def test_hierarchy_appears_when_warm_up_ends_and_is_renewed_every_epoch(tmp_path):
-    runner, record = train(tiny_config(tmp_path))
+    _, record = train(tiny_config(tmp_path))
     assert record.hierarchies[0] is None
     assert record.hierarchies[1].num_prototypes == (12, 6, 3)
     assert record.hierarchies[1].num_samples == 100

@@ -60,5 +60,5 @@ def test_unknown_rules_are_refused_with_the_known_ones(rule, message):
 
 @pytest.mark.parametrize("temperature", [0.0, -0.2, float("nan")])
 def test_a_temperature_that_is_not_positive_is_refused(temperature):
-    with pytest.raises(HCSCError, match="temperature=.* must be > 0"):
+    with pytest.raises(HCSCError, match=r"temperature=.* must be > 0"):
         HCSCHead(temperature=temperature)

@@ -103,7 +103,8 @@ def test_denominators_follow_keys_that_are_loaded(load, inside):
     hierarchy, queue, other = random_hierarchy(), NegativeQueue(10, 6), NegativeQueue(10, 6)
     queue.set_hierarchy(hierarchy)
     other.enqueue(unit_rows(3, 6))
-    load(*(nn.Sequential(part) if inside else part for part in (queue,)), (nn.Sequential(other) if inside else other).state_dict())
+    model, source = (nn.Sequential(queue), nn.Sequential(other)) if inside else (queue, other)
+    load(model, source.state_dict())
     assert torch.equal(queue.keys, other.keys)
     assert int(queue.pointer) == 3
     assert_partitions_are_of_the_keys(queue, hierarchy)

@@ -134,7 +134,7 @@ def test_slurm_train_gives_srun_what_a_cluster_needs(tmp_path):
     (tmp_path / "srun").write_text(
         "#!/usr/bin/env bash\n"
         'echo "srun $*" > "$(dirname "$0")/called"\n'
-        "while [ \"$1\" != python ]; do shift; done\n"
+        'while [ "$1" != python ]; do shift; done\n'
         "export SLURM_NTASKS=2 SLURM_NODELIST=here\n"
         'SLURM_PROCID=1 SLURM_LOCALID=1 "$@" &\n'
         'SLURM_PROCID=0 SLURM_LOCALID=0 "$@"\n'

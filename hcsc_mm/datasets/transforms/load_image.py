@@ -40,7 +40,7 @@ class LoadImage(LoadImageFromFile):
             loaded = super().transform(results)
             reason = "it does not decode"
         # Decoders raise whatever they like on broken files; mmcv's own code falls over an image that is None.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             loaded, reason = None, f"{type(error).__name__}: {first_line(error)}"
         if loaded is not None and loaded.get("img") is not None:
             return loaded

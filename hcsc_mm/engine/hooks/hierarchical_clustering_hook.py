@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, default_collate
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner, find_latest_checkpoint
+from mmpretrain.registry import DATASETS
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
@@ -83,11 +84,9 @@ class HierarchicalClusteringHook(Hook):
         self._last_training_seconds: float | None = None
         self._epoch_started = time.perf_counter()
 
-    def before_run(self, runner: Runner) -> None:
-        """Refuse, before anything is loaded or written, what cannot be trained or clustered."""
-        if not hasattr(runner.train_loop, "dataloader"):
-            return
-        model, loader = find_model(runner), runner.train_loop.dataloader
+    def before_train(self, runner: Runner) -> None:
+        """Refuse, before anything is written, what cannot be trained or clustered."""
+        model, loader = find_model(runner), runner.train_dataloader
         if not isinstance(loader.dataset, BaseDataset):
             raise HCSCError(
                 f"the training set is a {type(loader.dataset).__name__}, whose sample_idx does not tell its images apart; "
@@ -103,7 +102,7 @@ class HierarchicalClusteringHook(Hook):
             )
         if len(loader) == 0:
             raise HCSCError(f"no batch of {total_batch} fits into the {num_samples} training images; use a smaller batch")
-        self._extraction_view(runner)
+        self._view = self._extraction_view(loader.dataset)
         shares_statistics = any(isinstance(module, _BatchNorm) and not isinstance(module, SplitBatchNorm2d) for module in model.modules())
         if get_world_size() == 1 and shares_statistics:
             runner.logger.warning(
@@ -161,13 +160,13 @@ class HierarchicalClusteringHook(Hook):
 
     def _extract(self, runner: Runner, model: HCSC) -> Tensor:
         """(n, D) features of this rank's shard, from the key encoder in eval mode with equal statistics on all ranks."""
-        view, training_loader = self._extraction_view(runner), runner.train_dataloader
+        training_loader = runner.train_dataloader
         loader = DataLoader(
-            view,
+            self._view,
             batch_size=self.batch_size or 2 * training_loader.batch_size,
-            sampler=ShardSampler(view),
+            sampler=ShardSampler(self._view),
             num_workers=training_loader.num_workers if self.num_workers is None else self.num_workers,
-            collate_fn=training_loader.collate_fn,
+            collate_fn=default_collate,
             worker_init_fn=training_loader.worker_init_fn,
             pin_memory=training_loader.pin_memory,
         )
@@ -175,7 +174,7 @@ class HierarchicalClusteringHook(Hook):
         training = model.momentum_encoder.training
         model.momentum_encoder.eval()
         try:
-            return extract_features(lambda images: model.encode_key(_preprocess(model, images)), loader, len(view))
+            return extract_features(lambda images: model.encode_key(_preprocess(model, images)), loader, len(self._view))
         finally:
             model.momentum_encoder.train(training)
 
@@ -190,7 +189,7 @@ class HierarchicalClusteringHook(Hook):
             warm_start=model.hierarchy if self.warm_start else None,
             seed=self.seed + runner.epoch,
         )
-        everywhere = all_gather_rows(readable)
+        everywhere = all_gather_rows(readable.byte()).bool()  # not every communication back end knows bool
         if bool(everywhere.all()):
             return hierarchy
         assignment = torch.zeros(len(everywhere), dtype=torch.int32, device=features.device)
@@ -213,13 +212,10 @@ class HierarchicalClusteringHook(Hook):
         )
         runner.visualizer.add_scalars(scalars, step=runner.iter)
 
-    def _extraction_view(self, runner: Runner) -> ExtractionView:
+    def _extraction_view(self, training_set: BaseDataset) -> ExtractionView:
         """The training images under the extraction pipeline."""
-        training_set = runner.train_loop.dataloader.dataset
         if self.dataset is None:
             return ExtractionView(training_set, self.pipeline)
-        from mmpretrain.registry import DATASETS
-
         given = DATASETS.build({**self.dataset, "pipeline": []})
         _check_same_images(training_set, given)
         return ExtractionView(given, self.pipeline)

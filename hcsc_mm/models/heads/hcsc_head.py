@@ -71,7 +71,8 @@ class HCSCHead(BaseModule):
             draws: One :class:`Draw` per view; None draws them here.
 
         Returns:
-            The entries whose key contains 'loss' add up to the training loss; the others are for the log: the share of negatives kept per level.
+            The entries whose key contains 'loss' add up to the training loss; the others are for the log: the share of negatives kept
+            per level.
         """
         keys = queue if isinstance(queue, Tensor) else queue.keys
         keys = keys.detach().clone()  # the queue changes in place before the backward pass has read it
@@ -79,6 +80,8 @@ class HCSCHead(BaseModule):
         if hierarchy is None:
             plain = [selective_info_nce(*logits) for logits in views]
             return _named("loss_instance", "loss_local_instance", plain)
+        if path is None:
+            raise HCSCError("with a hierarchy the loss needs the images' path; give path=hierarchy.path(sample_idx)")
         if draws is None:
             draws = self.draw(len(queries), keys, queue, hierarchy, path)
         if len(draws) != len(queries):

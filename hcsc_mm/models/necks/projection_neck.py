@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -38,7 +40,7 @@ class ProjectionNeck(BaseModule):
         self.out_channels = out_channels
         widths = [in_channels] + [hid_channels or in_channels] * (num_layers - 1)
         layers: list[nn.Module] = []
-        for width_in, width_out in zip(widths, widths[1:], strict=False):
+        for width_in, width_out in pairwise(widths):
             layers += [nn.Linear(width_in, width_out), nn.ReLU(inplace=True)]
         self.mlp = nn.Sequential(*layers, nn.Linear(widths[-1], out_channels))
 
@@ -46,8 +48,8 @@ class ProjectionNeck(BaseModule):
         """Embed the last output of a backbone.
 
         Args:
-            features: A feature map (B, C, H, W), tokens (B, T, C) or a vector (B, C), or a tuple that ends with one. Feature maps and tokens
-                are averaged over their positions.
+            features: A feature map (B, C, H, W), tokens (B, T, C) or a vector (B, C), or a tuple that ends with one. Feature maps and
+                tokens are averaged over their positions.
 
         Returns:
             (B, D) float32, unit length.

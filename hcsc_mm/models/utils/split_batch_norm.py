@@ -13,8 +13,8 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
     """Batch norm with separate statistics for each of several parts of the batch, as if each part were on a GPU of its own.
 
     Query and key encoder would otherwise see the same images in the same batch and could tell a positive by its statistics; with the
-    key batch shuffled first (``HCSC(shuffle_key_batch=True)``) they do not (MoCo, Section 3.3; its CIFAR recipe). In eval mode it *is* batch norm,
-    and its state dict has the same keys.
+    key batch shuffled first (``HCSC(shuffle_key_batch=True)``) they do not (MoCo, Section 3.3, and its CIFAR recipe). In eval mode it *is*
+    batch norm, and its state dict has the same keys.
 
     Args:
         num_features: C.

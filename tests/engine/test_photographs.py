@@ -1,0 +1,37 @@
+"""The folder config on real photographs."""
+
+import tarfile
+
+import torch
+from shared import SHARED, needs_grocery
+from tiny import ROOT, Record
+
+from hcsc_mm.engine.launch import build_runner, load_config
+
+
+@needs_grocery
+def test_folder_config_trains_on_photographs_and_its_hierarchy_moves(tmp_path):
+    with tarfile.open(SHARED / "data/grocery/grocery_short128.tar") as archive:
+        archive.extractall(tmp_path, [member for member in archive.getmembers() if member.name.startswith("train/")], filter="data")
+    cfg = load_config(str(ROOT / "configs/hcsc_r18_200e_folder.py"))
+    cfg.merge_from_dict(
+        {
+            "train_dataloader.dataset.data_root": str(tmp_path / "train"),
+            "train_dataloader.num_workers": 2,
+            "train_dataloader.dataset.pipeline.1.transforms.0.0.scale": 64,
+            "custom_hooks.0.pipeline.1.scale": 73,
+            "custom_hooks.0.pipeline.2.crop_size": 64,
+            "custom_hooks.0.warmup_epochs": 0,
+            "train_cfg.max_epochs": 2,
+        }
+    )
+    cfg.work_dir, cfg.launcher, cfg.log_level = str(tmp_path / "run"), "none", "WARNING"
+    runner, record = build_runner(cfg), Record()
+    runner.register_hook(record)
+    runner.train()
+    assert len(record.losses) == 2 * (2640 // 64)
+    first, second = record.hierarchies[0], record.hierarchies[1]
+    assert first.num_samples == second.num_samples == 2640
+    assert first.num_prototypes == second.num_prototypes == (300, 100, 30)
+    assert not torch.equal(first.assignment, second.assignment)
+    assert (first.prototypes[0] - second.prototypes[0]).abs().max() > 1e-2
