@@ -10,14 +10,11 @@ BIN := $(VENV)/bin
 # faiss-gpu where an NVIDIA GPU answers, faiss-cpu elsewhere
 REQUIREMENTS := $(shell if nvidia-smi -L >/dev/null 2>&1; then echo requirements.txt; else echo requirements/cpu.txt; fi)
 
-# Threads that spin while they wait slow down everything beside them.
-export OMP_WAIT_POLICY ?= PASSIVE
-
 demo: install
 	$(BIN)/python tools/quick_start.py $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 
 lint: install
 	$(BIN)/ruff format --check .

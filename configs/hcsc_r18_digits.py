@@ -35,8 +35,10 @@ view = [
 ]  # no flip: a mirrored digit is another sign
 train_dataloader = dict(
     batch_size=batch_size,
-    num_workers=0,  # a scan takes less time to prepare than to hand over
+    num_workers=1,
     drop_last=True,
+    persistent_workers=False,  # with seed_worker: augmentations differ between epochs and come back on resume
+    worker_init_fn=dict(type="hcsc_mm.seed_worker"),
     sampler=dict(type="DefaultSampler", shuffle=True),
     collate_fn=dict(type="default_collate"),
     dataset=dict(

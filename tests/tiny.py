@@ -17,6 +17,7 @@ DIGITS = ROOT / "configs" / "hcsc_r18_digits.py"
 TINY = {
     "train_dataloader.dataset.indices": 100,
     "train_dataloader.batch_size": 16,
+    "train_dataloader.num_workers": 0,
     "train_cfg.max_epochs": 3,
     "model.queue_len": 40,  # a batch of 16 does not divide it
     "model.backbone.stem_channels": 4,

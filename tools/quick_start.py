@@ -8,6 +8,8 @@ digits with raw pixels and with the untrained network. Every number of the table
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import logging
 import os
@@ -26,7 +28,6 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import default_collate
 from mmengine.hooks import Hook
-from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -48,6 +49,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.seeds < 1:
         parser.error("--seeds must be at least 1")
+    # One core prepares the scans; threads that wait for it would only stand in its way.
+    torch.set_num_threads(max(1, min(4, (os.cpu_count() or 1) - 1)))
     with one_line_errors():
         start = time.perf_counter()
         folder = Path(args.work_dir)
@@ -95,20 +98,18 @@ def configure(seed: int, work_dir: Path, options: dict) -> Config:
     cfg.merge_from_dict(options)
     cfg.work_dir, cfg.launcher = str(work_dir), "none"
     cfg.randomness.seed = seed
-    cfg.experiment_name = f"{work_dir.parent.name}-{work_dir.name}-{time.strftime('%Y%m%d_%H%M%S')}"
+    cfg.experiment_name = f"{work_dir.parent.name}_{work_dir.name}"
     return cfg
 
 
 def build_quietly(cfg: Config, name: str) -> Runner:
-    """A runner whose log goes to its file and whose progress goes to the console."""
-    log_file = os.path.join(cfg.work_dir, f"{cfg.experiment_name}.log")
-    os.makedirs(cfg.work_dir, exist_ok=True)
-    # The Runner takes over a logger of its experiment's name; this one's console shows warnings only.
-    logger = MMLogger.get_instance(cfg.experiment_name, logger_name="mmengine", log_file=log_file, log_level=cfg.log_level)
-    for handler in logger.handlers:
+    """A runner whose log goes to its file, and whose progress goes to the console."""
+    with contextlib.redirect_stdout(io.StringIO()):  # mmengine prints its environment and the whole config while it builds
+        runner = build_runner(cfg)
+    for handler in runner.logger.handlers:
         if not isinstance(handler, logging.FileHandler):
+            handler.setStream(sys.stderr)
             handler.setLevel(logging.ERROR)
-    runner = build_runner(cfg)
     runner.register_hook(EpochLine(name))
     return runner
 

@@ -40,8 +40,8 @@ def faiss_kmeans(
         import faiss
     except ImportError as error:
         raise HCSCError(f"backend='faiss' needs FAISS ({error}); pip install faiss-cpu, faiss-gpu, or set backend='torch'") from error
-    features = features.detach().float()
     num_rows = check_kmeans_input(features, num_clusters, init)
+    features = features.detach().float()
     if init is not None:
         starts = [init.detach().float()]
     else:

@@ -95,6 +95,8 @@ def concentration(distance: Tensor, assignment: Tensor, num_clusters: int, *, te
     spread = torch.where(several, spread, spread[several].max())
     low, high = torch.quantile(spread, spread.new_tensor([0.1, 0.9]))
     spread = spread.clamp(low, high)
+    if not bool(high > 0):  # duplicates in nine clusters of ten
+        return torch.full((num_clusters,), temperature, device=distance.device)
     # Many clusters of duplicates bring the 10th percentile to 0, and a division by φ = 0 with it.
     spread = spread.clamp(min=1e-3 * float(spread.mean()))
     return (spread * (temperature / spread.mean())).float()

@@ -55,8 +55,8 @@ def kmeans(
     Raises:
         HCSCError: features that are not (n, D) floating point or not finite, fewer rows than clusters, or init of another shape.
     """
-    features = features.detach().float()
     num_rows = check_kmeans_input(features, num_clusters, init)
+    features = features.detach().float()
     best: KMeansResult | None = None
     best_objective = float("inf")
     for restart in range(1 if init is not None else num_restarts):

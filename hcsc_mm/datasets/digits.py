@@ -34,7 +34,7 @@ class Digits(BaseDataset):
     def load_data_list(self) -> list[dict]:
         images, labels = load_digits(return_X_y=True)
         images = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)  # stored as 0..16
-        held_out = np.arange(len(images)) % 5 == 4
+        held_out = np.arange(len(images)) % 5 == 0
         chosen = {"train": ~held_out, "test": held_out, "all": np.ones_like(held_out)}[self.split]
         return [
             {"img": np.repeat(image[..., None], 3, axis=2), "img_shape": (8, 8), "ori_shape": (8, 8), "gt_label": int(label)}

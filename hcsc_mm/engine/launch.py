@@ -26,11 +26,12 @@ def one_line_errors() -> Iterator[None]:
 
     Ctrl-C exits with 130, as shells expect. ``HCSC_TRACEBACK=1`` shows tracebacks of mistakes, too.
     """
+    if os.environ.get("HCSC_TRACEBACK"):
+        yield
+        return
     try:
         yield
     except HCSCError as error:
-        if os.environ.get("HCSC_TRACEBACK"):
-            raise
         sys.exit(f"error: {error.one_line()}")
     except URLError as error:  # a data set or weights that are fetched when they are not there
         sys.exit(f"error: a download failed ({error.reason}); put the files in place by hand, or mend the connection")
@@ -65,7 +66,9 @@ def build_runner(cfg: Config) -> Runner:
         raise HCSCError("mixed precision needs a GPU, which PyTorch does not see here; leave out --amp")
     scaling = cfg.get("auto_scale_lr")
     if scaling and scaling.get("enable") and not scaling.get("base_batch_size"):
-        raise HCSCError("--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the total batch that its lr is meant for")
+        raise HCSCError(
+            "--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the total batch that its lr is meant for"
+        )
     if cfg.get("resume") and cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
         raise HCSCError(f"there is no checkpoint {cfg.load_from} to resume from")
     return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)

@@ -56,7 +56,9 @@ def extract_features(encode: Callable[[Tensor], Tensor], dataloader: DataLoader,
         problem = f"row {foreign} lies outside of this rank's shard [{shard.start}, {shard.stop}); use the sampler hcsc_mm.ShardSampler"
     elif len(missing):
         problem = f"{len(missing)} of {num_rows} rows were never delivered, the first ones are {missing[:5].tolist()}"
-    elif features is not None:
+    elif features is None:
+        problem = "the data loader delivered no batch; with fewer images than processes some have none: use fewer processes"
+    else:
         broken = (~torch.isfinite(features).all(dim=1)).cpu() & ~skipped
         if bool(broken.any()):
             first = int(broken.nonzero()[0]) + shard.start
@@ -64,8 +66,6 @@ def extract_features(encode: Callable[[Tensor], Tensor], dataloader: DataLoader,
                 f"{int(broken.sum())} features are NaN or infinite, the first is of {_describe(dataloader, first)}; the weights are broken"
             )
     _raise_on_all_ranks(problem)
-    if features is None:
-        raise HCSCError("the data loader delivered no batch; there is nothing to extract features from")
     features[skipped.to(features.device)] = float("nan")
     return features
 

@@ -68,10 +68,10 @@ class PrototypeHierarchy:
                 f"{num_levels} levels of prototypes need {num_levels - 1} parents and {num_levels} concentrations, "
                 f"got {len(self.parents)} and {len(self.concentrations)}"
             )
-        _check_indices("assignment", self.assignment, None, len(self.prototypes[0]))
         for level, prototypes in enumerate(self.prototypes):
             _check_prototypes(f"prototypes[{level}]", prototypes, self.prototypes[0])
             _check_concentrations(f"concentrations[{level}]", self.concentrations[level], len(prototypes))
+        _check_indices("assignment", self.assignment, None, len(self.prototypes[0]))
         for level, parents in enumerate(self.parents):
             _check_indices(f"parents[{level}]", parents, len(self.prototypes[level]), len(self.prototypes[level + 1]))
 

@@ -32,8 +32,8 @@ def test_in_eval_mode_it_is_batch_norm_for_any_batch():
 
 @pytest.mark.parametrize(
     "kwargs",
-    [{}, {"momentum": 0.3, "eps": 0.1}, {"affine": False}, {"momentum": None}, {"track_running_stats": False}],
-    ids=["default", "other_numbers", "no_affine", "cumulative", "no_statistics"],
+    [{}, {"momentum": 0.3, "eps": 0.1}],
+    ids=["default", "other_numbers"],
 )
 def test_with_one_part_it_is_batch_norm_in_training(kwargs):
     split, plain = pair(1, **kwargs)

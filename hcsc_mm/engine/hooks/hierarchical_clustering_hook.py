@@ -182,7 +182,7 @@ class HierarchicalClusteringHook(Hook):
         """Cluster the images that could be read; the others never come up in training and get prototype 0."""
         readable = torch.isfinite(features[:, 0])
         hierarchy = hierarchical_kmeans(
-            features[readable],
+            features if bool(readable.all()) else features[readable],  # no copy of all features without need
             self.num_prototypes,
             temperature=model.head.temperature if self.temperature is None else self.temperature,
             backend=self.backend,

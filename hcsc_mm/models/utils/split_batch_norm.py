@@ -19,13 +19,22 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
     Args:
         num_features: C.
         num_splits: Parts of a training batch; the batch must be divisible by it.
-        **kwargs: As in ``torch.nn.BatchNorm2d``.
+        eps, momentum, device, dtype: As in ``torch.nn.BatchNorm2d``. It always has an affine part and running statistics.
     """
 
     _abbr_ = "bn"  # mmcv names layers by it: the keys stay those of plain batch norm
 
-    def __init__(self, num_features: int, num_splits: int = 8, **kwargs) -> None:
-        super().__init__(num_features, **kwargs)
+    def __init__(
+        self,
+        num_features: int,
+        num_splits: int = 8,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(num_features, eps=eps, momentum=momentum, device=device, dtype=dtype)
         if num_splits < 1:
             raise HCSCError(f"num_splits={num_splits} must be at least 1")
         self.num_splits = num_splits
