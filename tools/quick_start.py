@@ -20,6 +20,7 @@ from pathlib import Path
 
 try:
     import hcsc_mm
+    from hcsc_mm import HCSCError
 except ImportError as error:
     sys.exit(f"error: {error}" if type(error).__name__ == "DependencyError" else f"error: {error}; run: pip install -e .")
 
@@ -82,6 +83,8 @@ def compare(seed: int, folder: Path, options: dict) -> dict:
     runner = build_quietly(cfg, f"seed {seed}: HCSC")
     rows["HCSC"] = {"seconds": seconds_of(runner.train), "knn": evaluate(runner.model, pipeline, train, test)}
     hierarchy = runner.model.hierarchy
+    if hierarchy is None:
+        raise HCSCError("the warm-up lasts as long as the run, so there is no hierarchy to look at; lower custom_hooks.0.warmup_epochs")
     path = hierarchy.path(torch.arange(len(train)))
     levels = [
         {"prototypes": number, **clustering_scores(prototype.cpu(), labels(train))}

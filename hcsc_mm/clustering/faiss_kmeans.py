@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from mmengine.dist import broadcast, get_rank, get_world_size
+from mmengine.dist import all_gather, broadcast, get_rank, get_world_size
 from torch import Tensor
 
 from ..errors import HCSCError
@@ -33,7 +33,8 @@ def faiss_kmeans(
 ) -> KMeansResult:
     """As :func:`hcsc_mm.clustering.kmeans.kmeans`, by FAISS: on its GPUs if it was built for them and sees one.
 
-    FAISS clusters in one process. With several ranks the shards are gathered and rank 0 clusters; the torch back end shares the work.
+    FAISS clusters in one process. With several ranks each gathers all features and runs its share of the restarts; the torch back end
+    keeps the features where they are.
     Seeds are those of the torch back end (FAISS would take random rows); FAISS splits a large cluster when one is empty.
     """
     try:
@@ -46,28 +47,26 @@ def faiss_kmeans(
         starts = [init.detach().float()]
     else:
         starts = [seed_centroids(features, num_rows, num_clusters, seed + restart) for restart in range(num_restarts)]
-    gathered = all_gather_rows(features)
-    centroids = torch.empty(num_clusters, features.shape[1])
-    if get_rank() == 0:
-        points = gathered.cpu().contiguous()
-        best = float("inf")
-        for start in track(starts, f"k-means (FAISS), {num_clusters} clusters"):
-            # One restart a call: FAISS does not return to Python, and to Ctrl-C, before a call has ended.
-            run = faiss.Kmeans(
-                points.shape[1],
-                num_clusters,
-                niter=num_iterations,
-                nredo=1,
-                seed=seed,
-                gpu=features.is_cuda and faiss.get_num_gpus() > 0,
-                # FAISS would otherwise cluster a sample of 256 rows per cluster, and warn below 39.
-                max_points_per_centroid=max(1, len(points)),
-                min_points_per_centroid=1,
-            )
-            objective = float(run.train(points.numpy(), init_centroids=start.cpu().contiguous().numpy()))
-            if objective < best:
-                best, centroids = objective, torch.from_numpy(run.centroids.copy())
+    points = all_gather_rows(features).cpu().contiguous()
+    best, centroids = float("inf"), torch.empty(num_clusters, features.shape[1])
+    for start in track(starts[get_rank() :: get_world_size()], f"k-means (FAISS), {num_clusters} clusters"):
+        # One restart a call: FAISS does not return to Python before a call has ended.
+        run = faiss.Kmeans(
+            points.shape[1],
+            num_clusters,
+            niter=num_iterations,
+            nredo=1,
+            seed=seed,
+            gpu=features.is_cuda and faiss.get_num_gpus() > 0,
+            # FAISS would otherwise cluster a sample of 256 rows per cluster, and warn below 39.
+            max_points_per_centroid=max(1, len(points)),
+            min_points_per_centroid=1,
+        )
+        objective = float(run.train(points.numpy(), init_centroids=start.cpu().contiguous().numpy()))
+        if objective < best:
+            best, centroids = objective, torch.from_numpy(run.centroids.copy())
     centroids = centroids.to(features.device)
     if get_world_size() > 1:
-        broadcast(centroids)
+        objectives = torch.cat(all_gather(torch.tensor([best], dtype=torch.float64, device=features.device)))
+        broadcast(centroids, src=int(objectives.argmin()))
     return KMeansResult(centroids, *nearest_centroid(features, centroids))

@@ -102,8 +102,8 @@ def concentration(distance: Tensor, assignment: Tensor, num_clusters: int, *, te
     return (spread * (temperature / spread.mean())).float()
 
 
-def check_num_prototypes(num_prototypes: Sequence[int], num_samples: int) -> None:
-    """Refuse numbers of prototypes that make no hierarchy over ``num_samples`` images."""
+def check_num_prototypes(num_prototypes: Sequence[int], num_samples: int | None = None) -> None:
+    """Refuse numbers of prototypes that make no hierarchy over ``num_samples`` images, or over any if that is None."""
     if len(num_prototypes) == 0:
         raise HCSCError("num_prototypes is empty; give one number per level, finest first, such as (3000, 2000, 1000)")
     for level, number in enumerate(num_prototypes):
@@ -111,7 +111,7 @@ def check_num_prototypes(num_prototypes: Sequence[int], num_samples: int) -> Non
             raise HCSCError(f"num_prototypes[{level}]={number!r} must be a whole number")
         if number < 2:
             raise HCSCError(f"num_prototypes[{level}]={number} must be at least 2; with one prototype a level says nothing")
-        if level == 0 and number > num_samples:
+        if level == 0 and num_samples is not None and number > num_samples:
             raise HCSCError(f"num_prototypes[0]={number} exceeds the {num_samples} training images; set at most {num_samples}")
         if level > 0 and number >= num_prototypes[level - 1]:
             raise HCSCError(

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..utils.shard import global_sum, shard_start
+from ..utils.shard import first_row, global_sum
 
 
 def seed_centroids(features: Tensor, num_rows: int, num_clusters: int, seed: int) -> Tensor:
@@ -25,7 +25,7 @@ def seed_centroids(features: Tensor, num_rows: int, num_clusters: int, seed: int
     generator = torch.Generator().manual_seed(seed)
     sample_size = min(num_rows, max(4096, 4 * num_clusters))
     chosen = torch.randperm(num_rows, generator=generator)[:sample_size].to(features.device)
-    local = chosen - shard_start(num_rows)
+    local = chosen - first_row(features)
     mine = (local >= 0) & (local < len(features))
     sample = features.new_zeros(sample_size, features.shape[1])
     sample[mine] = features[local[mine]]

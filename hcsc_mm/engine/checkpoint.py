@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..errors import HCSCError
+from ..utils.shard import global_sum
 
 
 def check_same_architecture(model: nn.Module, state_dict: Mapping[str, torch.Tensor], *, complete: bool) -> None:
@@ -22,8 +23,14 @@ def check_same_architecture(model: nn.Module, state_dict: Mapping[str, torch.Ten
         HCSCError: counts what does not fit and names the first of it.
     """
     own = model.state_dict()
+    state_dict = {name.removeprefix("module."): value for name, value in state_dict.items()}  # as mmengine does after this check
     missing = [name for name in own if name not in state_dict] if complete else []
     unexpected = [name for name in state_dict if name not in own] if complete else []
+    if not any(name in own for name in state_dict):
+        raise HCSCError(
+            f"the checkpoint holds no weight of this model: it starts with {next(iter(state_dict), 'nothing')}, the model with "
+            f"{next(iter(own))}; rename its keys, or use the config that it was trained with"
+        )
     reshaped = [name for name in own if name in state_dict and own[name].shape != state_dict[name].shape]
     if not (missing or unexpected or reshaped):
         return
@@ -37,21 +44,8 @@ def check_same_architecture(model: nn.Module, state_dict: Mapping[str, torch.Ten
     )
 
 
-def check_finite_weights(model: nn.Module, epoch: int, last_checkpoint: str | None) -> None:
-    """Stop a run whose weights broke, before they replace good ones on disk.
-
-    Args:
-        model: Its parameters are equal on all ranks, so that all ranks stop together.
-        epoch: The epoch that has just been trained, from 1.
-        last_checkpoint: The newest one there is, for the message.
-
-    Raises:
-        HCSCError: a parameter is NaN or infinite.
-    """
-    largest = torch._foreach_norm([parameter.detach() for parameter in model.parameters()], float("inf"))
-    if bool(torch.isfinite(torch.stack([norm.float() for norm in largest])).all()):
-        return
-    saved = f"the last good checkpoint is {last_checkpoint}" if last_checkpoint else "no epoch was saved before"
-    raise HCSCError(
-        f"the weights became NaN or infinite in epoch {epoch}, which is not saved; {saved}. Lower the learning rate, or train without --amp"
-    )
+def weights_are_finite(model: nn.Module) -> bool:
+    """Whether all parameters and buffers of the model are, on every rank; all ranks get the same answer."""
+    tensors = [t.detach() for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
+    largest = torch.stack([norm.float() for norm in torch._foreach_norm(tensors, float("inf"))])
+    return int(global_sum((~torch.isfinite(largest)).sum())) == 0

@@ -39,6 +39,10 @@ def one_line_errors() -> Iterator[None]:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         sys.exit(f"error: {error}")
+    except RuntimeError as error:
+        if "Found 0 files" not in str(error):  # mmpretrain, of a data set's folder
+            raise
+        sys.exit(f"error: {first_line(error)} Set data_root in the config to where the images lie.")
     except KeyboardInterrupt:
         print("interrupted; continue with --resume", file=sys.stderr)
         sys.exit(130)
@@ -69,8 +73,8 @@ def build_runner(cfg: Config) -> Runner:
         raise HCSCError(
             "--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the total batch that its lr is meant for"
         )
-    if cfg.get("resume") and cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
-        raise HCSCError(f"there is no checkpoint {cfg.load_from} to resume from")
+    if cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
+        raise HCSCError(f"there is no checkpoint {cfg.load_from} to {'resume' if cfg.get('resume') else 'start'} from")
     return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
 
 

@@ -22,16 +22,24 @@ def all_gather_rows(rows: Tensor) -> Tensor:
     """(n_r, …) of every rank → (Σ n_r, …) in rank order, on every rank; the n_r may differ."""
     if get_world_size() == 1:
         return rows
-    length = torch.tensor([len(rows)], device=rows.device)
-    lengths = [int(n) for n in all_gather(length)]
+    lengths = _lengths(rows)
     padded = rows.new_zeros(max(lengths), *rows.shape[1:])
     padded[: len(rows)] = rows
     return torch.cat([part[:n] for part, n in zip(all_gather(padded), lengths, strict=True)])
 
 
+def first_row(rows: Tensor) -> int:
+    """Global index of the first of this rank's (n_r, …), whatever the n_r of the ranks are."""
+    return sum(_lengths(rows)[: get_rank()])
+
+
 def total_rows(rows: Tensor) -> int:
     """Σ n_r over the ranks' (n_r, …)."""
     return int(global_sum(torch.tensor(len(rows), device=rows.device)))
+
+
+def _lengths(rows: Tensor) -> list[int]:
+    return [int(n) for n in all_gather(torch.tensor([len(rows)], device=rows.device))]
 
 
 def global_sum(value: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def test_mistake_is_one_line_and_a_failure(tmp_path, arguments, message):
 
 @pytest.mark.parametrize("backend", ["torch", "faiss"])
 def test_ctrl_c_during_clustering_exits_within_seconds(tmp_path, backend):
-    """2,000 clusters of 6,000 points keep either back end busy for minutes."""
+    """2,000 clusters of 200,000 points keep either back end busy for minutes."""
     script = tmp_path / "cluster.py"
     script.write_text(
         "import torch\n"

@@ -25,7 +25,7 @@ from ...models import HCSC, SplitBatchNorm2d
 from ...registry import HOOKS
 from ...structures import PrototypeHierarchy
 from ...utils.shard import all_gather_rows
-from ..checkpoint import check_finite_weights, check_same_architecture
+from ..checkpoint import check_same_architecture, weights_are_finite
 
 CHECKPOINT_KEY = "hierarchical_clustering"
 
@@ -70,6 +70,7 @@ class HierarchicalClusteringHook(Hook):
         if warmup_epochs < 0 or interval < 1:
             raise HCSCError(f"warmup_epochs={warmup_epochs} must be at least 0 and interval={interval} at least 1")
         resolve_backend(backend, torch.device("cpu"))
+        check_num_prototypes(num_prototypes)
         self.num_prototypes = tuple(num_prototypes)
         self.pipeline = pipeline
         self.warmup_epochs = warmup_epochs
@@ -142,7 +143,16 @@ class HierarchicalClusteringHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         """Take the time of the epoch, and stop before broken weights are saved."""
         self._last_training_seconds = time.perf_counter() - self._epoch_started
-        check_finite_weights(find_model(runner), runner.epoch + 1, find_latest_checkpoint(runner.work_dir))
+        model = find_model(runner)
+        # Before the checkpoint, which holds the first rank's buffers: a resumed run has to cluster with the same ones.
+        model.momentum_encoder.synchronize_statistics()
+        if not weights_are_finite(model):
+            last = find_latest_checkpoint(runner.work_dir)
+            saved = f"the last good checkpoint is {last}" if last else "no epoch was saved before"
+            raise HCSCError(
+                f"the weights became NaN or infinite in epoch {runner.epoch + 1}, which is not saved; {saved}. "
+                "Lower the learning rate, or train without --amp"
+            )
 
     def cluster(self, runner: Runner) -> PrototypeHierarchy:
         """Extract, cluster, hand the hierarchy to the model, and log."""

@@ -39,7 +39,7 @@ class NegativeQueue(nn.Module):
         self.log_partition: tuple[Tensor, ...] = ()
         self._hierarchy: PrototypeHierarchy | None = None
         # Keys loaded from a checkpoint are other keys: what was known of the old ones is wrong.
-        self.register_load_state_dict_post_hook(lambda queue, _: queue.set_hierarchy(queue._hierarchy))
+        self.register_load_state_dict_post_hook(_renew_log_partition)
 
     @property
     def length(self) -> int:
@@ -76,3 +76,7 @@ class NegativeQueue(nn.Module):
             if hierarchy is None
             else tuple(log_partition(self.keys, *level) for level in zip(hierarchy.prototypes, hierarchy.concentrations, strict=True))
         )
+
+
+def _renew_log_partition(queue: NegativeQueue, _) -> None:
+    queue.set_hierarchy(queue._hierarchy)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from mmengine.dist import all_gather
 from mmpretrain.models.selfsup import BaseSelfSupervisor
-from mmpretrain.models.utils import batch_shuffle_ddp, batch_unshuffle_ddp
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from ...errors import HCSCError
 from ...registry import MODELS
 from ...structures import PrototypeHierarchy
 from ..memories import NegativeQueue
+from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
 from ..utils.momentum_encoder import MomentumEncoder
 
 
@@ -111,8 +111,8 @@ class HCSC(BaseSelfSupervisor):
         self.momentum_encoder.update(self._query_encoder())
         if not self.shuffle_key_batch:
             return self.encode_key(images)
-        images, order = batch_shuffle_ddp(images)
-        return batch_unshuffle_ddp(self.encode_key(images), order)
+        images, order = shuffle_over_ranks(images)
+        return unshuffle_over_ranks(self.encode_key(images), order)
 
     def _query_encoder(self) -> nn.Sequential:
         return nn.Sequential(self.backbone, self.neck)

@@ -54,7 +54,8 @@ class MomentumEncoder(nn.Module):
             return
         for layer in self.encoder.modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is not None:
-                moments = torch.stack([layer.running_mean, layer.running_var + layer.running_mean**2])
+                mean = layer.running_mean.double()  # the difference of squares below cancels in float32
+                moments = torch.stack([mean, layer.running_var.double() + mean**2])
                 all_reduce(moments, op="mean")
                 layer.running_mean.copy_(moments[0])
-                layer.running_var.copy_(moments[1] - moments[0] ** 2)
+                layer.running_var.copy_((moments[1] - moments[0] ** 2).clamp(min=0))
