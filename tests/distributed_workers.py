@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from cases import random_hierarchy, tiny_hcsc, unit_rows
 from mmengine.dataset import default_collate
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import get_dist_info, get_rank, get_world_size
 from mmpretrain.structures import DataSample
 from torch import Tensor, multiprocessing, nn
 from torch.utils.data import DataLoader, Dataset
@@ -103,6 +103,13 @@ def cluster_shards() -> dict[str, dict[str, Tensor]]:
         }
         for name, result in results.items()
     }
+
+
+def cluster_uneven_shards() -> dict[str, Tensor]:
+    """As where some images could not be read: the first rank has 90 of the 101 rows."""
+    rows, (rank, world_size) = unit_rows(NUM_ROWS, 8), get_dist_info()
+    mine = rows if world_size == 1 else rows.split([90, 11])[rank]
+    return {"centroids": kmeans(mine, 40, num_iterations=0, num_restarts=1).centroids, "rows": rows}
 
 
 def cluster_one_row() -> dict[str, Tensor]:

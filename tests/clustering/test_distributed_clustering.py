@@ -6,6 +6,7 @@ import torch
 
 TASKS = [
     workers.cluster_shards,
+    workers.cluster_uneven_shards,
     workers.cluster_one_row,
     workers.cluster_shards_into_a_tree,
     workers.automatic_backend,
@@ -35,6 +36,13 @@ def test_centroids_are_identical_on_both_ranks(ranks):
     first, second = (rank["cluster_shards"] for rank in ranks)
     for case in first:
         assert torch.equal(first[case]["centroids"], second[case]["centroids"])
+
+
+def test_seeds_of_uneven_shards_are_rows_and_those_of_one_process(ranks):
+    alone = workers.cluster_uneven_shards()
+    for rank in ranks:
+        assert torch.equal(rank["cluster_uneven_shards"]["centroids"], alone["centroids"])
+    assert torch.cdist(alone["centroids"], alone["rows"]).min(dim=1).values.max() < 1e-3
 
 
 def test_a_rank_without_rows_takes_part(ranks):

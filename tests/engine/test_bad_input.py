@@ -123,6 +123,18 @@ class BreakWeights(Hook):
             next(runner.model.backbone.parameters()).data.view(-1)[0] = float("nan")
 
 
+def test_broken_running_statistics_are_not_saved_either(tmp_path):
+    class BreakStatistics(Hook):
+        def after_train_epoch(self, runner):
+            next(buffer for name, buffer in runner.model.named_buffers() if "running_var" in name).fill_(float("inf"))
+
+    runner = build_runner(tiny_config(tmp_path))
+    runner.register_hook(BreakStatistics(), priority="HIGH")
+    with pytest.raises(HCSCError, match=r"NaN or infinite in epoch 1, which is not saved; no epoch was saved before"):
+        runner.train()
+    assert not list(tmp_path.glob("*.pth"))
+
+
 @pytest.mark.parametrize(
     ("stage", "message"),
     [

@@ -74,6 +74,12 @@ def test_resume_refuses_a_checkpoint_of_another_architecture(tmp_path, options, 
     assert named in str(error.value)
 
 
+def test_start_from_weights_without_a_common_name_is_refused(tmp_path):
+    torch.save({"state_dict": {"module.encoder_q.conv1.weight": torch.zeros(1)}, "meta": {}}, tmp_path / "foreign.pth")
+    with pytest.raises(HCSCError, match=r"holds no weight of this model: it starts with encoder_q\.conv1\.weight"):
+        train(tiny_config(tmp_path / "run", load_from=str(tmp_path / "foreign.pth")))
+
+
 def test_resume_refuses_a_checkpoint_that_is_not_there(tmp_path):
     with pytest.raises(HCSCError, match=r"no checkpoint .*gone\.pth"):
         build_runner(tiny_config(tmp_path, resume=True, load_from=str(tmp_path / "gone.pth")))
