@@ -11,7 +11,7 @@ _base_ = [
 ]
 
 # ---- the values that people change; all else in this file follows from them ----
-data_root = "data/imagenet"  # train/<class>/*.JPEG
+data_root = "data/imagenet/train"  # images at any depth; no labels are read, so a subset is fine
 num_gpus = 8  # with another number: change it here, or give --auto-scale-lr
 batch_size = 32  # per GPU
 max_epochs = 200

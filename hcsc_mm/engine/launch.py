@@ -39,10 +39,6 @@ def one_line_errors() -> Iterator[None]:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         sys.exit(f"error: {error}")
-    except RuntimeError as error:
-        if "Found 0 files" not in str(error):  # mmpretrain, of a data set's folder
-            raise
-        sys.exit(f"error: {first_line(error)} Set data_root in the config to where the images lie.")
     except KeyboardInterrupt:
         print("interrupted; continue with --resume", file=sys.stderr)
         sys.exit(130)

@@ -134,7 +134,7 @@ def test_one_prototype_per_image_has_the_temperature_as_concentration(backend):
 )
 def test_numbers_that_make_no_hierarchy_are_refused_by_index_and_number(num_prototypes, message):
     with pytest.raises(HCSCError, match=message):
-        check_num_prototypes(num_prototypes, 1797)
+        assert check_num_prototypes(num_prototypes, 1797) is None  # it would raise
 
 
 def test_hierarchical_kmeans_checks_the_numbers_first():
@@ -144,7 +144,7 @@ def test_hierarchical_kmeans_checks_the_numbers_first():
 
 @pytest.mark.parametrize("num_prototypes", [(1797, 2), [50, 20, 10], (2,)])
 def test_numbers_at_the_bounds_pass(num_prototypes):
-    check_num_prototypes(num_prototypes, 1797)
+    assert check_num_prototypes(num_prototypes, 1797) is None  # it would raise
 
 
 def test_a_backend_that_is_named_is_taken():

@@ -26,6 +26,5 @@ train_dataloader = dict(
     worker_init_fn=dict(type="hcsc_mm.seed_worker"),
     sampler=dict(type="DefaultSampler", shuffle=True),
     collate_fn=dict(type="default_collate"),
-    # mmpretrain reads train/<class>/*.JPEG, or meta/train.txt where that exists; the labels are not used
-    dataset=dict(type="ImageNet", data_root="data/imagenet", split="train"),
+    dataset=dict(type="hcsc_mm.ImageFolder", data_root="data/imagenet/train"),
 )
