@@ -75,7 +75,14 @@ def test_ctrl_c_during_clustering_exits_within_seconds(tmp_path, backend):
         "    print('clustering', flush=True)\n"
         f"    hierarchical_kmeans(points, (2000, 100), backend={backend!r})\n"
     )
-    process = subprocess.Popen([sys.executable, script], env=QUIET, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, script],
+        env=QUIET,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell starts background jobs with Ctrl-C ignored
+    )
     assert process.stdout.readline().strip() == "clustering"
     time.sleep(3)
     assert process.poll() is None
