@@ -1,5 +1,6 @@
 """A real Runner on real digits, for a few steps."""
 
+import pytest
 import torch
 from tiny import tiny_config, train
 
@@ -53,3 +54,13 @@ def test_clustering_reports_one_line_and_the_same_numbers_to_the_visualizer(tmp_
     scalars = next(tmp_path.glob("*/vis_data/scalars.json")).read_text()
     for name in ("extraction_seconds", "clustering_seconds", "share_of_epoch", "level2/median", "level1/moved", "level0/keep_probability"):
         assert f"hcsc/{name}" in scalars, name
+
+
+def test_clustering_numbers_reach_tensorboard(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(tiny_config(tmp_path, visualizer__vis_backends__0__type="TensorboardVisBackend"))
+    events = accumulator.EventAccumulator(str(next(tmp_path.glob("*/vis_data")))).Reload()
+    tags = events.Tags()["scalars"]
+    for name in ("hcsc/clustering_seconds", "hcsc/level0/empty", "hcsc/level2/largest", "hcsc/level1/moved"):
+        assert name in tags
+    assert [event.value for event in events.Scalars("hcsc/level0/prototypes")] == [12, 12]
