@@ -7,7 +7,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
 from hcsc_mm import HCSCError
-from hcsc_mm.models import NegativeQueue
+from hcsc_mm.models import HCSCHead, NegativeQueue
 from hcsc_mm.structures import log_partition
 
 
@@ -115,3 +115,17 @@ def test_the_state_dict_holds_keys_and_pointer_only():
     queue.set_hierarchy(random_hierarchy())
     assert set(queue.state_dict()) == {"keys", "pointer"}
     assert list(queue.parameters()) == []
+
+
+def test_head_does_not_use_what_the_queue_knows_of_another_hierarchy():
+    first, second = random_hierarchy(seed=1, dim=8), random_hierarchy(seed=2, dim=8)
+    queue = NegativeQueue(16, 8)
+    queue.set_hierarchy(first)
+    head, path = HCSCHead(), second.path([0, 1])
+
+    def draw(candidates):
+        torch.manual_seed(3)
+        return head.draw(1, queue.keys, candidates, second, path)[0].instances
+
+    for ours, plain in zip(draw(queue), draw(queue.keys), strict=True):
+        assert torch.equal(ours, plain)

@@ -104,7 +104,8 @@ class HCSCHead(BaseModule):
         path: Sequence[Tensor],
     ) -> list[Draw]:
         """One Bernoulli draw per (query, candidate, level) for every view that selects; empty where a view keeps everything."""
-        known = () if isinstance(queue, Tensor) else queue.log_partition
+        # What a queue knows holds for its own hierarchy only; of another one it is computed here.
+        known = queue.log_partition if isinstance(queue, NegativeQueue) and queue.hierarchy is hierarchy else ()
         instance_probability, prototype_probability = [], []
         if self.select_instances:
             for level in range(hierarchy.num_levels):

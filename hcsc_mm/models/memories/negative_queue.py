@@ -23,6 +23,7 @@ class NegativeQueue(nn.Module):
     Attributes:
         keys: (Q, D) buffer, unit length; random directions before the first keys arrive.
         pointer: () int64 buffer, where the next key goes.
+        hierarchy: What :attr:`log_partition` belongs to, or None.
         log_partition: (Q,) float32 per level, log Σ_i exp(key·c_i / φ_i); empty without a hierarchy. Not in the state dict: it
             follows from keys and hierarchy.
     """
@@ -37,7 +38,7 @@ class NegativeQueue(nn.Module):
         self.register_buffer("keys", F.normalize(torch.randn(length, dim), dim=1))
         self.register_buffer("pointer", torch.zeros((), dtype=torch.long))
         self.log_partition: tuple[Tensor, ...] = ()
-        self._hierarchy: PrototypeHierarchy | None = None
+        self.hierarchy: PrototypeHierarchy | None = None
         # Keys loaded from a checkpoint are other keys: what was known of the old ones is wrong.
         self.register_load_state_dict_post_hook(_renew_log_partition)
 
@@ -64,13 +65,13 @@ class NegativeQueue(nn.Module):
         self.keys.index_copy_(0, slots, keys.to(self.keys.dtype))
         self.pointer.copy_((self.pointer + len(keys)) % self.length)
         for level, known in enumerate(self.log_partition):
-            prototypes, concentrations = self._hierarchy.prototypes[level], self._hierarchy.concentrations[level]
+            prototypes, concentrations = self.hierarchy.prototypes[level], self.hierarchy.concentrations[level]
             known.index_copy_(0, slots, log_partition(self.keys[slots], prototypes, concentrations))
 
     @torch.no_grad()
     def set_hierarchy(self, hierarchy: PrototypeHierarchy | None) -> None:
         """Fill :attr:`log_partition` for a new hierarchy, which must be on the queue's device; None clears it."""
-        self._hierarchy = hierarchy
+        self.hierarchy = hierarchy
         self.log_partition = (
             ()
             if hierarchy is None
@@ -79,4 +80,4 @@ class NegativeQueue(nn.Module):
 
 
 def _renew_log_partition(queue: NegativeQueue, _) -> None:
-    queue.set_hierarchy(queue._hierarchy)
+    queue.set_hierarchy(queue.hierarchy)
