@@ -5,7 +5,7 @@ bash tools/dist_train.sh configs/hcsc_r50_mcrop_200e_in1k.py 8
 
 _base_ = [
     "_base_/models/hcsc_r50.py",
-    "_base_/datasets/imagenet_hcsc_mcrop.py",
+    "_base_/datasets/imagenet_hcsc.py",
     "_base_/schedules/sgd_cosine.py",
     "_base_/default_runtime.py",
 ]

@@ -150,9 +150,7 @@ def embed(encode, model: hcsc_mm.models.HCSC, split: Digits, pipeline: list[dict
     """(N, D) features of every scan of a split."""
     model.eval()
     loader = DataLoader(ExtractionView(split, pipeline), batch_size=256, collate_fn=default_collate)
-    return extract_features(
-        lambda images: encode(model.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]), loader, len(split)
-    ).cpu()
+    return extract_features(lambda images: encode(model.preprocess(images)), loader, len(split)).cpu()
 
 
 def pixels(split: Digits) -> Tensor:

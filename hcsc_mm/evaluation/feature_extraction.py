@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..errors import HCSCError
 from ..utils.progress import track
-from ..utils.shard import shard_slice
+from ..utils.shard import global_sum, shard_slice
 
 
 @torch.no_grad()
@@ -85,10 +84,8 @@ def _describe(dataloader: DataLoader, index: int) -> str:
 
 def _raise_on_all_ranks(problem: str | None) -> None:
     """A rank that raised alone would leave the others waiting in the next collective."""
-    failures = torch.tensor(int(problem is not None))
-    if get_world_size() > 1:
-        all_reduce(failures)
+    failures = int(global_sum(torch.tensor(int(problem is not None))))
     if problem is not None:
         raise HCSCError(problem)
-    if int(failures):
+    if failures:
         raise HCSCError("feature extraction failed on another rank; its message says why")

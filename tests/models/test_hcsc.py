@@ -125,7 +125,9 @@ def test_without_a_hierarchy_and_after_taking_it_away_there_is_no_prototype_loss
 def test_shuffling_the_key_batch_changes_no_key():
     model = tiny_hcsc(batch_norm=False)
     images = torch.randn(8, 3, 6, 6)
-    torch.testing.assert_close(model._encode_training_key(images), model.encode_key(images))
+    key, all_keys = model._encode_training_key(images)
+    torch.testing.assert_close(key, model.encode_key(images))
+    torch.testing.assert_close(all_keys, key)  # one process has them all
 
 
 @pytest.mark.parametrize("inputs", [torch.zeros(4, 3, 6, 6), [torch.zeros(4, 3, 6, 6)]], ids=["one_batch", "one_view"])

@@ -1,4 +1,4 @@
-"""ImageNet, two crops of each image: query and key. Loading is put before these pipelines by the config that uses them."""
+"""ImageNet, two crops of each image (query, key) or six (and four local ones). The config that uses a pipeline puts loading before it."""
 
 # Images come as BGR, so grey is 0.114 blue + 0.587 green + 0.299 red. Pillow resizes, like the released code: it smooths when it shrinks.
 colour_and_flip = [
@@ -7,9 +7,18 @@ colour_and_flip = [
     dict(type="GaussianBlur", magnitude_range=(0.1, 2.0), magnitude_std="inf", prob=0.5),  # 'inf': σ is uniform over the range
     dict(type="RandomFlip", prob=0.5),
 ]
-crop = dict(type="RandomResizedCrop", scale=224, crop_ratio_range=(0.2, 1.0), backend="pillow")
+crop_sizes = (224, 192, 160, 128, 96)  # query and key, then the local crops
+crop_ratio_ranges = ((0.2, 1.0), (0.172, 0.86), (0.143, 0.715), (0.114, 0.571), (0.086, 0.429))  # (0.2, 1.0) × size / 224
+crops = [
+    [dict(type="RandomResizedCrop", scale=size, crop_ratio_range=ratios, backend="pillow"), *colour_and_flip]
+    for size, ratios in zip(crop_sizes, crop_ratio_ranges, strict=True)
+]
 two_crops = [
-    dict(type="MultiView", num_views=2, transforms=[[crop, *colour_and_flip]]),  # query, key
+    dict(type="MultiView", num_views=2, transforms=crops[:1]),  # query, key
+    dict(type="PackInputs"),
+]
+six_crops = [
+    dict(type="MultiView", num_views=[2, 1, 1, 1, 1], transforms=crops),  # HCSC takes them in this order: query, key, local crops
     dict(type="PackInputs"),
 ]
 centre_crop = [

@@ -184,7 +184,7 @@ class HierarchicalClusteringHook(Hook):
         training = model.momentum_encoder.training
         model.momentum_encoder.eval()
         try:
-            return extract_features(lambda images: model.encode_key(_preprocess(model, images)), loader, len(self._view))
+            return extract_features(lambda images: model.encode_key(model.preprocess(images)), loader, len(self._view))
         finally:
             model.momentum_encoder.train(training)
 
@@ -241,10 +241,6 @@ def find_model(runner: Runner) -> HCSC:
         if isinstance(module, HCSC):
             return module
     raise HCSCError("HierarchicalClusteringHook needs a model of type hcsc_mm.HCSC")
-
-
-def _preprocess(model: HCSC, images: Tensor) -> Tensor:
-    return model.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]
 
 
 def _check_same_images(training_set: BaseDataset, given: BaseDataset) -> None:

@@ -60,7 +60,6 @@ class HCSC(BaseSelfSupervisor):
         self.momentum_encoder = MomentumEncoder(self._query_encoder(), momentum)
         self.queue = NegativeQueue(queue_len, self.neck.out_channels)
         self.shuffle_key_batch = shuffle_key_batch
-        self.hierarchy: PrototypeHierarchy | None = None  # None: warm-up
         self.register_load_state_dict_post_hook(_follow_a_lone_query_encoder)
 
     def init_weights(self) -> None:
@@ -72,8 +71,16 @@ class HCSC(BaseSelfSupervisor):
         """Train with this hierarchy from now on; None goes back to MoCo v2."""
         if hierarchy is not None:
             hierarchy = hierarchy.to(self.queue.keys.device)
-        self.hierarchy = hierarchy
         self.queue.set_hierarchy(hierarchy)
+
+    @property
+    def hierarchy(self) -> PrototypeHierarchy | None:
+        """What the model trains with; None during warm-up."""
+        return self.queue.hierarchy
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) images of a data loader → what the encoders take, on the model's device."""
+        return self.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]
 
     def encode_query(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) → (B, D) unit length, query encoder."""
@@ -98,19 +105,21 @@ class HCSC(BaseSelfSupervisor):
             raise HCSCError("HCSC trains on at least two views of each image; use the MultiView transform in the training pipeline")
         query_images, key_images, *local_images = inputs
         queries = [self.encode_query(images) for images in (query_images, *local_images)]
-        key = self._encode_training_key(key_images)
+        key, all_keys = self._encode_training_key(key_images)
         path = None
         if self.hierarchy is not None:
             path = self.hierarchy.path([sample.sample_idx for sample in data_samples])
         losses = self.head.loss(queries, key, self.queue, self.hierarchy, path)
-        self.queue.enqueue(torch.cat(all_gather(key)))
+        self.queue.enqueue(all_keys)
         return losses
 
     @torch.no_grad()
-    def _encode_training_key(self, images: Tensor) -> Tensor:
+    def _encode_training_key(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, D) keys of this rank's images, and (B_total, D) of all ranks' in rank order."""
         self.momentum_encoder.update(self._query_encoder())
         if not self.shuffle_key_batch:
-            return self.encode_key(images)
+            key = self.encode_key(images)
+            return key, torch.cat(all_gather(key))
         images, order = shuffle_over_ranks(images)
         return unshuffle_over_ranks(self.encode_key(images), order)
 

@@ -24,10 +24,12 @@ def shuffle_over_ranks(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def unshuffle_over_ranks(keys: Tensor, inverse: Tensor) -> Tensor:
-    """(B, D) keys of shuffled images → (B, D) keys of this rank's own images in their order."""
-    return torch.cat(all_gather(keys))[_share(inverse)]
+def unshuffle_over_ranks(keys: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, D) keys of shuffled images → (B, D) keys of this rank's own images, and (B_total, D) of all ranks', in their order."""
+    ordered = torch.cat(all_gather(keys))[inverse]
+    return _share(ordered), ordered
 
 
-def _share(order: Tensor) -> Tensor:
-    return order.view(get_world_size(), -1)[get_rank()]
+def _share(rows: Tensor) -> Tensor:
+    """This rank's of (B_total, …) rows."""
+    return rows.chunk(get_world_size())[get_rank()]
