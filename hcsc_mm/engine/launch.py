@@ -15,9 +15,12 @@ from mmengine.config import Config
 from mmengine.dist import is_distributed
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from ..dependencies import first_line
 from ..errors import HCSCError
+from ..utils.preemption import PreemptedError, signals_noted
+from ..utils.rendezvous import report_failure
 
 
 @contextmanager
@@ -39,6 +42,9 @@ def one_line_errors() -> Iterator[None]:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         sys.exit(f"error: {error}")
+    except PreemptedError as stop:
+        print(stop.message, file=sys.stderr)
+        raise
     except KeyboardInterrupt:
         print("interrupted; continue with --resume", file=sys.stderr)
         sys.exit(130)
@@ -76,8 +82,28 @@ def build_runner(cfg: Config) -> Runner:
 
 def run_training(config: str, change: Callable[[Config], Config]) -> None:
     """Train what a config file says, after ``change`` has put the command line's wishes into it."""
-    with one_line_errors():
+    with one_line_errors(), signals_noted(), failures_reported():
         build_runner(change(load_config(config))).train()
+
+
+@contextmanager
+def failures_reported() -> Iterator[None]:
+    """Let the rank that fails first have the word: torchrun gets its traceback, and the others only name it."""
+    try:
+        yield
+    except Exception as error:
+        message = error.one_line() if isinstance(error, HCSCError) else f"{type(error).__name__}: {first_line(error)}"
+        first = report_failure(message)
+        if first is None:
+            record_for_torchrun(error)
+            raise
+        raise HCSCError(f"stopped because another process failed: {first.removeprefix('HCSCError: ')}") from None
+
+
+def record_for_torchrun(error: Exception) -> None:
+    """Where torchrun looks for what its first process to fail died of."""
+    if "TORCHELASTIC_ERROR_FILE" in os.environ:
+        get_error_handler().record_exception(error)
 
 
 def _start_gloo(cfg: Config) -> None:

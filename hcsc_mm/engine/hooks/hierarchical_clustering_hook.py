@@ -136,7 +136,8 @@ class HierarchicalClusteringHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         epochs_since_warmup = runner.epoch - self.warmup_epochs
-        if epochs_since_warmup >= 0 and epochs_since_warmup % self.interval == 0:
+        resumes_within_epoch = getattr(runner.train_loop, "first_batch", 0) > 0  # with the hierarchy of that epoch, from the checkpoint
+        if not resumes_within_epoch and epochs_since_warmup >= 0 and epochs_since_warmup % self.interval == 0:
             self.cluster(runner)
         self._epoch_started = time.perf_counter()
 
