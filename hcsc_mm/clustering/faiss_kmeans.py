@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..errors import HCSCError
 from ..utils.progress import track
+from ..utils.rendezvous import wait_for_ranks
 from ..utils.shard import all_gather_rows
 from .kmeans import KMeansResult, check_kmeans_input, nearest_centroid
 from .seeding import seed_centroids
@@ -67,6 +68,7 @@ def faiss_kmeans(
             best, centroids = objective, torch.from_numpy(run.centroids.copy())
     centroids = centroids.to(features.device)
     if get_world_size() > 1:
+        wait_for_ranks("k-means (FAISS)")  # the ranks' shares of the restarts differ
         objectives = torch.cat(all_gather(torch.tensor([best], dtype=torch.float64, device=features.device)))
         broadcast(centroids, src=int(objectives.argmin()))
     return KMeansResult(centroids, *nearest_centroid(features, centroids))

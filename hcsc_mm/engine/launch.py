@@ -12,7 +12,7 @@ from urllib.error import URLError
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_distributed
+from mmengine.dist import is_distributed, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
@@ -21,6 +21,9 @@ from ..dependencies import first_line
 from ..errors import HCSCError
 from ..utils.preemption import PreemptedError, signals_noted
 from ..utils.rendezvous import report_failure
+
+# How a collective ends when a process at its other end is gone.
+_LOST_CONNECTION = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
 
 @contextmanager
@@ -43,7 +46,8 @@ def one_line_errors() -> Iterator[None]:
             raise
         sys.exit(f"error: {error}")
     except PreemptedError as stop:
-        print(stop.message, file=sys.stderr)
+        if is_main_process():
+            print(stop.message, file=sys.stderr)
         raise
     except KeyboardInterrupt:
         print("interrupted; continue with --resume", file=sys.stderr)
@@ -88,22 +92,20 @@ def run_training(config: str, change: Callable[[Config], Config]) -> None:
 
 @contextmanager
 def failures_reported() -> Iterator[None]:
-    """Let the rank that fails first have the word: torchrun gets its traceback, and the others only name it."""
+    """Let the rank that fails first have the word: torchrun gets its traceback, and the others say one line."""
     try:
         yield
     except Exception as error:
         message = error.one_line() if isinstance(error, HCSCError) else f"{type(error).__name__}: {first_line(error)}"
         first = report_failure(message)
-        if first is None:
-            record_for_torchrun(error)
-            raise
-        raise HCSCError(f"stopped because another process failed: {first.removeprefix('HCSCError: ')}") from None
-
-
-def record_for_torchrun(error: Exception) -> None:
-    """Where torchrun looks for what its first process to fail died of."""
-    if "TORCHELASTIC_ERROR_FILE" in os.environ:
-        get_error_handler().record_exception(error)
+        if first is not None:
+            raise HCSCError(f"stopped because {first} failed, which says why") from None
+        lost = next((words for words in _LOST_CONNECTION if words in str(error)), None)
+        if lost is not None:
+            raise HCSCError(f"lost another process ({lost}); it was killed, or says itself what happened") from None
+        if "TORCHELASTIC_ERROR_FILE" in os.environ:
+            get_error_handler().record_exception(error)
+        raise
 
 
 def _start_gloo(cfg: Config) -> None:

@@ -42,8 +42,13 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
             batches = iter(self.dataloader)  # draws a seed for its workers
             if self._generators is not None:
                 restore_generators(self._generators)
-            for index, data_batch in enumerate(batches, start=self.first_batch):
-                self.run_iter(index, data_batch)
+            try:
+                for index, data_batch in enumerate(batches, start=self.first_batch):
+                    self.run_iter(index, data_batch)
+            except BaseException:
+                # The traceback would keep the workers alive, and their temporary files with them.
+                getattr(batches, "_shutdown_workers", lambda: None)()
+                raise
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
         self.first_batch, self._generators = 0, None

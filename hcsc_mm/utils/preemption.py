@@ -28,12 +28,15 @@ class PreemptedError(SystemExit):
 @contextmanager
 def signals_noted() -> Iterator[None]:
     """Note the signals instead of dying of them; training looks between its steps."""
-    _received.clear()
     before = {number: signal.signal(number, lambda number, _: _received.append(signal.Signals(number))) for number in SIGNALS}
     os.environ[_NOTED] = "1"
     try:
         yield
+    except PreemptedError:
+        before = dict.fromkeys(SIGNALS, signal.SIG_IGN)  # what is still on its way must not change the exit code
+        raise
     finally:
+        _received.clear()
         del os.environ[_NOTED]
         _end_children()
         for number, handler in before.items():

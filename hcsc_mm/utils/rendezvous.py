@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 import torch
 from mmengine.dist import get_rank, get_world_size
-from mmengine.logging import print_log
 
 from ..errors import HCSCError
 
@@ -37,29 +37,36 @@ def wait_for_ranks(stage: str, minutes: float | None = None) -> None:
     round_ = _rounds_of(store, stage, rank) + 1
     store.set(_key(stage, rank), str(round_))
     arrived = store.add(f"hcsc_mm/{stage}/arrived", 1)
-    start, pause, reminded = time.monotonic(), 0.001, 0.0
+    start, pause, next_word = time.monotonic(), 0.001, min(_REMIND_SECONDS, 60 * minutes)
     while arrived < round_ * world_size:
         _raise_if_a_rank_failed(store)
         waited = time.monotonic() - start
-        if waited > 60 * minutes or waited > reminded + _REMIND_SECONDS:
-            late = _late(store, stage, round_)
-            if waited > 60 * minutes:
-                raise HCSCError(
-                    f"rank {rank} has waited {waited / 60:.3g} minutes for {late} in {stage}, which takes longer than "
-                    f"HCSC_WAIT_MINUTES={minutes:g}; look there for a slow disk or a busy machine, or raise the limit"
-                )
-            print_log(f"rank {rank} waits for {late} in {stage}, {waited:.0f} s so far", logger="current", level=30)
-            reminded = waited
+        late = [other for other in range(world_size) if _rounds_of(store, stage, other) < round_] if waited > next_word else []
+        if late:
+            next_word = waited + _REMIND_SECONDS
+            _speak(rank, late, stage, waited, minutes, is_over=waited > 60 * minutes)
         time.sleep(pause)
         pause = min(0.25, 1.5 * pause)
         arrived = store.add(f"hcsc_mm/{stage}/arrived", 0)
+
+
+def _speak(rank: int, late: list[int], stage: str, waited: float, minutes: float, is_over: bool) -> None:
+    """Name the ranks that are late, in a warning of one rank for all who wait, or in the error that ends the wait."""
+    names = f"rank{'s' if len(late) > 1 else ''} {', '.join(map(str, late))}"
+    if is_over:
+        raise HCSCError(
+            f"rank {rank} has waited {waited / 60:.3g} minutes for {names} in {stage}, longer than HCSC_WAIT_MINUTES={minutes:g}; "
+            "look there for a slow disk or a busy machine, or raise the limit"
+        )
+    if rank == min(set(range(get_world_size())) - set(late)):
+        print(f"waiting for {names} in {stage}, {waited:.0f} s so far", file=sys.stderr, flush=True)
 
 
 def report_failure(message: str) -> str | None:
     """Tell the other ranks that this one stops.
 
     Returns:
-        None for the rank that failed first. For the others, which then only follow it: who that was and why.
+        None for the rank that failed first; for the others, which then only follow it, its name.
     """
     if not torch.distributed.is_initialized() or get_world_size() == 1:
         return None
@@ -69,18 +76,12 @@ def report_failure(message: str) -> str | None:
     # The store goes down with the process that holds it; there is nobody left to tell then.
     except Exception:  # noqa: BLE001
         return None
-    return None if first == own else first
+    return None if first == own else first.split(":")[0]
 
 
 def _raise_if_a_rank_failed(store: torch.distributed.Store) -> None:
     if store.check([_FAILED]):
-        raise HCSCError(store.get(_FAILED).decode())
-
-
-def _late(store: torch.distributed.Store, stage: str, round_: int) -> str:
-    """'rank 3' or 'ranks 1, 3'."""
-    late = [str(rank) for rank in range(get_world_size()) if _rounds_of(store, stage, rank) < round_]
-    return f"rank{'s' if len(late) > 1 else ''} {', '.join(late)}"
+        raise HCSCError(f"stopped because another process failed, {store.get(_FAILED).decode()}")
 
 
 def _rounds_of(store: torch.distributed.Store, stage: str, rank: int) -> int:
