@@ -1,7 +1,8 @@
 # make demo   sets up .venv, installs, trains on handwritten digits and prints a table
 # make test   the tests, in the same environment
 # make lint   formatting and lint
-.PHONY: demo test lint format install clean
+# make faults kills, full disks, slow ranks, a long run; prints what came of it
+.PHONY: demo test faults lint format install clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,6 +16,9 @@ demo: install
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+
+faults: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m faults $(ARGS)
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -55,7 +55,7 @@ def kills(folder: Path, number: int, processes: int, epochs: int, seed: int = 0)
         ("exit code of the last start", code, code == 0),
         ("unreadable checkpoints after a kill", len(damaged), not damaged),
         ("largest difference of the final weights", f"{difference:.3g}", difference <= TOLERANCE[processes]),
-        ("files left behind", len(left) or "none", not left),
+        ("files left behind", ", ".join(left) or "none", not left),
     ]
     if processes > 1:
         rows.insert(-4, ("  seconds until the others ended when one rank was killed", f"{slowest:.1f}", slowest <= 60))

@@ -24,7 +24,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 PREEMPTED = 75  # hcsc_mm.utils.preemption.EXIT_CODE; importing that would take longer than all else here
 HANDED_ON = (signal.SIGTERM, signal.SIGUSR1)
 PREFIX = "hcsc-"
-LONGEST = 60  # loader workers make sockets in it, whose path ends at 107 characters
+LONGEST = 107 - len("/pymp-12345678/listener-12345678")  # loader workers make sockets in it, and that is as long as a socket's path may be
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def temporary_folder() -> Iterator[str]:
             shutil.rmtree(old)
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder, open(Path(folder) / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if len(folder) < LONGEST:
+        if len(folder) <= LONGEST:
             os.environ["TMPDIR"] = folder
         yield folder
 
