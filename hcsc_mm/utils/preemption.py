@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 # Slurm sends SIGTERM to a job that is pre-empted, and SIGUSR1 ahead of the time limit with --signal=USR1@120.
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
@@ -15,6 +16,7 @@ EXIT_CODE = 75
 _NOTED = "HCSC_SIGNALS_NOTED"  # in the environment, so that worker processes know however they were started
 
 _received: list[signal.Signals] = []
+_has_begun = False
 
 
 class PreemptedError(SystemExit):
@@ -27,8 +29,9 @@ class PreemptedError(SystemExit):
 
 @contextmanager
 def signals_noted() -> Iterator[None]:
-    """Note the signals instead of dying of them; training looks between its steps."""
-    before = {number: signal.signal(number, lambda number, _: _received.append(signal.Signals(number))) for number in SIGNALS}
+    """Note the signals instead of dying of them; training looks between its steps. Before it has begun they end the run at once."""
+    global _has_begun
+    before = {number: signal.signal(number, _note) for number in SIGNALS}
     os.environ[_NOTED] = "1"
     try:
         yield
@@ -36,11 +39,25 @@ def signals_noted() -> Iterator[None]:
         before = dict.fromkeys(SIGNALS, signal.SIG_IGN)  # what is still on its way must not change the exit code
         raise
     finally:
+        _has_begun = False
         _received.clear()
         del os.environ[_NOTED]
         _end_children()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def training_begins() -> None:
+    """From here on there is something to save."""
+    global _has_begun
+    _has_begun = True
+
+
+def _note(number: int, _: FrameType | None) -> None:
+    name = signal.Signals(number)
+    if not _has_begun:
+        raise PreemptedError(f"stopped by {name.name} before the first step; exit code {EXIT_CODE}; start again with --resume auto")
+    _received.append(name)
 
 
 def leave_signals_to_the_main_process() -> None:

@@ -177,7 +177,11 @@ def _culprit(error: Exception) -> str:
 
 def _load_safetensors(path: str) -> dict:
     try:
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError:
         raise HCSCError(f"{path} needs safetensors; pip install safetensors") from None
-    return {"state_dict": load_file(path)}
+    try:
+        return {"state_dict": load_file(path)}
+    except SafetensorError as error:
+        raise HCSCError(f"{path} is damaged, or no safetensors file ({first_line(error)})") from None

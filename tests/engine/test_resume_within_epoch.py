@@ -137,3 +137,19 @@ def test_plain_loop_refuses_a_checkpoint_within_an_epoch(tmp_path):
     killed_after(STEPS + 3, config(tmp_path))
     with pytest.raises(HCSCError, match="ResumableTrainLoop"):
         train(config(tmp_path / "other", resume=True, load_from=str(tmp_path / "iter_9.pth"), train_cfg__type="EpochBasedTrainLoop"))
+
+
+class BreakWeights(Hook):
+    priority = "HIGH"
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == STEPS + 1:
+            next(runner.model.backbone.parameters()).data.view(-1)[0] = float("nan")
+
+
+def test_broken_weights_are_not_saved_within_an_epoch(tmp_path):
+    runner = build_runner(config(tmp_path))
+    runner.register_hook(BreakWeights())
+    with pytest.raises(HCSCError, match=rf"NaN or infinite by step {STEPS + 2}, .* the last good checkpoint is .*iter_{STEPS + 1}\.pth"):
+        runner.train()
+    assert sorted(path.name for path in tmp_path.glob("*.pth")) == ["epoch_1.pth", f"iter_{STEPS + 1}.pth"]

@@ -93,6 +93,17 @@ def test_ctrl_c_during_clustering_exits_within_seconds(tmp_path, backend):
     assert "Traceback" not in errors
 
 
+def test_run_that_is_told_to_stop_before_it_has_begun_says_that_it_can_be_started_again(tmp_path):
+    command = [sys.executable, ROOT / "tools/train.py", ROOT / "configs/hcsc_r18_digits.py", "--work-dir", tmp_path / "run"]
+    process = subprocess.Popen(list(map(str, command)), env=QUIET, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    caught = 0
+    while not caught & 1 << (signal.SIGTERM - 1):
+        status = dict(line.split(":", maxsplit=1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+        caught = int(status["SigCgt"], 16)
+    process.terminate()
+    assert process.wait(60) == 75
+
+
 HIERARCHY_OF_EACH_RANK = """
 import os
 import torch

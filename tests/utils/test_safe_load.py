@@ -152,3 +152,13 @@ def test_flipped_bit_and_truncation_are_noticed(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(HCSCError, match="damaged"):
             CheckpointLoader.load_checkpoint(str(path))
+
+
+def test_safetensors_are_read_as_weights(tmp_path):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    save_file({"backbone.weight": torch.arange(3.0)}, tmp_path / "weights.safetensors")
+    loaded = CheckpointLoader.load_checkpoint(str(tmp_path / "weights.safetensors"))
+    assert loaded["state_dict"]["backbone.weight"].tolist() == [0, 1, 2]
+    (tmp_path / "weights.safetensors").write_bytes(b"this is nothing")
+    with pytest.raises(HCSCError, match="damaged"):
+        CheckpointLoader.load_checkpoint(str(tmp_path / "weights.safetensors"))

@@ -13,8 +13,9 @@ from mmengine.runner import Runner
 from ...errors import HCSCError
 from ...registry import HOOKS
 from ...utils.rendezvous import wait_for_ranks
+from ..checkpoint import weights_are_finite
 from ..checkpoint_files import WHOLE_FILES, WholeFiles, histories_from_plain, newest_checkpoint, remove_unfinished, to_plain
-from ..resume_state import gather_state, restore_state
+from ..resume_state import gather_state, restore_state, unwrapped
 from ..train_loop import ResumableTrainLoop
 
 RESUME_KEY = "resume"  # the entry of the checkpoint
@@ -74,6 +75,8 @@ class ResumableCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Take up the loaded state, and tidy what a killed run left behind."""
+        if self.every_n_iters is not None and not isinstance(runner.train_loop, ResumableTrainLoop):
+            raise HCSCError("every_n_iters needs train_cfg=dict(type='hcsc_mm.ResumableTrainLoop'), which can resume within an epoch")
         if self.backend_args is None and isinstance(get_file_backend(self.out_dir or runner.work_dir), LocalBackend):
             self.backend_args = {"backend": WHOLE_FILES}
         super().before_train(runner)
@@ -98,10 +101,17 @@ class ResumableCheckpointHook(CheckpointHook):
         """Save between two iterations, all ranks together; returns the file's path."""
         iterations = runner.epoch * len(runner.train_dataloader) + batches_done
         if self.saved_iter != iterations:
-            if not isinstance(runner.train_loop, ResumableTrainLoop):
-                raise HCSCError("a checkpoint within an epoch needs train_cfg=dict(type='hcsc_mm.ResumableTrainLoop')")
+            if not weights_are_finite(unwrapped(runner.model)):
+                raise HCSCError(
+                    f"the weights became NaN or infinite by step {iterations}, which is not saved; {self._last_good(runner)}. "
+                    "Lower the learning rate, or train without --amp"
+                )
             self._save(runner, WITHIN_EPOCH.format(iterations), {"epoch": runner.epoch, "iter": iterations}, batches_done)
         return self.last_ckpt
+
+    def _last_good(self, runner: Runner, before: str | None = None) -> str:
+        kept = [name for name in runner.message_hub.runtime_info.get(KEPT_KEY, []) if name != before]
+        return f"the last good checkpoint is {os.path.join(self.out_dir, kept[-1])}" if kept else "no checkpoint was saved before"
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         self._save(runner, self.filename_tmpl.format(step), meta, batches_done=0)
@@ -134,9 +144,7 @@ class ResumableCheckpointHook(CheckpointHook):
             )
             WholeFiles().put_text(self.last_ckpt, os.path.join(runner.work_dir, "last_checkpoint"))
         except OSError as error:
-            kept = runner.message_hub.get_info(KEPT_KEY)[:-1]
-            last = f"the last good checkpoint is {os.path.join(self.out_dir, kept[-1])}" if kept else "no checkpoint was saved before"
-            reason = error.strerror or str(error)
+            reason, last = error.strerror or str(error), self._last_good(runner, before=name)
             return f"cannot write the checkpoint {self.last_ckpt} ({reason}); {last}. Make room there and go on with --resume"
         return None
 

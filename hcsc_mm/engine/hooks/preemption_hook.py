@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ...errors import HCSCError
 from ...registry import HOOKS
-from ...utils.preemption import EXIT_CODE, PreemptedError, received
+from ...utils.preemption import EXIT_CODE, PreemptedError, received, training_begins
 from ...utils.rendezvous import wait_for_ranks
+from ..train_loop import ResumableTrainLoop
 from .checkpoint_hook import checkpoint_hook, gradients_are_used_up
 
 
@@ -36,6 +37,12 @@ class PreemptionHook(Hook):
                 "PreemptionHook needs default_hooks.checkpoint=dict(type='hcsc_mm.ResumableCheckpointHook'); "
                 "use that, or leave the hook out with default_hooks.preemption=None"
             )
+        if not isinstance(runner.train_loop, ResumableTrainLoop):
+            raise HCSCError(
+                "PreemptionHook needs train_cfg=dict(type='hcsc_mm.ResumableTrainLoop'); "
+                "use that, or leave the hook out with default_hooks.preemption=None"
+            )
+        training_begins()
         self._device = next(runner.model.parameters()).device
         self._asked = None
 
