@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import hcsc_mm  # noqa: F401  first: it makes torchvision importable beside a torch of another build
 from hcsc_mm import HCSCError
-from hcsc_mm.clustering import faiss_kmeans, hierarchical_kmeans, kmeans, resolve_backend
+from hcsc_mm.clustering import faiss_kmeans, hierarchical_kmeans, kmeans
 from hcsc_mm.datasets import ShardSampler
 from hcsc_mm.evaluation import extract_features
 from hcsc_mm.models import MomentumEncoder
@@ -120,10 +120,6 @@ def cluster_one_row() -> dict[str, Tensor]:
 def cluster_shards_into_a_tree() -> dict[str, dict]:
     features = shard_of(unit_rows(NUM_ROWS, 8))
     return {backend: hierarchical_kmeans(features, (30, 12, 3), backend=backend).state_dict() for backend in ("torch", "faiss")}
-
-
-def automatic_backend() -> str:
-    return resolve_backend("auto", torch.device("cpu"))
 
 
 def cluster_nan_on_the_last_rank() -> dict[str, str | None]:

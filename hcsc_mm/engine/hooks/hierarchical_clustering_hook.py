@@ -69,7 +69,7 @@ class HierarchicalClusteringHook(Hook):
     ) -> None:
         if warmup_epochs < 0 or interval < 1:
             raise HCSCError(f"warmup_epochs={warmup_epochs} must be at least 0 and interval={interval} at least 1")
-        resolve_backend(backend, torch.device("cpu"))
+        resolve_backend(backend)
         check_num_prototypes(num_prototypes)
         self.num_prototypes = tuple(num_prototypes)
         self.pipeline = pipeline
