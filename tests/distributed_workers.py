@@ -25,6 +25,7 @@ from hcsc_mm.clustering import faiss_kmeans, hierarchical_kmeans, kmeans
 from hcsc_mm.datasets import ShardSampler
 from hcsc_mm.evaluation import extract_features
 from hcsc_mm.models import MomentumEncoder
+from hcsc_mm.models.memories import KeyBank
 from hcsc_mm.utils.shard import all_gather_rows, shard_slice, total_rows
 
 START_AND_RUN_SECONDS = 150
@@ -135,6 +136,16 @@ def gather_rows() -> dict[str, Any]:
     rows = shard_of(torch.arange(7 * 3).view(7, 3))
     uneven = torch.full((get_rank() * 3,), get_rank(), dtype=torch.int32)  # none on rank 0
     return {"matrix": all_gather_rows(rows), "total": total_rows(rows), "uneven": all_gather_rows(uneven)}
+
+
+def bank_of_both_ranks() -> dict[str, Tensor]:
+    """Nine images; each rank sees four of the first eight, not those of its shard."""
+    bank, images = KeyBank(9, 3, torch.device("cpu")), torch.tensor([7, 0, 5, 2, 1, 6, 3, 4])
+    mine = images[4 * get_rank() : 4 * get_rank() + 4]
+    bank.write(mine.tolist(), images.float()[:, None].expand(8, 3))
+    other = KeyBank(9, 3, torch.device("cpu"))
+    other.restore(bank.gather())
+    return {"shard": bank.features, "gathered": bank.gather(), "restored": all_gather_rows(other.features)}
 
 
 class Pictures(Dataset):
