@@ -25,7 +25,11 @@ lr = 0.03 * batch_size / 256  # 0.03 × 256 / 256 = 0.03; 50,000 / 256 = 195 ste
 to_bgr = [dict(type="NumpyToPIL", to_rgb=False), dict(type="PILToNumpy", to_bgr=True)]
 crop = [
     dict(type="RandomResizedCrop", scale=32, backend="pillow"),  # 0.08 to 1 of the area
-    dict(type="RandomApply", prob=0.8, transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)]),
+    dict(
+        type="RandomApply",
+        prob=0.8,
+        transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, backend="cv2")],
+    ),
     dict(type="RandomGrayscale", prob=0.2, keep_channels=True, channel_weights=(0.114, 0.587, 0.299)),
     dict(type="RandomFlip", prob=0.5),
 ]  # no blur: 32 pixels have no detail to lose

@@ -37,7 +37,11 @@ load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
 # Images come as BGR, so grey is 0.114 blue + 0.587 green + 0.299 red
 crop = [
     dict(type="RandomResizedCrop", scale=image_size, crop_ratio_range=(0.2, 1.0), backend="pillow"),
-    dict(type="RandomApply", prob=0.8, transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)]),
+    dict(
+        type="RandomApply",
+        prob=0.8,
+        transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, backend="cv2")],
+    ),
     dict(type="RandomGrayscale", prob=0.2, keep_channels=True, channel_weights=(0.114, 0.587, 0.299)),
     dict(type="GaussianBlur", magnitude_range=(0.1, 2.0), magnitude_std="inf", prob=0.5),  # 'inf': σ is uniform over the range
     dict(type="RandomFlip", prob=0.5),

@@ -35,6 +35,7 @@ custom_hooks = [
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=(12, 6, 3),
         warmup_epochs=1,
+        features={features!r},
         pipeline=[dict(type="Resize", scale=16, interpolation="bicubic"), dict(type="PackInputs")],
     ),
     *{hooks!r},
@@ -57,10 +58,18 @@ class Job:
         every_n_iters: Steps from one checkpoint within an epoch to the next.
         workers: Of the data loader, per process.
         hooks: Configs of further hooks.
+        features: Of the clustering hook.
     """
 
     def __init__(
-        self, folder: Path, processes: int, epochs: int, every_n_iters: int | None = 2, workers: int = 0, hooks: tuple[dict, ...] = ()
+        self,
+        folder: Path,
+        processes: int,
+        epochs: int,
+        every_n_iters: int | None = 2,
+        workers: int = 0,
+        hooks: tuple[dict, ...] = (),
+        features: str = "extract",
     ) -> None:
         self.folder, self.processes, self.epochs = folder, processes, epochs
         self.work_dir = folder / "run"
@@ -68,7 +77,8 @@ class Job:
         self.temporary.mkdir(parents=True)
         self.config = folder / "config.py"
         base = str(ROOT / "configs/hcsc_r18_digits.py")
-        self.config.write_text(CONFIG.format(base=base, epochs=epochs, every_n_iters=every_n_iters, workers=workers, hooks=list(hooks)))
+        values = {"base": base, "epochs": epochs, "every_n_iters": every_n_iters, "workers": workers, "features": features}
+        self.config.write_text(CONFIG.format(**values, hooks=list(hooks)))
         self.mark = uuid.uuid4().hex
         self.process: subprocess.Popen | None = None
 

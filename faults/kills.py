@@ -13,15 +13,18 @@ TOLERANCE = {1: 1e-6, 2: 1e-5}
 ONE_RANK_EVERY = 5  # of the kills hits one rank only, the others all processes at once
 
 
-def kills(folder: Path, number: int, processes: int, epochs: int, seed: int = 0) -> list[tuple[str, object, bool]]:
+def kills(
+    folder: Path, number: int, processes: int, epochs: int, seed: int = 0, features: str = "extract"
+) -> list[tuple[str, object, bool]]:
     """Compare a run that is killed ``number`` times with one that is not.
 
     Returns:
         Rows of a table: what, how much, and whether it is as it should be.
     """
     dice = random.Random(seed)
-    workers = processes - 1  # loader workers leave temporary files behind, which the launcher of several processes takes away
-    whole = Job(folder / "whole", processes, epochs, workers=workers)
+    # Loader workers leave temporary files behind, which the launcher of several processes takes away.
+    options = {"workers": processes - 1, "features": features}
+    whole = Job(folder / "whole", processes, epochs, **options)
     whole.start()
     whole.wait_for_training()
     start = time.monotonic()
@@ -29,7 +32,7 @@ def kills(folder: Path, number: int, processes: int, epochs: int, seed: int = 0)
         raise RuntimeError(f"the uninterrupted run failed:\n{whole.output()[-2000:]}")
     seconds = time.monotonic() - start
 
-    job, stages, damaged, slowest = Job(folder / "killed", processes, epochs, workers=workers), Counter(), [], 0.0
+    job, stages, damaged, slowest = Job(folder / "killed", processes, epochs, **options), Counter(), [], 0.0
     job.start("--resume")
     done = 0
     while done < number:

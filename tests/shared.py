@@ -1,11 +1,13 @@
 """Where the recorded cases and real images lie; they are not part of the project."""
 
 import os
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 SHARED = Path(os.environ.get("HCSC_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -13,6 +15,15 @@ needs_golden = pytest.mark.skipif(not (SHARED / "golden").is_dir(), reason=f"no 
 needs_grocery = pytest.mark.skipif(
     not (SHARED / "data/grocery/grocery_short128.tar").is_file(), reason=f"no Grocery photographs in {SHARED}/data"
 )
+
+needs_coco = pytest.mark.skipif(not (SHARED / "data/coco_tiny/coco_tiny.tar").is_file(), reason=f"no COCO photographs in {SHARED}/data")
+
+
+def coco_photographs(number: int) -> list[Image.Image]:
+    """The first colour photographs of the archive."""
+    with tarfile.open(SHARED / "data/coco_tiny/coco_tiny.tar") as archive:
+        names = sorted(name for name in archive.getnames() if name.endswith(".jpg"))
+        return [Image.open(archive.extractfile(name)).convert("RGB") for name in names[:number]]
 
 
 def golden(name: str) -> dict[str, torch.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,12 +22,13 @@ from torch import nn
 
 from hcsc_mm.datasets import ExtractionView, seed_worker
 from hcsc_mm.engine.hooks import HierarchicalClusteringHook
-from hcsc_mm.models import HCSC
+from hcsc_mm.models import HCSC, ViewRecipe
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 IN1K = [name for name in NAMES if name.endswith("in1k")]
 MULTI_CROP = [name for name in IN1K if "mcrop" in name]
+ON_DEVICE = [name for name in NAMES if "devaug" in name]  # augmentations on the device; in the others by the workers
 
 
 @pytest.fixture(autouse=True)
@@ -91,16 +93,52 @@ def test_the_main_job_has_its_exact_name_beside_its_longer_multi_crop_and_small_
         "hcsc_r18_200e_cifar10",
         "hcsc_r18_200e_cifar100",
         "hcsc_r18_200e_folder",
+        "hcsc_r50_devaug_200e_in1k",
+        "hcsc_r50_mcrop_devaug_200e_in1k",
+        "hcsc_r18_devaug_200e_folder",
     } <= set(NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ON_DEVICE])
 def test_training_views_have_the_expected_number_and_sizes_and_know_their_image(name, tmp_path, monkeypatch):
     config = load(name)
     packed = build_dataset(config, tmp_path, monkeypatch)[1]
     assert view_sizes(packed) == [(3, size, size) for size in expected_sizes(name, config)]
     assert all(view.dtype == torch.uint8 for view in packed["inputs"])
     assert packed["data_samples"].sample_idx == 1
+
+
+@pytest.mark.parametrize("name", ON_DEVICE)
+def test_views_that_the_device_makes_have_the_expected_number_and_sizes_and_know_their_image(name, tmp_path, monkeypatch):
+    config = load(name)
+    dataset = build_dataset(config, tmp_path, monkeypatch)
+    batch = FUNCTIONS.get(config.train_dataloader.collate_fn.type)([dataset[0], dataset[1]])
+    assert batch["inputs"]["images"].dtype == torch.uint8
+    data = MODELS.build(config.model.data_preprocessor)(batch, training=True)
+    assert [tuple(view.shape) for view in data["inputs"]] == [(2, 3, size, size) for size in expected_sizes(name, config)]
+    assert [sample.sample_idx for sample in data["data_samples"]] == [0, 1]
+
+
+@pytest.mark.parametrize("name", ON_DEVICE)
+def test_a_config_with_augmentation_on_the_device_differs_from_its_plain_twin_in_the_input_alone(name):
+    device, plain = load(name).to_dict(), load(name.replace("devaug_", "")).to_dict()
+    (multi_view,) = [step for step in plain["train_dataloader"]["dataset"]["pipeline"] if step["type"] == "MultiView"]
+    number = multi_view["num_views"]
+    repeats = number if isinstance(number, (list, tuple)) else [number]
+    crops = [crop[0] for repeat, crop in zip(repeats, multi_view["transforms"], strict=True) for _ in range(repeat)]
+    views = [ViewRecipe.from_config(view) for view in device["model"]["data_preprocessor"].pop("views")]
+    assert [(view.size, tuple(view.scale)) for view in views] == [(crop["scale"], tuple(crop["crop_ratio_range"])) for crop in crops]
+    colours = ViewRecipe()
+    assert all(replace(view, size=colours.size, scale=colours.scale) == colours for view in views)
+    assert device["train_dataloader"]["dataset"]["pipeline"][0] == plain["train_dataloader"]["dataset"]["pipeline"][0]  # loading
+    for config in (device, plain):
+        config["train_dataloader"]["dataset"].pop("pipeline")
+        config["train_dataloader"].pop("collate_fn")
+        config["train_dataloader"].pop("pin_memory", None)
+        config["model"]["data_preprocessor"].pop("type")
+        config["model"]["data_preprocessor"].pop("non_blocking", None)
+    parts = ("model", "train_dataloader", "custom_hooks", "optim_wrapper", "param_scheduler", "train_cfg", "default_hooks", "auto_scale_lr")
+    assert {part: device[part] for part in parts} == {part: plain[part] for part in parts}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -188,7 +226,7 @@ def test_imagenet_configs_have_the_numbers_of_the_paper(name):
     assert config.model.head.get("select_on_local", False) == (name in MULTI_CROP)
 
 
-@pytest.mark.parametrize("name", MULTI_CROP)
+@pytest.mark.parametrize("name", [name for name in MULTI_CROP if name not in ON_DEVICE])
 def test_crop_scales_shrink_with_the_crops(name):
     config = load(name)
     (views,) = [step for step in config.train_dataloader.dataset.pipeline if step.type == "MultiView"]
@@ -197,7 +235,7 @@ def test_crop_scales_shrink_with_the_crops(name):
     assert scales == [(0.2, 1.0), (0.172, 0.86), (0.143, 0.715), (0.114, 0.571), (0.086, 0.429)]
 
 
-@pytest.mark.parametrize("name", IN1K)
+@pytest.mark.parametrize("name", [name for name in IN1K if name not in ON_DEVICE])
 def test_every_imagenet_view_has_the_colours_blur_and_flip_of_the_recipe(name):
     (views,) = [step for step in load(name).train_dataloader.dataset.pipeline if step.type == "MultiView"]
     views = TRANSFORMS.build(views)

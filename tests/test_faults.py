@@ -28,6 +28,10 @@ def test_killed_run_of_two_processes_ends_with_the_weights_of_the_uninterrupted_
     assert_good(kills(folder, number=3, processes=2, epochs=6))
 
 
+def test_killed_run_of_two_processes_that_clusters_the_keys_of_training_does_so_too(folder):
+    assert_good(kills(folder, number=1, processes=2, epochs=4, features="bank"))
+
+
 def test_full_disk_stops_a_run_of_two_processes_with_one_line(folder):
     assert_good(full_disk(folder))
 

@@ -1,3 +1,4 @@
+from .data_preprocessors import DeviceAugmentation, ViewRecipe
 from .heads import HCSCHead, LossRule
 from .losses import selective_info_nce
 from .memories import NegativeQueue
@@ -7,6 +8,7 @@ from .utils import Draw, MomentumEncoder, SplitBatchNorm2d, keep_probability
 
 __all__ = [
     "HCSC",
+    "DeviceAugmentation",
     "Draw",
     "HCSCHead",
     "LossRule",
@@ -14,6 +16,7 @@ __all__ = [
     "NegativeQueue",
     "ProjectionNeck",
     "SplitBatchNorm2d",
+    "ViewRecipe",
     "keep_probability",
     "selective_info_nce",
 ]

@@ -55,10 +55,11 @@ def resumed(folder, **options):
         (STEPS + 4, {"train_dataloader__num_workers": 2}),
         (2 * STEPS + 3, {"custom_hooks__0__interval": 2}),  # with the hierarchy of the epoch before
         (STEPS + 2, {"custom_hooks__0__warm_start": True}),
+        (STEPS + 2, {"custom_hooks__0__features": "bank"}),
         (STEPS + 2, {"param_scheduler": [dict(type="CosineAnnealingLR", by_epoch=False, T_max=18)]}),
         (STEPS + 2, {"optim_wrapper__optimizer": dict(_delete_=True, type="AdamW", lr=1e-3)}),
     ],
-    ids=["warm-up", "end", "after clustering", "two workers", "interval", "warm start", "schedule by step", "AdamW"],
+    ids=["warm-up", "end", "after clustering", "two workers", "interval", "warm start", "key bank", "schedule by step", "AdamW"],
 )
 def test_resuming_within_an_epoch_gives_the_numbers_of_the_uninterrupted_run(tmp_path, iterations, options):
     whole, record = train(tiny_config(tmp_path / "whole", **options))

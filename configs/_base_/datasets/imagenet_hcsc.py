@@ -2,7 +2,11 @@
 
 # Images come as BGR, so grey is 0.114 blue + 0.587 green + 0.299 red. Pillow resizes, like the released code: it smooths when it shrinks.
 colour_and_flip = [
-    dict(type="RandomApply", prob=0.8, transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)]),
+    dict(
+        type="RandomApply",
+        prob=0.8,
+        transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, backend="cv2")],
+    ),
     dict(type="RandomGrayscale", prob=0.2, keep_channels=True, channel_weights=(0.114, 0.587, 0.299)),
     dict(type="GaussianBlur", magnitude_range=(0.1, 2.0), magnitude_std="inf", prob=0.5),  # 'inf': σ is uniform over the range
     dict(type="RandomFlip", prob=0.5),
@@ -21,6 +25,10 @@ six_crops = [
     dict(type="MultiView", num_views=[2, 1, 1, 1, 1], transforms=crops),  # HCSC takes them in this order: query, key, local crops
     dict(type="PackInputs"),
 ]
+# For the …_devaug_… configs: workers deliver whole images, hcsc_mm.DeviceAugmentation makes views with the same colours, blur and flip.
+# 512 pixels leave a crop with 0.2 of the area √0.2 × 512 = 229 of them, more than its view has.
+whole_image = [dict(type="hcsc_mm.WholeImage", short_side=512, long_side=1024), dict(type="PackInputs")]
+device_views = [dict(size=size, scale=ratios) for size, ratios in zip(crop_sizes, crop_ratio_ranges, strict=True)]
 centre_crop = [
     dict(type="ResizeEdge", scale=256, edge="short", backend="pillow"),
     dict(type="CenterCrop", crop_size=224),

@@ -1,3 +1,4 @@
 from .load_image import LoadImage
+from .whole_image import WholeImage
 
-__all__ = ["LoadImage"]
+__all__ = ["LoadImage", "WholeImage"]

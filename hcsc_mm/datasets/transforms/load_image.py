@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.logging import print_log
 
@@ -43,9 +45,17 @@ class LoadImage(LoadImageFromFile):
         except Exception as error:  # noqa: BLE001
             loaded, reason = None, f"{type(error).__name__}: {first_line(error)}"
         if loaded is not None and loaded.get("img") is not None:
+            loaded["img"] = _contiguous(loaded["img"])
             return loaded
         message = f"cannot read image {path} ({reason})"
         if self.unreadable == "stop":
             raise HCSCError(f"{message}; mend or remove it, or set unreadable='skip' in the pipeline's LoadImage")
         print_log(f"skipped: {message}", logger="current", level=30)
         return None
+
+
+def _contiguous(image: np.ndarray) -> np.ndarray:
+    """mmcv makes BGR of Pillow's RGB by a negative stride, which every later copy pays for; OpenCV reorders the bytes in no time."""
+    if image.ndim == 3 and image.shape[2] == 3 and image.strides[2] < 0:
+        return cv2.cvtColor(np.ascontiguousarray(image[..., ::-1]), cv2.COLOR_RGB2BGR)
+    return image

@@ -118,6 +118,7 @@ class ResumableCheckpointHook(CheckpointHook):
 
     def _save(self, runner: Runner, name: str, meta: dict, batches_done: int) -> None:
         self._due = False
+        runner.call_hook("gather_for_checkpoint")  # all ranks; before_save_checkpoint runs on the first one alone
         self._pending = gather_state(runner, batches_done)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         kept = [other for other in runner.message_hub.runtime_info.get(KEPT_KEY, []) if other != name]

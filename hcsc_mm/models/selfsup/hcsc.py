@@ -102,7 +102,10 @@ class HCSC(BaseSelfSupervisor):
             See :meth:`HCSCHead.loss`.
         """
         if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
-            raise HCSCError("HCSC trains on at least two views of each image; use the MultiView transform in the training pipeline")
+            raise HCSCError(
+                "HCSC trains on at least two views of each image; "
+                "use the MultiView transform in the training pipeline, or more views in DeviceAugmentation"
+            )
         query_images, key_images, *local_images = inputs
         queries = [self.encode_query(images) for images in (query_images, *local_images)]
         key, all_keys = self._encode_training_key(key_images)

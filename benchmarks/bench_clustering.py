@@ -1,0 +1,148 @@
+"""Hierarchical k-means: time, objective, ranks, memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from measure import Row, absolute, faster, in_turns, seconds, slower
+from torch import Tensor, multiprocessing
+
+from hcsc_mm.clustering import hierarchical_kmeans
+from hcsc_mm.structures import PrototypeHierarchy
+from hcsc_mm.utils.shard import shard_slice
+
+IMAGES = {"small": 50_000, "large": 1_281_167}
+PROTOTYPES, DIM, COMPONENTS = (3000, 2000, 1000), 128, 200
+BUDGET_MB = 256
+BUDGET_IMAGES = (50_000, 400_000)
+
+
+def mixture(num_rows: int, seed: int = 0) -> Tensor:
+    """(n, 128) unit vectors around 200 directions, n / 200 each in expectation; the noise is as long as the direction."""
+    generator = torch.Generator().manual_seed(seed)
+    means = F.normalize(torch.randn(COMPONENTS, DIM, generator=generator), dim=1)
+    features = torch.empty(num_rows, DIM)
+    for rows in features.split(10_000):  # in place: the memory benchmark must not see a peak of ours
+        component = torch.randint(COMPONENTS, (len(rows),), generator=generator)
+        rows.copy_(F.normalize(means[component] + torch.randn(len(rows), DIM, generator=generator) / DIM**0.5, dim=1))
+    return features
+
+
+def rows(scale: str, repeats: int, device: str) -> list[Row]:
+    """The torch and the FAISS back end against the released code's clustering; ranks; memory."""
+    from yardsticks.clustering import faiss_hierarchy
+
+    features = mixture(IMAGES[scale]).to(device)
+    later = F.normalize(features + 0.02 * torch.randn(features.shape).to(device), dim=1)  # cosine of 0.98 to what they were
+    found: dict[str, list[list[float]]] = {"ours": [], "yardstick": []}
+    last: list[PrototypeHierarchy] = []
+
+    def cold(backend: str) -> None:
+        hierarchy = hierarchical_kmeans(features, PROTOTYPES, backend=backend, memory_mb=BUDGET_MB)
+        if backend == "torch":
+            found["ours"].append(_objective(features, hierarchy))
+            last[:] = [hierarchy]
+
+    times = in_turns(
+        {
+            "torch": lambda: seconds(lambda: cold("torch"), device),
+            "faiss": lambda: seconds(lambda: cold("faiss"), device),
+            "warm": lambda: seconds(lambda: hierarchical_kmeans(later, PROTOTYPES, backend="torch", warm_start=last[0]), device),
+            "yardstick": lambda: seconds(lambda: found["yardstick"].append(faiss_hierarchy(features, PROTOTYPES)), device),
+        },
+        repeats,
+    )
+    what = f"hierarchical k-means, {len(features)} × {DIM}, K {'/'.join(map(str, PROTOTYPES))}"
+    yardstick = times["yardstick"]
+    table = [
+        faster(f"FAISS, 5 restarts × 20 iterations : {what}", times["torch"], yardstick, 5.0),
+        faster("the same : backend='faiss'", times["faiss"], yardstick, None),
+        faster("the same : warm start after a change of the features", times["warm"], yardstick, 12.0),
+        slower(
+            "sum of squared distances of level 0 : FAISS's",
+            [objective[0] for objective in found["ours"]],
+            [objective[0] for objective in found["yardstick"]],
+            1.005,
+            "",
+            1.0,
+        ),
+    ]
+    if torch.device(device).type == "cpu":
+        table.append(_ranks(repeats))
+        table.extend(_memory())
+    return table
+
+
+def _objective(features: Tensor, hierarchy: PrototypeHierarchy) -> list[float]:
+    """Sum of squared distances of level 0 to the members' means."""
+    assignment = hierarchy.assignment.long()
+    sums = torch.zeros(hierarchy.num_prototypes[0], features.shape[1], dtype=torch.float64, device=features.device)
+    sums.index_add_(0, assignment, features.double())
+    counts = torch.bincount(assignment, minlength=len(sums))
+    # Σ|x − mean|² = Σ|x|² − n |mean|², in float64
+    return [float(features.double().square().sum() - (sums.square().sum(dim=1) / counts.clamp(min=1)).sum())]
+
+
+def _ranks(repeats: int) -> Row:
+    """Two processes with one thread each against one process with one thread."""
+    times = in_turns({"one": lambda: _on_ranks(1), "two": lambda: _on_ranks(2)}, repeats)
+    return faster("1 process : 2 processes, one thread each, the same k-means", times["two"], times["one"], 1.7)
+
+
+def _on_ranks(world_size: int) -> float:
+    """Seconds of the slowest rank, without the start of the processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        multiprocessing.spawn(_cluster_a_shard, args=(world_size, folder), nprocs=world_size)
+        return max(float(path.read_text()) for path in Path(folder).glob("*.seconds"))
+
+
+def _cluster_a_shard(rank: int, world_size: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
+    features = mixture(IMAGES["small"])[shard_slice(IMAGES["small"])].clone()
+    hierarchical_kmeans(features[:5000], (50, 10), backend="torch")  # warm up
+    torch.distributed.barrier()
+    spent = seconds(lambda: hierarchical_kmeans(features, PROTOTYPES, backend="torch"))
+    Path(folder, f"{rank}.seconds").write_text(str(spent))
+    torch.distributed.destroy_process_group()
+
+
+def _memory() -> list[Row]:
+    """Peak of the resident memory beyond what a process with the features has, for few and for many images."""
+    return [
+        absolute(f"memory beyond {number} × {DIM} features, budget {BUDGET_MB} MiB", [_in_new_process(_peak_mb, number)], BUDGET_MB, "MiB")
+        for number in BUDGET_IMAGES
+    ]
+
+
+def _in_new_process(measure, *args) -> float:
+    context = multiprocessing.get_context("spawn")
+    with tempfile.NamedTemporaryFile("r") as result:
+        process = context.Process(target=_write_result, args=(result.name, measure, *args))
+        process.start()
+        process.join()
+        return float(result.read())
+
+
+def _write_result(path: str, measure, *args) -> None:
+    Path(path).write_text(str(measure(*args)))
+
+
+def _peak_mb(num_rows: int) -> float:
+    from hcsc_mm.clustering import kmeans
+
+    features = mixture(num_rows)
+    kmeans(features[:5000], 50, num_iterations=2)  # libraries take their own memory at the first call
+    Path(f"/proc/{os.getpid()}/clear_refs").write_text("5")  # the peak starts anew (proc(5))
+    before = _status_mb("VmRSS")
+    kmeans(features, PROTOTYPES[0], num_iterations=2, memory_mb=BUDGET_MB)
+    return _status_mb("VmHWM") - before
+
+
+def _status_mb(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))

@@ -1,0 +1,168 @@
+"""Images per second of the input: the loader worker's part, the device's part, and the whole, on one core.
+
+    OMP_NUM_THREADS=1 python benchmarks/bench_input.py [--photographs FOLDER] [--scale small|full] [--repeats N]
+
+The yardstick is the released code's pipeline (torchvision on PIL images), measured in the same run, in turns with ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import hcsc_mm  # noqa: I001  before torchvision, which it makes importable beside a torch of another build
+
+import cv2
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS, TRANSFORMS
+from PIL import Image
+from yardsticks import input as yardstick
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+BATCH_SIZE = 32
+NUM_PHOTOGRAPHS = {"small": 64, "full": 320}
+SIZE = (500, 375)
+
+
+def rows(scale: str = "full", repeats: int = 5, photographs: str | None = None) -> list[dict]:
+    """Measure.
+
+    Args:
+        scale: 'small' or 'full', the number of photographs.
+        repeats: Turns; the medians are reported.
+        photographs: Folder of photographs, cut to 3 : 4 and resized to 500 × 375; by default they are made of coloured noise.
+
+    Returns:
+        A dict per measurement: name, measured (median), unit, yardstick (median), ratio (median of the turns' ratios), goal, and spread,
+        the smallest and the largest ratio of a turn.
+    """
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    with tempfile.TemporaryDirectory() as folder, DefaultScope.overwrite_default_scope("mmpretrain"):
+        paths = _photographs(Path(folder), NUM_PHOTOGRAPHS[scale], photographs)
+        device = _load("hcsc_r50_devaug_200e_in1k")
+        plain = _load("hcsc_r50_200e_in1k")
+        contenders: dict[str, tuple[str, Callable[[], float]]] = {
+            "input, workers' part of the device pipeline": ("at least 5 ×", lambda: _rate(device, paths, whole=False)),
+            "input, device pipeline on the CPU": ("at least 1.3 ×", lambda: _rate(device, paths, whole=True)),
+            "input, plain pipeline": ("no goal; the default, mmpretrain's transforms", lambda: _rate(plain, paths, whole=True)),
+        }
+        return _compare(contenders, lambda: _timed(lambda: yardstick.run(paths, BATCH_SIZE)), repeats)
+
+
+def _compare(contenders: dict[str, tuple[str, Callable[[], float]]], reference: Callable[[], float], repeats: int) -> list[dict]:
+    """Turns of all contenders and the yardstick, so that a change of the machine's load meets all of them."""
+    for _, measure in contenders.values():
+        measure()  # warm up: files in the page cache, kernels loaded
+    turns = [(reference(), {name: measure() for name, (_, measure) in contenders.items()}) for _ in range(repeats)]
+    results = []
+    for name, (goal, _) in contenders.items():
+        ratios = [measured[name] / base for base, measured in turns]
+        results.append(
+            {
+                "name": name,
+                "measured": statistics.median(measured[name] for _, measured in turns),
+                "unit": "images/s",
+                "yardstick": statistics.median(base for base, _ in turns),
+                "ratio": statistics.median(ratios),
+                "goal": goal,
+                "spread": (min(ratios), max(ratios)),
+            }
+        )
+    return results
+
+
+def _load(name: str) -> dict:
+    """A config's pipeline, collation and preprocessor, ready to run."""
+    config = Config.fromfile(CONFIGS / f"{name}.py")
+    loader = config.train_dataloader
+    return {
+        "pipeline": Compose([TRANSFORMS.build(step) for step in loader.dataset.pipeline]),
+        "collate": hcsc_mm.datasets.pad_collate if loader.collate_fn.type == "hcsc_mm.pad_collate" else default_collate,
+        "preprocess": MODELS.build(config.model.data_preprocessor),
+    }
+
+
+def _rate(parts: dict, paths: list[str], whole: bool) -> float:
+    """Images per second of the worker's part, or of that and the preprocessor."""
+
+    def run() -> int:
+        for start in range(0, len(paths), BATCH_SIZE):
+            samples = [{"img_path": path, "sample_idx": start + row} for row, path in enumerate(paths[start : start + BATCH_SIZE])]
+            batch = parts["collate"]([parts["pipeline"](sample) for sample in samples])
+            if whole:
+                parts["preprocess"](batch, True)
+        return len(paths)
+
+    return _timed(run)
+
+
+def _timed(run: Callable[[], int]) -> float:
+    """Images per second of processor time: all of it is one thread, and what else the machine does should not count."""
+    start = time.process_time()
+    return run() / (time.process_time() - start)
+
+
+def _photographs(folder: Path, number: int, source: str | None) -> list[str]:
+    """JPEG files of 500 × 375 pixels, quality 90; the made ones have 114 kB, about as much as ImageNet's on average."""
+    known = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png")) if source else []
+    if source and not known:
+        raise SystemExit(f"error: no JPEG or PNG under {source}; leave out --photographs")
+    paths = []
+    for index in range(number):
+        image = _cut(Image.open(known[index % len(known)])) if known else _noise(index)
+        image.save(folder / f"{index}.jpg", quality=90)
+        paths.append(str(folder / f"{index}.jpg"))
+    return paths
+
+
+def _cut(image: Image.Image) -> Image.Image:
+    width, height = image.size
+    if width < height:
+        image, (width, height) = image.transpose(Image.Transpose.ROTATE_90), (height, width)
+    inner = (min(width, height * SIZE[0] / SIZE[1]), min(height, width * SIZE[1] / SIZE[0]))
+    left, top = (width - inner[0]) / 2, (height - inner[1]) / 2
+    return image.convert("RGB").resize(SIZE, Image.Resampling.BICUBIC, box=(left, top, left + inner[0], top + inner[1]))
+
+
+def _noise(seed: int) -> Image.Image:
+    """Noise with the 1/f spectrum of natural images, so that JPEG compresses it as it compresses photographs."""
+    width, height = SIZE
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    frequency[0, 0] = 1.0
+    random = np.random.default_rng(seed)
+    spectrum = np.fft.rfft2(random.standard_normal((3, height, width))) / frequency
+    spectrum[:, 0, 0] = 0
+    planes = np.fft.irfft2(spectrum, s=(height, width))
+    planes = planes[:1] + 0.4 * planes[1:].take([0, 1, 0], axis=0) * np.array([1, 1, -1])[:, None, None]  # colours follow the brightness
+    return Image.fromarray((128 + 45 * planes / planes.std()).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--photographs", help="folder of photographs; by default they are generated")
+    parser.add_argument("--scale", choices=tuple(NUM_PHOTOGRAPHS), default="full")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    for row in rows(args.scale, args.repeats, args.photographs):
+        low, high = row["spread"]
+        print(
+            f"{row['name']:45s} {row['measured']:7.1f} {row['unit']}  yardstick {row['yardstick']:6.1f}  "
+            f"ratio {row['ratio']:.2f} ({low:.2f} to {high:.2f})  goal: {row['goal']}"
+        )
+
+
+if __name__ == "__main__":
+    main()
