@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import resource
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from torch import Tensor
 
 from hcsc_mm.engine.hooks.hierarchical_clustering_hook import find_model
 from hcsc_mm.models import HCSC
+
+# Where a run hangs that does not end: Job.wait asks every process for its stacks.
+faulthandler.register(signal.SIGUSR2, all_threads=True)
 
 
 @HOOKS.register_module()

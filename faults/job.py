@@ -111,8 +111,11 @@ class Job:
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
+            for member in set(self.members()) - {self.process.pid}:
+                kill(member, signal.SIGUSR2)  # faults.hooks: write down where you are
+            time.sleep(2)
             self.kill_all()
-            raise RuntimeError(f"the run did not end within {timeout:.0f} s; {self.folder}/output.txt says how far it came") from None
+            raise RuntimeError(f"the run did not end within {timeout:.0f} s, {self.stage()}:\n{self.output()[-10_000:]}") from None
 
     def wait_for_training(self, timeout: float = 300) -> bool:
         """Wait until it clusters or trains; False if it ended before."""

@@ -23,7 +23,6 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 
 PREEMPTED = 75  # hcsc_mm.utils.preemption.EXIT_CODE; importing that would take longer than all else here
 HANDED_ON = (signal.SIGTERM, signal.SIGUSR1)
-PATIENCE = 15  # seconds that the other ranks are given when one has failed; then they are killed
 PREFIX = "hcsc-"
 LONGEST = 107 - len("/pymp-12345678/listener-12345678")  # loader workers make sockets in it, and that is as long as a socket's path may be
 
@@ -33,8 +32,7 @@ def main() -> None:
         signal.signal(number, hand_on)
     try:
         with temporary_folder() as folder:
-            flags = ["--signals-to-handle", "SIGINT,SIGHUP,SIGQUIT", "--shutdown-timeout", str(PATIENCE), "--log-dir", folder]
-            torchrun.run(torchrun.parse_args([*flags, *sys.argv[1:]]))
+            torchrun.run(torchrun.parse_args(["--signals-to-handle", "SIGINT,SIGHUP,SIGQUIT", "--log-dir", folder, *sys.argv[1:]]))
     except ChildFailedError as error:
         if all(failure.exitcode == PREEMPTED for failure in error.failures.values()):
             sys.exit(PREEMPTED)
