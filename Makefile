@@ -1,7 +1,8 @@
 # make demo   sets up .venv, installs, trains on handwritten digits and prints a table
 # make test   the tests, in the same environment
+# make bench  speed and memory against yardsticks, in the same environment
 # make lint   formatting and lint
-.PHONY: demo test lint format install clean
+.PHONY: demo test bench lint format install clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,6 +16,9 @@ demo: install
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+
+bench: install
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 lint: install
 	$(BIN)/ruff format --check .
