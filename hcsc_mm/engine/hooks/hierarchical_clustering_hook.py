@@ -10,7 +10,7 @@ import torch
 from mmengine.dataset import BaseDataset, default_collate
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -25,7 +25,8 @@ from ...models import HCSC, SplitBatchNorm2d
 from ...registry import HOOKS
 from ...structures import PrototypeHierarchy
 from ...utils.shard import all_gather_rows
-from ..checkpoint import check_same_architecture, weights_are_finite
+from ..checkpoint import check_same_architecture
+from .unreadable_images_hook import UNREADABLE_KEY
 
 CHECKPOINT_KEY = "hierarchical_clustering"
 
@@ -141,18 +142,9 @@ class HierarchicalClusteringHook(Hook):
         self._epoch_started = time.perf_counter()
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Take the time of the epoch, and stop before broken weights are saved."""
         self._last_training_seconds = time.perf_counter() - self._epoch_started
-        model = find_model(runner)
         # Before the checkpoint, which holds the first rank's buffers: a resumed run has to cluster with the same ones.
-        model.momentum_encoder.synchronize_statistics()
-        if not weights_are_finite(model):
-            last = find_latest_checkpoint(runner.work_dir)
-            saved = f"the last good checkpoint is {last}" if last else "no epoch was saved before"
-            raise HCSCError(
-                f"the weights became NaN or infinite in epoch {runner.epoch + 1}, which is not saved; {saved}. "
-                "Lower the learning rate, or train without --amp"
-            )
+        find_model(runner).momentum_encoder.synchronize_statistics()
 
     def cluster(self, runner: Runner) -> PrototypeHierarchy:
         """Extract, cluster, hand the hierarchy to the model, and log."""
@@ -200,6 +192,7 @@ class HierarchicalClusteringHook(Hook):
             seed=self.seed + runner.epoch,
         )
         everywhere = all_gather_rows(readable.byte()).bool()  # not every communication back end knows bool
+        runner.message_hub.update_info(UNREADABLE_KEY, (~everywhere).nonzero().squeeze(1).tolist(), resumed=False)
         if bool(everywhere.all()):
             return hierarchy
         assignment = torch.zeros(len(everywhere), dtype=torch.int32, device=features.device)
