@@ -18,12 +18,13 @@ NUM_IMAGES = 32
 
 
 class Ending(NamedTuple):
-    """Of a run: the message that it stopped with, if any; its log; the images that it skipped; the epochs it completed."""
+    """Of a run: the message that it stopped with, if any; its log; the images that it skipped; the epochs and steps it completed."""
 
     error: str | None
     log: str
     unreadable: set[int]
     epochs: int
+    steps: int
 
 
 def photographs(folder: Path) -> Path:
@@ -65,7 +66,7 @@ def run(folder: Path, unreadable: str, vanishing: tuple[str, ...] = (), broken: 
         error = raised.one_line()
     (hook,) = [hook for hook in runner.hooks if type(hook).__name__ == "UnreadableImagesHook"]
     log = next((folder / "run").glob("*/*.log")).read_text()
-    return Ending(error, log, hook.unreadable, runner.epoch)
+    return Ending(error, log, hook.unreadable, runner.epoch, runner.iter)
 
 
 def vanishes_under_stop(folder: Path) -> None:
@@ -90,7 +91,7 @@ def vanishes_in_warm_up(folder: Path) -> None:
 
 def more_than_the_limit(folder: Path) -> None:
     ending = run(folder, "skip", vanishing=("03.png", "05.png"))
-    assert ending.epochs == 1
+    assert (ending.epochs, ending.steps) == (1, 2)  # the clustering before the second epoch has told
     first_ones = f"{folder}/images/03.png, {folder}/images/05.png"
     assert ending.error == (
         f"2 of 32 images could not be read: {first_ones}; at most 1 may be: mend or remove them, or raise max_share of UnreadableImagesHook"

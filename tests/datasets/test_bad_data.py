@@ -14,6 +14,7 @@ from bad_pictures import PICTURES, UNREADABLE_PICTURES
 from bad_runs import RUNS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from PIL import Image
 
 from hcsc_mm import HCSCError
 from hcsc_mm.datasets import ExtractionView, ImageFolder, LoadImage
@@ -145,8 +146,6 @@ def test_limits_on_size_can_be_raised_and_lowered(folder):
 
 
 def test_pillow_s_own_limit_is_as_before_after_a_huge_image(folder):
-    from PIL import Image
-
     before = Image.MAX_IMAGE_PIXELS
     load(UNREADABLE_PICTURES["decompression bomb"][0](folder), unreadable="skip")
     assert before is not None

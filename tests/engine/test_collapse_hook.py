@@ -10,6 +10,7 @@ from tiny import folder_config, tiny_config, train
 
 from hcsc_mm import HCSCError
 from hcsc_mm.engine import CollapseHook
+from hcsc_mm.engine.launch import build_runner
 from hcsc_mm.evaluation import effective_rank, relative_std
 
 
@@ -39,8 +40,6 @@ def test_curves_hold_the_measures_of_the_queue_at_the_interval_and_at_the_end_of
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
             keys = runner.model.queue.keys
             self.seen[runner.iter + 1] = (float(relative_std(keys)), float(effective_rank(keys)))
-
-    from hcsc_mm.engine.launch import build_runner
 
     runner, measure = build_runner(config(tmp_path, default_hooks__collapse__interval=4)), Measure()
     runner.register_hook(measure)
@@ -79,6 +78,11 @@ def test_run_that_collapses_is_warned_once_for_each_measure(tmp_path):
     assert "the embeddings have lost dimensions" in second
     assert "below min_effective_rank=0.05" in second
     assert "Collapse in epoch 2, iteration 12" in first  # the first end of an epoch after the grace
+
+
+def test_warnings_begin_after_the_grace(tmp_path):
+    train(config(tmp_path, default_hooks__collapse__min_embedding_std=1.0, default_hooks__collapse__grace_epochs=2))
+    assert "Collapse in epoch 3, iteration 18" in warnings(tmp_path)[0]
 
 
 def test_threshold_of_zero_never_warns(tmp_path):

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from bad_runs import photographs
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
@@ -107,8 +108,6 @@ def test_report_names_the_first_samples_of_the_broken_batch_and_the_log_all_of_t
 
 
 def test_samples_that_are_files_are_named_by_their_paths(tmp_path):
-    from bad_runs import photographs
-
     images = photographs(tmp_path / "images")
     breaking = Break(1, "weight")
     _, _, message = run(folder_config(tmp_path, images), breaking)
@@ -122,6 +121,12 @@ def test_losses_are_looked_at_every_interval_and_at_the_end_of_the_epoch_and_the
     assert "iteration 2," in message
     assert len(record.losses) in (stops_after - 1, stops_after)  # the recording hook comes after the one that raises
     assert checkpoints(tmp_path) == []
+
+
+def test_end_of_an_epoch_is_looked_at_though_nothing_is_saved_there(tmp_path):
+    _, record, message = run(tiny_config(tmp_path, default_hooks__checkpoint__interval=100), Break(2, "weight"))
+    assert "iteration 2," in message
+    assert len(record.losses) == STEPS
 
 
 def test_iteration_checkpoint_is_neither_written_nor_its_predecessor_deleted(tmp_path):
