@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -75,7 +76,7 @@ class NonFiniteHook(Hook):
             scale = torch.ones_like(any_loss) if self._loss_scale is None else self._loss_scale.float()
             learning_rates = tuple(dict.fromkeys(lr for group in runner.optim_wrapper.get_lr().values() for lr in group))
             values = torch.stack([*losses.values(), scale])
-            samples = data_batch["data_samples"]
+            samples = data_batch.get("data_samples") or ()
             self._steps.append(_Step(runner.iter + 1, runner.epoch + 1, learning_rates, tuple(losses), values, samples))
         checkpoint_follows = _checkpoint_follows(runner)
         if checkpoint_follows or self.every_n_train_iters(runner, self.interval):
@@ -106,7 +107,7 @@ class NonFiniteHook(Hook):
         on_host = torch.cat([step.values for step in steps]).cpu().split([len(step.values) for step in steps])
         for step, values in zip(steps, on_host, strict=True):
             *losses, scale = values.tolist()
-            broken = {name: loss for name, loss in zip(step.names, losses, strict=True) if not torch.isfinite(torch.tensor(loss))}
+            broken = {name: loss for name, loss in zip(step.names, losses, strict=True) if not math.isfinite(loss)}
             if broken:
                 terms = [name for name in broken if name != "loss"] or ["loss"]
                 return self._report(runner, step, " and ".join(f"{name} is {broken[name]}" for name in terms), scale)
@@ -127,7 +128,7 @@ class NonFiniteHook(Hook):
         rest = f" and {len(names) - _MOST_NAMED} more in the log" if len(names) > _MOST_NAMED else ""
         report = (
             f"{what} in {where}, which is not saved; losses before: {before}; learning rate {rates}; {scaling}; "
-            f"samples {', '.join(names[:_MOST_NAMED])}{rest}; {_last_good(runner)}. Lower the learning rate, or train without --amp"
+            f"samples {', '.join(names[:_MOST_NAMED])}{rest}; {_last_good(runner)}. {_remedy(runner)}"
         )
         return _Problem(step.iteration, report)
 
@@ -143,7 +144,7 @@ def _broken_weight(runner: Runner, weights: Mapping[str, Tensor]) -> _Problem | 
         return None
     report = (
         f"{len(broken)} weights became NaN or infinite in epoch {runner.epoch + 1}, which is not saved; {_last_good(runner)}. "
-        f"The first is {broken[0]}. Lower the learning rate, or train without --amp"
+        f"The first is {broken[0]}. {_remedy(runner)}"
     )
     return _Problem(runner.iter + 1, report)
 
@@ -163,7 +164,11 @@ def _last_good(runner: Runner) -> str:
     return f"the last good checkpoint is {last}" if last else "no epoch was saved before"
 
 
+def _remedy(runner: Runner) -> str:
+    return "Lower the learning rate" + (", or train without --amp" if hasattr(runner.optim_wrapper, "loss_scaler") else "")
+
+
 def _describe(dataset, sample: DataSample) -> str:
     index = sample.get("sample_idx")
-    path = None if index is None else dataset.get_data_info(int(index)).get("img_path")
+    path = dataset.get_data_info(int(index)).get("img_path") if index is not None and hasattr(dataset, "get_data_info") else None
     return f"{index}" if path is None else f"{index} ({one_line_path(path)})"
