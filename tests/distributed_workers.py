@@ -21,10 +21,11 @@ from torch.utils.data import DataLoader, Dataset
 
 import hcsc_mm  # noqa: F401  first: it makes torchvision importable beside a torch of another build
 from hcsc_mm import HCSCError
-from hcsc_mm.clustering import faiss_kmeans, hierarchical_kmeans, kmeans, resolve_backend
+from hcsc_mm.clustering import faiss_kmeans, hierarchical_kmeans, kmeans
 from hcsc_mm.datasets import ShardSampler
 from hcsc_mm.evaluation import extract_features
 from hcsc_mm.models import MomentumEncoder
+from hcsc_mm.models.memories import KeyBank
 from hcsc_mm.utils.shard import all_gather_rows, shard_slice, total_rows
 
 START_AND_RUN_SECONDS = 150
@@ -122,10 +123,6 @@ def cluster_shards_into_a_tree() -> dict[str, dict]:
     return {backend: hierarchical_kmeans(features, (30, 12, 3), backend=backend).state_dict() for backend in ("torch", "faiss")}
 
 
-def automatic_backend() -> str:
-    return resolve_backend("auto", torch.device("cpu"))
-
-
 def cluster_nan_on_the_last_rank() -> dict[str, str | None]:
     features = unit_rows(NUM_ROWS, 8)
     features[-1, 0] = float("nan")
@@ -139,6 +136,16 @@ def gather_rows() -> dict[str, Any]:
     rows = shard_of(torch.arange(7 * 3).view(7, 3))
     uneven = torch.full((get_rank() * 3,), get_rank(), dtype=torch.int32)  # none on rank 0
     return {"matrix": all_gather_rows(rows), "total": total_rows(rows), "uneven": all_gather_rows(uneven)}
+
+
+def bank_of_both_ranks() -> dict[str, Tensor]:
+    """Nine images; each rank sees four of the first eight, not those of its shard."""
+    bank, images = KeyBank(9, 3, torch.device("cpu")), torch.tensor([7, 0, 5, 2, 1, 6, 3, 4])
+    mine = images[4 * get_rank() : 4 * get_rank() + 4]
+    bank.write(mine.tolist(), images.float()[:, None].expand(8, 3))
+    other = KeyBank(9, 3, torch.device("cpu"))
+    other.restore(bank.gather())
+    return {"shard": bank.features, "gathered": bank.gather(), "restored": all_gather_rows(other.features)}
 
 
 class Pictures(Dataset):

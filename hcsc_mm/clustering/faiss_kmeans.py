@@ -1,25 +1,15 @@
-"""The contract of ``kmeans`` on FAISS."""
+"""The contract of ``kmeans`` with FAISS's search for the nearest centroid."""
 
 from __future__ import annotations
 
 import torch
-from mmengine.dist import all_gather, broadcast, get_rank, get_world_size
 from torch import Tensor
 
 from ..errors import HCSCError
-from ..utils.progress import track
-from ..utils.shard import all_gather_rows
-from .kmeans import KMeansResult, check_kmeans_input, nearest_centroid
-from .seeding import seed_centroids
+from .kmeans import KMeansResult, cluster
 
-
-def faiss_available() -> bool:
-    """Whether FAISS can be imported; a broken installation counts as none and is reported by :func:`faiss_kmeans`."""
-    try:
-        import faiss  # noqa: F401
-    except ImportError:
-        return False
-    return True
+# Rows that FAISS searches at once: Ctrl-C waits for no more than these.
+_ROWS = 2**16
 
 
 def faiss_kmeans(
@@ -30,43 +20,32 @@ def faiss_kmeans(
     num_restarts: int = 5,
     init: Tensor | None = None,
     seed: int = 0,
+    memory_mb: int = 256,
 ) -> KMeansResult:
-    """As :func:`hcsc_mm.clustering.kmeans.kmeans`, by FAISS: on its GPUs if it was built for them and sees one.
+    """As :func:`hcsc_mm.clustering.kmeans.kmeans`, each rank's rows searched by FAISS: on its GPU if FAISS was built for GPUs.
 
-    FAISS clusters in one process. With several ranks each gathers all features and runs its share of the restarts; the torch back end
-    keeps the features where they are.
-    Seeds are those of the torch back end (FAISS would take random rows); FAISS splits a large cluster when one is empty.
+    ``faiss.Kmeans`` itself works in one process, runs every restart on all rows and never stops early. Its search of an exact flat index
+    is what makes it fast, and that is used here, inside the iterations of the torch back end. FAISS minds its own memory: ``memory_mb``
+    has no effect.
     """
     try:
         import faiss
+        import faiss.contrib.torch_utils
     except ImportError as error:
         raise HCSCError(f"backend='faiss' needs FAISS ({error}); pip install faiss-cpu, faiss-gpu, or set backend='torch'") from error
-    num_rows = check_kmeans_input(features, num_clusters, init)
-    features = features.detach().float()
-    if init is not None:
-        starts = [init.detach().float()]
-    else:
-        starts = [seed_centroids(features, num_rows, num_clusters, seed + restart) for restart in range(num_restarts)]
-    points = all_gather_rows(features).cpu().contiguous()
-    best, centroids = float("inf"), torch.empty(num_clusters, features.shape[1])
-    for start in track(starts[get_rank() :: get_world_size()], f"k-means (FAISS), {num_clusters} clusters"):
-        # One restart a call: FAISS does not return to Python before a call has ended.
-        run = faiss.Kmeans(
-            points.shape[1],
-            num_clusters,
-            niter=num_iterations,
-            nredo=1,
-            seed=seed,
-            gpu=features.is_cuda and faiss.get_num_gpus() > 0,
-            # FAISS would otherwise cluster a sample of 256 rows per cluster, and warn below 39.
-            max_points_per_centroid=max(1, len(points)),
-            min_points_per_centroid=1,
-        )
-        objective = float(run.train(points.numpy(), init_centroids=start.cpu().contiguous().numpy()))
-        if objective < best:
-            best, centroids = objective, torch.from_numpy(run.centroids.copy())
-    centroids = centroids.to(features.device)
-    if get_world_size() > 1:
-        objectives = torch.cat(all_gather(torch.tensor([best], dtype=torch.float64, device=features.device)))
-        broadcast(centroids, src=int(objectives.argmin()))
-    return KMeansResult(centroids, *nearest_centroid(features, centroids))
+    if features.is_cuda and not hasattr(faiss, "StandardGpuResources"):
+        raise HCSCError("backend='faiss' on a GPU needs faiss-gpu; the installed FAISS knows the CPU only. Set backend='torch'")
+    resources = faiss.StandardGpuResources() if features.is_cuda else None
+
+    def nearest(rows: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
+        index = faiss.IndexFlatL2(rows.shape[1]) if resources is None else faiss.GpuIndexFlatL2(resources, rows.shape[1])
+        index.add(centroids.contiguous())
+        assignment = torch.empty(len(rows), dtype=torch.long, device=rows.device)
+        distance = rows.new_empty(len(rows))
+        for start in range(0, len(rows), _ROWS):
+            part = slice(start, start + _ROWS)
+            assignment[part] = index.search(rows[part].contiguous(), 1)[1].squeeze(1)
+            distance[part] = (rows[part] - centroids[assignment[part]]).square().sum(dim=1)
+        return assignment, distance
+
+    return cluster(features, num_clusters, num_iterations, num_restarts, init, seed, nearest=nearest)

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import HCSCError
 from ..structures import PrototypeHierarchy
 from ..utils.shard import all_gather_rows, shard_slice, total_rows
-from .faiss_kmeans import faiss_available, faiss_kmeans
+from .faiss_kmeans import faiss_kmeans
 from .kmeans import kmeans
 
 BACKENDS = {"torch": kmeans, "faiss": faiss_kmeans}
@@ -26,6 +26,7 @@ def hierarchical_kmeans(
     backend: str = "auto",
     warm_start: PrototypeHierarchy | None = None,
     seed: int = 0,
+    memory_mb: int = 256,
 ) -> PrototypeHierarchy:
     """Cluster the features, then the unit-length centroids, and so on up.
 
@@ -33,10 +34,11 @@ def hierarchical_kmeans(
         features: (n, D) float, unit length; with several ranks each gives its own shard, in the order of the data set.
         num_prototypes: K_l, finest first, strictly decreasing.
         temperature: Mean of every level's concentrations.
-        backend: 'torch', 'faiss', or 'auto': FAISS where it is installed, for features on the CPU or a FAISS that sees the GPU, on one
-            process; torch otherwise.
+        backend: 'torch', 'faiss' or 'auto', which is torch: as fast in ``benchmarks/``, within a memory budget, and exact where float32
+            cannot tell two centroids apart.
         warm_start: The last hierarchy; its prototypes are the first centroids of a single run per level.
         seed: Of the seeding.
+        memory_mb: Memory that the torch back end may use beyond the features and the result, in MiB per rank.
 
     Returns:
         The same hierarchy on all ranks, on the features' device.
@@ -44,14 +46,14 @@ def hierarchical_kmeans(
     Raises:
         HCSCError: numbers of prototypes that do not decrease, exceed the images or fall below 2, or features that cannot be clustered.
     """
-    cluster = BACKENDS[resolve_backend(backend, features.device)]
+    cluster = BACKENDS[resolve_backend(backend)]
     check_num_prototypes(num_prototypes, total_rows(features))
     if warm_start is not None and warm_start.num_prototypes != tuple(num_prototypes):
         raise HCSCError(f"warm_start has {warm_start.num_prototypes} prototypes, wanted are {tuple(num_prototypes)}")
     members, assignments, prototypes, concentrations = features, [], [], []
     for level, num_clusters in enumerate(num_prototypes):
         init = None if warm_start is None else warm_start.prototypes[level].to(features.device)
-        result = cluster(members, num_clusters, init=init, seed=seed)
+        result = cluster(members, num_clusters, init=init, seed=seed, memory_mb=memory_mb)
         assignments.append(all_gather_rows(result.assignment))
         distance = all_gather_rows(result.squared_distance).sqrt()
         centroids = result.centroids
@@ -120,16 +122,10 @@ def check_num_prototypes(num_prototypes: Sequence[int], num_samples: int | None 
             )
 
 
-def resolve_backend(backend: str, device: torch.device) -> str:
+def resolve_backend(backend: str) -> str:
     """'torch' or 'faiss'; see :func:`hierarchical_kmeans` for the rule of 'auto'."""
     if backend == "auto":
-        if get_world_size() > 1 or not faiss_available():
-            return "torch"
-        if device.type == "cpu":
-            return "faiss"
-        import faiss
-
-        return "faiss" if device.type == "cuda" and faiss.get_num_gpus() > 0 else "torch"
+        return "torch"
     if backend not in BACKENDS:
         raise HCSCError(f"backend={backend!r} is unknown; choose 'auto', {', '.join(map(repr, BACKENDS))}")
     return backend

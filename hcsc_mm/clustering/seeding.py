@@ -1,57 +1,107 @@
 """First centroids for k-means."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from ..utils.products import inner_products
 from ..utils.shard import first_row, global_sum
 
+# Up to here all distances between the points are kept (64 MiB), and seeds are drawn one after another.
+GREEDY_POINTS = 4096
+# Beyond, they are drawn in so many rounds.
+_ROUNDS = 32
 
-def seed_centroids(features: Tensor, num_rows: int, num_clusters: int, seed: int) -> Tensor:
-    """Greedy k-means++ seeds, from a random sample of the rows when there are many.
 
-    The sample is drawn by global index with a seeded generator, so that it is the same whatever the number of ranks.
+def sample_rows(features: Tensor, num_rows: int, size: int, seed: int) -> Tensor:
+    """(size, D) random rows of all ranks, the same on every rank.
 
-    Args:
-        features: (n, D), this rank's shard.
-        num_rows: N over all ranks.
-        num_clusters: K.
-        seed: Of the sample and the seeds.
-
-    Returns:
-        (K, D), the same on all ranks.
+    Drawn by global index with a seeded generator, so that they are the same whatever the number of ranks.
     """
-    generator = torch.Generator().manual_seed(seed)
-    sample_size = min(num_rows, max(4096, 4 * num_clusters))
-    chosen = torch.randperm(num_rows, generator=generator)[:sample_size].to(features.device)
+    chosen = torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))[:size].to(features.device)
     local = chosen - first_row(features)
     mine = (local >= 0) & (local < len(features))
-    sample = features.new_zeros(sample_size, features.shape[1])
+    sample = features.new_zeros(size, features.shape[1])
     sample[mine] = features[local[mine]]
-    return greedy_kmeans_plus_plus(global_sum(sample), num_clusters, generator)
+    return global_sum(sample)
 
 
-def greedy_kmeans_plus_plus(points: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
+def seed_centroids(points: Tensor, num_clusters: int, seeds: Sequence[int]) -> list[Tensor]:
+    """(K, D) first centroids for each of several restarts, rows of the points, spread by k-means++ (Arthur & Vassilvitskii, 2007).
+
+    Up to 4096 points: greedy k-means++. More: k-means++ in rounds, since a step for each of thousands of seeds over tens of thousands
+    of points would take longer than the clustering itself.
+
+    Args:
+        points: (n, D) float32.
+        num_clusters: K ≤ n.
+        seeds: One per restart; a restart's centroids depend on its own seed only.
+    """
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    if not generators:
+        return []
+    if len(points) <= GREEDY_POINTS:
+        return [points[chosen] for chosen in greedy_seeds(points, num_clusters, generators)]
+    return [points[seeds_in_rounds(points, num_clusters, generator)] for generator in generators]
+
+
+def greedy_seeds(points: Tensor, num_clusters: int, generators: Sequence[torch.Generator]) -> Tensor:
     """Seeds one after another: of several points drawn with probability ∝ squared distance to the nearest seed, the one that helps most.
 
-    k-means++ (Arthur & Vassilvitskii, 2007) in its greedy form, with 2 + ⌊ln K⌋ candidates as in scikit-learn. On a few dozen points, as
-    in the upper levels of a hierarchy, it reaches much smaller sums of squares than random seeds. The draws are a loop by nature; each
-    step is one matrix product.
+    k-means++ in its greedy form, with 2 + ⌊ln K⌋ candidates as in scikit-learn. On a few points per cluster, as in the upper levels of
+    a hierarchy, it reaches much smaller sums of squares than random seeds. The draws are a loop by nature; all restarts take each step
+    together.
+
+    Returns:
+        (R, K) int64, indices of points, for R generators.
     """
-    num_candidates = 2 + int(math.log(num_clusters))
-    uniform = torch.rand(num_clusters, num_candidates, generator=generator, dtype=torch.float64).to(points.device)
-    norms = points.square().sum(dim=1)
-    chosen = torch.empty(num_clusters, dtype=torch.long, device=points.device)
-    chosen[0] = (uniform[0, 0] * len(points)).long()
-    nearest = (points - points[chosen[0]]).square().sum(dim=1)  # (n,)
+    num_candidates, device = 2 + int(math.log(num_clusters)), points.device
+    uniform = torch.stack([torch.rand(num_clusters, num_candidates, generator=g, dtype=torch.float64) for g in generators]).to(device)
+    between = _squared_distances(points, points).fill_diagonal_(0)  # (n, n); exactly 0, or a seed could be drawn again
+    restarts = torch.arange(len(generators), device=device)
+    chosen = torch.empty(len(generators), num_clusters, dtype=torch.long, device=device)
+    chosen[:, 0] = (uniform[:, 0, 0] * len(points)).long()
+    nearest = between[chosen[:, 0]]  # (R, n)
     for k in range(1, num_clusters):
-        cumulative = nearest.double().cumsum(dim=0)
+        cumulative = nearest.cumsum(dim=1, dtype=torch.float64)
         # All distances zero (only duplicates left): any point is as good, and the clamp picks the last.
-        candidates = torch.searchsorted(cumulative, uniform[k] * cumulative[-1], right=True).clamp(max=len(points) - 1)
-        distance = torch.addmm(norms[:, None] + norms[candidates], points, points[candidates].T, alpha=-2)  # (n, candidates)
-        distance[candidates, torch.arange(num_candidates, device=points.device)] = 0  # exactly, or a seed could be drawn again
-        remaining = torch.minimum(distance.clamp(min=0), nearest[:, None])
-        best = remaining.sum(dim=0).argmin()
-        chosen[k], nearest = candidates[best], remaining[:, best]
-    return points[chosen].clone()
+        candidates = torch.searchsorted(cumulative, uniform[:, k] * cumulative[:, -1:], right=True).clamp_(max=len(points) - 1)
+        remaining = torch.minimum(between[candidates], nearest[:, None])  # (R, candidates, n)
+        best = remaining.sum(dim=2).argmin(dim=1)
+        chosen[:, k], nearest = candidates[restarts, best], remaining[restarts, best]
+    return chosen
+
+
+def seeds_in_rounds(points: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
+    """k-means++ with many seeds a round, each round drawn with probability ∝ squared distance to the seeds of the rounds before.
+
+    One matrix product a round, as in k-means‖ (Bahmani et al., 2012), but without its oversampling.
+
+    Returns:
+        (K,) int64, indices of different points.
+    """
+    chosen = torch.randint(len(points), (1,), generator=generator).to(points.device)
+    nearest = points.new_full((len(points),), float("inf"))
+    fresh = chosen
+    for remaining_rounds in range(_ROUNDS, 0, -1):
+        for part, rows in zip(nearest.split(GREEDY_POINTS), points.split(GREEDY_POINTS), strict=True):
+            torch.minimum(part, _squared_distances(rows, points[fresh]).amin(dim=1), out=part)
+        wanted = -(-(num_clusters - len(chosen)) // remaining_rounds)
+        if wanted == 0:
+            break
+        # The largest of log weight + Gumbel noise are a weighted draw without replacement (Vieira, 2014).
+        noise = -torch.empty(len(points)).exponential_(generator=generator).log_().to(points.device)
+        order = (nearest.clamp(min=torch.finfo(nearest.dtype).tiny).log() + noise).index_fill_(0, chosen, float("-inf"))
+        fresh = order.topk(wanted).indices
+        chosen = torch.cat([chosen, fresh])
+    return chosen
+
+
+def _squared_distances(points: Tensor, others: Tensor) -> Tensor:
+    """(n, K), up to the rounding of |x|² − 2x·c + |c|²."""
+    product = inner_products(points, -2 * others, others.square().sum(dim=1))
+    return product.add_(points.square().sum(dim=1, keepdim=True)).clamp_(min=0)

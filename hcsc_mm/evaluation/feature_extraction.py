@@ -14,7 +14,7 @@ from ..utils.shard import global_sum, shard_slice
 
 
 @torch.no_grad()
-def extract_features(encode: Callable[[Tensor], Tensor], dataloader: DataLoader, num_samples: int) -> Tensor:
+def extract_features(encode: Callable[[Tensor], Tensor], dataloader: DataLoader, num_samples: int, known: Tensor | None = None) -> Tensor:
     """Run an encoder over a data set, each row written exactly once.
 
     Args:
@@ -22,6 +22,7 @@ def extract_features(encode: Callable[[Tensor], Tensor], dataloader: DataLoader,
         dataloader: Batches with ``inputs`` and ``data_samples``, whose ``sample_idx`` is the row. With several ranks, each one's loader
             delivers its shard of the rows (``ShardSampler``); a row delivered again, as samplers that pad do, is ignored.
         num_samples: N over all ranks.
+        known: (n, D) float32 features that need no encoding, NaN in the rows that the loader is to deliver; they are filled in place.
 
     Returns:
         (n, D) float32 on the features' device: all N rows on one process, this rank's contiguous shard otherwise. Rows of images that the
@@ -32,8 +33,8 @@ def extract_features(encode: Callable[[Tensor], Tensor], dataloader: DataLoader,
     """
     shard = shard_slice(num_samples)
     num_rows = shard.stop - shard.start
-    features: Tensor | None = None
-    written = torch.zeros(num_rows, dtype=torch.bool)
+    features = known
+    written = torch.zeros(num_rows, dtype=torch.bool) if known is None else torch.isfinite(known[:, 0]).cpu()
     skipped = torch.zeros(num_rows, dtype=torch.bool)
     foreign: int | None = None
     for batch in track(dataloader, "extracting features"):
@@ -43,10 +44,12 @@ def extract_features(encode: Callable[[Tensor], Tensor], dataloader: DataLoader,
         inside = (rows >= 0) & (rows < num_rows)
         if foreign is None and not bool(inside.all()):
             foreign = int(rows[~inside][0]) + shard.start
-        fresh = _first_occurrence(rows, inside, written)
+        fresh = _first_occurrence(rows, inside, written).nonzero().squeeze(1)
         if features is None:
             features = encoded.new_full((num_rows, encoded.shape[1]), float("nan"))
-        features.index_copy_(0, rows[fresh].to(encoded.device), encoded[fresh.to(encoded.device)])
+        # By indices that the host knows: a mask would wait for the device, and the next batch with it.
+        source, target = (index.to(encoded.device, non_blocking=True) for index in (fresh, rows[fresh]))
+        features.index_copy_(0, target, encoded[source])
         written[rows[fresh]] = True
         skipped[rows[fresh]] = torch.tensor([bool(sample.get("unreadable", False)) for sample in samples])[fresh]
     missing = (~written).nonzero().squeeze(1) + shard.start

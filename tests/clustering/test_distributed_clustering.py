@@ -9,7 +9,6 @@ TASKS = [
     workers.cluster_uneven_shards,
     workers.cluster_one_row,
     workers.cluster_shards_into_a_tree,
-    workers.automatic_backend,
     workers.cluster_nan_on_the_last_rank,
     workers.gather_rows,
 ]
@@ -69,10 +68,6 @@ def test_hierarchy_of_two_ranks_is_that_of_one_process(ranks, backend):
     for name in ("prototypes", "concentrations"):
         for one, two in zip(found[name], alone[name], strict=True):
             torch.testing.assert_close(one, two, atol=1e-5, rtol=0)
-
-
-def test_auto_shares_the_work_on_several_ranks(ranks):
-    assert [rank["automatic_backend"] for rank in ranks] == ["torch", "torch"]
 
 
 @pytest.mark.parametrize("backend", ["torch", "faiss"])

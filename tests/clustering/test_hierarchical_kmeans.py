@@ -147,24 +147,15 @@ def test_numbers_at_the_bounds_pass(num_prototypes):
     assert check_num_prototypes(num_prototypes, 1797) is None  # it would raise
 
 
-def test_a_backend_that_is_named_is_taken():
-    assert resolve_backend("torch", torch.device("cpu")) == "torch"
-    assert resolve_backend("faiss", torch.device("cpu")) == "faiss"
+def test_a_backend_that_is_named_is_taken_and_auto_is_torch():
+    assert [resolve_backend(backend) for backend in ("torch", "faiss", "auto")] == ["torch", "faiss", "torch"]
 
 
 def test_an_unknown_backend_is_refused_with_the_known_ones():
     with pytest.raises(HCSCError, match=r"backend='scipy'.*'auto', 'torch', 'faiss'"):
-        resolve_backend("scipy", torch.device("cpu"))
+        resolve_backend("scipy")
 
 
-@needs_faiss
-def test_auto_is_faiss_on_the_cpu_and_on_a_gpu_only_if_faiss_sees_it():
-    import faiss
-
-    assert resolve_backend("auto", torch.device("cpu")) == "faiss"
-    assert resolve_backend("auto", torch.device("cuda")) == ("faiss" if faiss.get_num_gpus() > 0 else "torch")
-
-
-def test_auto_without_faiss_is_torch(monkeypatch):
+def test_auto_needs_no_faiss(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
-    assert resolve_backend("auto", torch.device("cpu")) == "torch"
+    assert hierarchical_kmeans(unit_rows(30, 6), (5, 2), backend="auto").num_prototypes == (5, 2)

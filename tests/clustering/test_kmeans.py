@@ -13,7 +13,8 @@ from sklearn.cluster import KMeans
 
 from hcsc_mm import HCSCError
 from hcsc_mm.clustering import faiss_kmeans, kmeans
-from hcsc_mm.clustering.seeding import greedy_kmeans_plus_plus, seed_centroids
+from hcsc_mm.clustering.nearest import nearest_centroid
+from hcsc_mm.clustering.seeding import greedy_seeds, seed_centroids, seeds_in_rounds
 
 faiss_missing = importlib.util.find_spec("faiss") is None
 BACKENDS = [
@@ -79,14 +80,38 @@ def test_distance_is_exact_for_rows_very_close_to_their_centroid(cluster):
     assert result.squared_distance.max() < 1e-9
 
 
-@both
-def test_rows_in_several_chunks_are_assigned_as_in_one(cluster, monkeypatch):
+def test_rows_in_several_chunks_are_assigned_as_in_one(monkeypatch):
     features = unit_rows(100, 5)
-    whole = cluster(features, 7, num_restarts=1)
-    module = importlib.import_module("hcsc_mm.clustering.kmeans")
-    monkeypatch.setattr(module, "_CHUNK_FLOATS", 60)
-    parts = cluster(features, 7, num_restarts=1)
+    whole = kmeans(features, 7, num_restarts=1)
+    monkeypatch.setattr(importlib.import_module("hcsc_mm.clustering.nearest"), "_CPU_CHUNK_FLOATS", 60)
+    parts = kmeans(features, 7, num_restarts=1)
     assert torch.equal(whole.assignment, parts.assignment)
+    assert torch.equal(whole.squared_distance, parts.squared_distance)
+
+
+@pytest.mark.parametrize("num_centroids", [1, 2, 127, 128, 129, 300])
+def test_nearest_centroid_is_that_of_float64_in_any_number_of_blocks(num_centroids):
+    rows, centroids = unit_rows(200, 16), unit_rows(num_centroids, 16, seed=3)
+    index, distance = nearest_centroid(rows, centroids)
+    exact = torch.cdist(rows.double(), centroids.double())
+    assert torch.equal(index, exact.argmin(dim=1))
+    torch.testing.assert_close(distance.double(), exact.amin(dim=1).square(), atol=1e-6, rtol=1e-5)
+
+
+def test_centroids_that_float32_cannot_tell_apart_are_told_apart():
+    # Two centroids at nearly the same distance of every row: rounding errors of float32 are larger than what separates them.
+    rows = unit_rows(500, 256)
+    axis = unit_rows(1, 256, seed=1)
+    centroids = torch.cat([axis, axis + 1e-7 * unit_rows(1, 256, seed=2)])
+    exact = torch.cdist(rows.double(), centroids.double(), compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=1)
+    in_float32 = (centroids.square().sum(dim=1) / 2 - rows @ centroids.T).argmin(dim=1)
+    assert not torch.equal(in_float32, exact)
+    assert torch.equal(nearest_centroid(rows, centroids)[0], exact)
+
+
+def test_of_equal_centroids_the_first_is_taken():
+    centroids = unit_rows(3, 16).repeat(60, 1)  # in different blocks, too
+    assert nearest_centroid(unit_rows(50, 16, seed=4), centroids)[0].max() <= 2
 
 
 @both
@@ -190,8 +215,8 @@ def test_more_restarts_are_never_worse(cluster):
 
 def test_iterations_end_once_no_row_moves(monkeypatch):
     module = importlib.import_module("hcsc_mm.clustering.kmeans")
-    plain, calls = module.nearest_centroid, []
-    monkeypatch.setattr(module, "nearest_centroid", lambda *args: calls.append(1) or plain(*args))
+    plain, calls = nearest_centroid, []
+    monkeypatch.setattr(module, "nearest_centroid", lambda *args, **kwargs: calls.append(1) or plain(*args, **kwargs))
     features, _ = blobs(100, 4, 8)
     kmeans(features, 4, num_iterations=500, num_restarts=1)
     assert 2 <= len(calls) < 20
@@ -245,7 +270,7 @@ def test_features_that_are_no_float_matrix_are_refused(cluster, features):
 
 def test_seeds_are_different_rows_of_the_features():
     features = unit_rows(40, 5)
-    seeds = seed_centroids(features, 40, 40, seed=0)
+    (seeds,) = seed_centroids(features, 40, [0])
     matches = (seeds[:, None] == features[None]).all(dim=2)
     assert matches.sum(dim=1).eq(1).all()
     assert matches.sum(dim=0).eq(1).all()
@@ -253,9 +278,38 @@ def test_seeds_are_different_rows_of_the_features():
 
 def test_seeds_reach_every_one_of_many_separate_blobs():
     features, blob = blobs(400, 20, 16, spread=1e-3)
-    for seed in range(5):
-        seeds = greedy_kmeans_plus_plus(features, 20, torch.Generator().manual_seed(seed))
-        assert blob[torch.cdist(seeds, features).argmin(dim=1)].unique().numel() == 20
+    for chosen in greedy_seeds(features, 20, [torch.Generator().manual_seed(seed) for seed in range(5)]):
+        assert blob[chosen].unique().numel() == 20
+
+
+def test_a_restart_s_seeds_do_not_depend_on_the_restarts_beside_it():
+    features = unit_rows(200, 8)
+    together = seed_centroids(features, 20, [4, 5, 6])
+    assert all(torch.equal(*seed_centroids(features, 20, [seed]), seeds) for seed, seeds in zip((4, 5, 6), together, strict=True))
+
+
+def test_seeds_drawn_in_rounds_are_different_rows_even_of_duplicates():
+    features = unit_rows(10, 8).repeat(30, 1)
+    for number in (1, 2, 33, 300):
+        chosen = seeds_in_rounds(features, number, torch.Generator().manual_seed(0))
+        assert chosen.shape == (number,)
+        assert chosen.unique().numel() == number
+
+
+def test_seeds_drawn_in_rounds_reach_nearly_every_one_of_many_separate_blobs():
+    features, blob = blobs(3000, 30, 16, spread=1e-3)
+    chosen = seeds_in_rounds(features, 60, torch.Generator().manual_seed(0))
+    assert blob[chosen].unique().numel() == 30
+
+
+@both
+def test_restarts_on_a_sample_end_as_low_as_restarts_on_all_rows(cluster):
+    features, _ = blobs(6000, 40, 16, spread=0.3)
+    found = cluster(features, 200).squared_distance.sum().item()
+    reference = min(
+        KMeans(200, init="random", n_init=1, max_iter=20, random_state=seed).fit(features.numpy()).inertia_ for seed in range(5)
+    )
+    assert found <= 1.005 * reference
 
 
 def test_faiss_that_is_not_installed_is_named_with_the_remedy(monkeypatch):

@@ -123,6 +123,12 @@ def test_losses_are_looked_at_every_interval_and_at_the_end_of_the_epoch_and_the
     assert checkpoints(tmp_path) == []
 
 
+def test_broken_keys_are_reported_before_they_are_clustered(tmp_path):
+    _, record, message = run(tiny_config(tmp_path, custom_hooks__0__features="bank"), Break(2, "weight"))
+    assert "loss_instance is nan in epoch 1, iteration 2, which is not saved" in message
+    assert len(record.losses) == STEPS
+
+
 def test_end_of_an_epoch_is_looked_at_though_nothing_is_saved_there(tmp_path):
     _, record, message = run(tiny_config(tmp_path, default_hooks__checkpoint__interval=100), Break(2, "weight"))
     assert "iteration 2," in message

@@ -7,6 +7,7 @@ import torch
 from cases import random_hierarchy, unit_rows
 
 from hcsc_mm.models import keep_probability
+from hcsc_mm.models.utils import bernoulli
 from hcsc_mm.structures import log_partition
 
 
@@ -71,3 +72,31 @@ def test_tiny_concentrations_give_probabilities_all_the_same(level):
     assert bool(torch.isfinite(ours).all())
     assert ours.min() >= 0
     assert ours.max() <= 0.9991
+
+
+@pytest.mark.parametrize("probability", [0.0, 1e-4, 0.3, 0.5, 0.999, 1.0])
+def test_draws_are_as_frequent_as_their_probability(probability):
+    draws = bernoulli(torch.full((4, 250_001), probability))
+    assert draws.dtype == torch.bool
+    deviation = (probability * (1 - probability) / draws.numel()) ** 0.5
+    assert draws.double().mean().item() == pytest.approx(probability, abs=4.5 * deviation)
+
+
+def test_a_probability_below_the_bits_of_one_draw_is_met_on_average():
+    # 2⁻¹⁷: no draw of 16 bits alone has it; over many calls the shared bits below do.
+    frequency = torch.stack([bernoulli(torch.full((20_000,), 2.0**-17)).double().mean() for _ in range(1000)])
+    assert frequency.mean().item() == pytest.approx(2.0**-17, rel=0.35)  # 153 expected, standard deviation at most 13 + the shared bits
+
+
+def test_draws_of_neighbours_are_independent():
+    draws = bernoulli(torch.full((1_000_000,), 0.5)).double()
+    for lag in (1, 2, 3, 4, 8):
+        assert abs(((draws[lag:] - 0.5) * (draws[:-lag] - 0.5)).mean().item()) < 5 * 0.25 / 1000
+
+
+def test_draws_follow_the_seed():
+    probability = torch.rand(3, 7)
+    torch.manual_seed(4)
+    one = bernoulli(probability)
+    torch.manual_seed(4)
+    assert torch.equal(bernoulli(probability), one)

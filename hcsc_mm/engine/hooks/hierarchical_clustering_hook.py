@@ -7,25 +7,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from mmengine.dataset import BaseDataset, default_collate
+from mmengine.dataset import BaseDataset
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmpretrain.registry import DATASETS
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.data import DataLoader
 
 from ...clustering import check_num_prototypes, hierarchical_kmeans, resolve_backend
 from ...clustering.statistics import LevelStatistics, hierarchy_statistics
-from ...datasets import ExtractionView, ShardSampler
 from ...errors import HCSCError
-from ...evaluation import extract_features
 from ...models import HCSC, SplitBatchNorm2d
 from ...registry import HOOKS
 from ...structures import PrototypeHierarchy
 from ...utils.shard import all_gather_rows
 from ..checkpoint import check_same_architecture
+from ..training_features import TrainingFeatures
 from .unreadable_images_hook import UNREADABLE_KEY
 
 CHECKPOINT_KEY = "hierarchical_clustering"
@@ -47,6 +44,9 @@ class HierarchicalClusteringHook(Hook):
         backend: 'auto', 'torch' or 'faiss', see :func:`hierarchical_kmeans`.
         warm_start: Begin k-means at the last prototypes instead of new seeds.
         seed: Of the clustering; the epoch is added to it.
+        features: 'extract': one pass over the training images, before each clustering. 'bank': the images' latest keys of the epoch
+            before, which costs next to nothing; only images that did not come up in it, and all before the first epoch, are extracted.
+        memory_mb: Memory that k-means may use beyond the features, in MiB per rank.
         batch_size: Images per rank and step of extraction; by default twice the training batch.
         num_workers: Of the extraction loader; by default as in training.
         dataset: Config of the data set to cluster, if it is to be another object than the training set; it must list the same images.
@@ -64,13 +64,17 @@ class HierarchicalClusteringHook(Hook):
         backend: str = "auto",
         warm_start: bool = False,
         seed: int = 0,
+        features: str = "extract",
+        memory_mb: int = 256,
         batch_size: int | None = None,
         num_workers: int | None = None,
         dataset: dict | None = None,
     ) -> None:
         if warmup_epochs < 0 or interval < 1:
             raise HCSCError(f"warmup_epochs={warmup_epochs} must be at least 0 and interval={interval} at least 1")
-        resolve_backend(backend, torch.device("cpu"))
+        if features not in ("extract", "bank"):
+            raise HCSCError(f"features={features!r} is unknown; choose 'extract' or 'bank'")
+        resolve_backend(backend)
         check_num_prototypes(num_prototypes)
         self.num_prototypes = tuple(num_prototypes)
         self.pipeline = pipeline
@@ -80,11 +84,15 @@ class HierarchicalClusteringHook(Hook):
         self.backend = backend
         self.warm_start = warm_start
         self.seed = seed
+        self.features = features
+        self.memory_mb = memory_mb
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.dataset = dataset
         self._last_training_seconds: float | None = None
         self._epoch_started = time.perf_counter()
+        self._clustered_for = -1  # the last epoch that a hierarchy was built for
+        self._saved_bank: Tensor | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Refuse, before anything is written, what cannot be trained or clustered."""
@@ -104,7 +112,12 @@ class HierarchicalClusteringHook(Hook):
             )
         if len(loader) == 0:
             raise HCSCError(f"no batch of {total_batch} fits into the {num_samples} training images; use a smaller batch")
-        self._view = self._extraction_view(loader.dataset)
+        self._source = TrainingFeatures(
+            runner, model, self.pipeline, self.features == "bank", self.batch_size, self.num_workers, self.dataset
+        )
+        if self._saved_bank is not None and self._source.bank is not None:
+            self._source.bank.restore(self._saved_bank)
+        self._saved_bank = None
         shares_statistics = any(isinstance(module, _BatchNorm) and not isinstance(module, SplitBatchNorm2d) for module in model.modules())
         if get_world_size() == 1 and shares_statistics:
             runner.logger.warning(
@@ -124,6 +137,7 @@ class HierarchicalClusteringHook(Hook):
                 f"the checkpoint was trained on {saved['num_samples']} images, the data set has {num_samples} now; "
                 "restore the data set, or start anew with load_from instead of resume"
             )
+        self._clustered_for, self._saved_bank = saved.get("epoch", -1), saved.get("bank")
         if saved["hierarchy"] is not None:
             model.set_hierarchy(PrototypeHierarchy.from_state_dict(saved["hierarchy"]))
 
@@ -132,55 +146,53 @@ class HierarchicalClusteringHook(Hook):
         hierarchy = find_model(runner).hierarchy
         checkpoint[CHECKPOINT_KEY] = {
             "num_samples": len(runner.train_dataloader.dataset),
+            "epoch": self._clustered_for,
+            "bank": None if self._source.bank is None else self._source.bank.gather(),  # empty at the end of an epoch
             "hierarchy": None if hierarchy is None else hierarchy.to("cpu").state_dict(),
         }
 
     def before_train_epoch(self, runner: Runner) -> None:
-        epochs_since_warmup = runner.epoch - self.warmup_epochs
-        if epochs_since_warmup >= 0 and epochs_since_warmup % self.interval == 0:
-            self.cluster(runner)
+        if self._is_due(runner.epoch) and self._clustered_for != runner.epoch:
+            self.cluster(runner, runner.epoch)
         self._epoch_started = time.perf_counter()
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict | None = None) -> None:
+        if self._records(runner):
+            self._source.record(data_batch)
 
     def after_train_epoch(self, runner: Runner) -> None:
         self._last_training_seconds = time.perf_counter() - self._epoch_started
         # Before the checkpoint, which holds the first rank's buffers: a resumed run has to cluster with the same ones.
         find_model(runner).momentum_encoder.synchronize_statistics()
+        # Before the checkpoint, too: it then holds the next epoch's hierarchy, and not the bank, which is many times larger.
+        if self._records(runner):
+            self.cluster(runner, runner.epoch + 1)
 
-    def cluster(self, runner: Runner) -> PrototypeHierarchy:
-        """Extract, cluster, hand the hierarchy to the model, and log."""
+    def _is_due(self, epoch: int) -> bool:
+        return epoch >= self.warmup_epochs and (epoch - self.warmup_epochs) % self.interval == 0
+
+    def _records(self, runner: Runner) -> bool:
+        """Whether this epoch's keys are the features of the next one's clustering."""
+        return self.features == "bank" and self._is_due(runner.epoch + 1) and runner.epoch + 1 < runner.max_epochs
+
+    def cluster(self, runner: Runner, epoch: int) -> PrototypeHierarchy:
+        """Extract, cluster, hand the hierarchy for an epoch to the model, and log."""
         model = find_model(runner)
         start = time.perf_counter()
-        features = self._extract(runner, model)
+        features = self._source.compute()
         extracted = time.perf_counter()
         previous = model.hierarchy
-        hierarchy = self._build(runner, model, features)
+        hierarchy = self._build(runner, model, features, epoch)
         model.set_hierarchy(hierarchy)
+        self._clustered_for = epoch
+        if self._source.bank is not None:
+            self._source.bank.clear()
         clustered = time.perf_counter()
         levels = hierarchy_statistics(model.hierarchy, previous, model.queue.keys, model.queue.log_partition)
-        self._report(runner, extracted - start, clustered - extracted, levels)
+        self._report(runner, epoch, extracted - start, clustered - extracted, levels)
         return hierarchy
 
-    def _extract(self, runner: Runner, model: HCSC) -> Tensor:
-        """(n, D) features of this rank's shard, from the key encoder in eval mode with equal statistics on all ranks."""
-        training_loader = runner.train_dataloader
-        loader = DataLoader(
-            self._view,
-            batch_size=self.batch_size or 2 * training_loader.batch_size,
-            sampler=ShardSampler(self._view),
-            num_workers=training_loader.num_workers if self.num_workers is None else self.num_workers,
-            collate_fn=default_collate,
-            worker_init_fn=training_loader.worker_init_fn,
-            pin_memory=training_loader.pin_memory,
-        )
-        model.momentum_encoder.synchronize_statistics()
-        training = model.momentum_encoder.training
-        model.momentum_encoder.eval()
-        try:
-            return extract_features(lambda images: model.encode_key(model.preprocess(images)), loader, len(self._view))
-        finally:
-            model.momentum_encoder.train(training)
-
-    def _build(self, runner: Runner, model: HCSC, features: Tensor) -> PrototypeHierarchy:
+    def _build(self, runner: Runner, model: HCSC, features: Tensor, epoch: int) -> PrototypeHierarchy:
         """Cluster the images that could be read; the others never come up in training and get prototype 0."""
         readable = torch.isfinite(features[:, 0])
         hierarchy = hierarchical_kmeans(
@@ -189,7 +201,8 @@ class HierarchicalClusteringHook(Hook):
             temperature=model.head.temperature if self.temperature is None else self.temperature,
             backend=self.backend,
             warm_start=model.hierarchy if self.warm_start else None,
-            seed=self.seed + runner.epoch,
+            seed=self.seed + epoch,
+            memory_mb=self.memory_mb,
         )
         everywhere = all_gather_rows(readable.byte()).bool()  # not every communication back end knows bool
         runner.message_hub.update_info(UNREADABLE_KEY, (~everywhere).nonzero().squeeze(1).tolist(), resumed=False)
@@ -199,7 +212,7 @@ class HierarchicalClusteringHook(Hook):
         assignment[everywhere] = hierarchy.assignment
         return replace(hierarchy, assignment=assignment)
 
-    def _report(self, runner: Runner, extraction: float, clustering: float, levels: list[LevelStatistics]) -> None:
+    def _report(self, runner: Runner, epoch: int, extraction: float, clustering: float, levels: list[LevelStatistics]) -> None:
         """One line for the log, the same numbers for TensorBoard and the like."""
         overhead = extraction + clustering
         scalars = {"hcsc/extraction_seconds": extraction, "hcsc/clustering_seconds": clustering}
@@ -211,17 +224,9 @@ class HierarchicalClusteringHook(Hook):
             scalars.update({f"hcsc/level{level}/{name}": value for name, value in statistics.scalars().items()})
         described = "; ".join(f"level {level}: {statistics}" for level, statistics in enumerate(levels))
         runner.logger.info(
-            f"Clustering before epoch {runner.epoch + 1}: extraction {extraction:.2f} s, k-means {clustering:.2f} s{share}; {described}"
+            f"Clustering before epoch {epoch + 1}: extraction {extraction:.2f} s, k-means {clustering:.2f} s{share}; {described}"
         )
         runner.visualizer.add_scalars(scalars, step=runner.iter)
-
-    def _extraction_view(self, training_set: BaseDataset) -> ExtractionView:
-        """The training images under the extraction pipeline."""
-        if self.dataset is None:
-            return ExtractionView(training_set, self.pipeline)
-        given = DATASETS.build({**self.dataset, "pipeline": []})
-        _check_same_images(training_set, given)
-        return ExtractionView(given, self.pipeline)
 
 
 def find_model(runner: Runner) -> HCSC:
@@ -234,19 +239,3 @@ def find_model(runner: Runner) -> HCSC:
         if isinstance(module, HCSC):
             return module
     raise HCSCError("HierarchicalClusteringHook needs a model of type hcsc_mm.HCSC")
-
-
-def _check_same_images(training_set: BaseDataset, given: BaseDataset) -> None:
-    """sample_idx must mean the same image in both."""
-    if len(training_set) != len(given):
-        raise HCSCError(
-            f"the clustering hook's data set has {len(given)} images, the training set {len(training_set)}; "
-            "leave the hook's dataset out to cluster the training set itself"
-        )
-    for index in range(len(given)):
-        ours, theirs = (one.get_data_info(index).get("img_path") for one in (training_set, given))
-        if ours != theirs:
-            raise HCSCError(
-                f"image {index} is {ours} in the training set and {theirs} in the clustering hook's data set; "
-                "leave the hook's dataset out to cluster the training set itself"
-            )

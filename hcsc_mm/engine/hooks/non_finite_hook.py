@@ -53,7 +53,7 @@ class NonFiniteHook(Hook):
         min_loss_scale: 2⁻¹⁴, thirty steps in a row left out from the usual first scale of 2¹⁶ on.
     """
 
-    priority = "BELOW_NORMAL"  # after what ranks agree on at an epoch's end, before the scheduler and the checkpoint
+    priority = "ABOVE_NORMAL"  # before anybody uses or saves what is broken: the clustering, the scheduler, the checkpoint
 
     def __init__(self, interval: int = 50, min_loss_scale: float = 2.0**-14) -> None:
         if interval < 1:

@@ -13,7 +13,7 @@ from ...registry import MODELS
 from ...structures import PrototypeHierarchy
 from ..losses import selective_info_nce
 from ..memories import NegativeQueue
-from ..utils.negative_selection import Draw, keep_probability
+from ..utils.negative_selection import Draw, bernoulli, keep_probability
 from .loss_rule import LossRule
 
 INSTANCE_CLAMP = (0.0, 0.999)
@@ -146,7 +146,7 @@ class HCSCHead(BaseModule):
         with torch.autocast(query.device.type, enabled=False):
             query = query.float()
             positive = (query * key.float()).sum(dim=1) / self.temperature  # (B,)
-            return positive, query @ keys.float().T / self.temperature  # (B, Q)
+            return positive, (query @ keys.float().T).div_(self.temperature)  # (B, Q)
 
     def _instance_loss(self, view: int, positive: Tensor, negative: Tensor, draw: Draw) -> Tensor:
         if not (self.select_instances and self._selects(view)):
@@ -159,12 +159,11 @@ class HCSCHead(BaseModule):
         per_level = []
         for level, own in enumerate(path):
             with torch.autocast(query.device.type, enabled=False):
-                scaled = hierarchy.prototypes[level].float() / hierarchy.concentrations[level].float()[:, None]
-                logits = query.float() @ scaled.T  # (B, K_l)
+                logits = query.float() @ hierarchy.prototypes[level].float().T / hierarchy.concentrations[level].float()  # (B, K_l)
             positive = logits.gather(1, own[:, None]).squeeze(1)  # (B,)
             excluded = self._excluded(own, logits)
             drawn = self.select_prototypes and self._selects(view) and level < hierarchy.num_levels - 1
-            keep = draw.prototypes[level] | excluded if drawn else None
+            keep = draw.prototypes[level] if drawn else None
             negative = logits.masked_fill(excluded, float("-inf"))
             per_level.append(selective_info_nce(positive, negative, keep, rejected=self.rule.rejected))
         return _reduce(per_level, self.rule.prototype_reduction)
@@ -180,7 +179,7 @@ class HCSCHead(BaseModule):
 
 
 def _bernoulli(probabilities: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    return tuple(torch.rand_like(probability) < probability for probability in probabilities)
+    return tuple(bernoulli(probability) for probability in probabilities)
 
 
 def _reduce(losses: Sequence[Tensor], reduction: str) -> Tensor:
@@ -198,6 +197,6 @@ def _named(query_name: str, local_name: str, losses: Sequence[Tensor]) -> dict[s
 
 def _kept_shares(draw: Draw) -> dict[str, Tensor]:
     """For the log: the share of negatives that the query view's draws kept. No 'loss' in these names, or it would be trained on."""
-    shares = {f"kept_instances_level{level}": keep.float().mean() for level, keep in enumerate(draw.instances)}
-    shares.update({f"kept_prototypes_level{level}": keep.float().mean() for level, keep in enumerate(draw.prototypes)})
+    shares = {f"kept_instances_level{level}": keep.count_nonzero() / keep.numel() for level, keep in enumerate(draw.instances)}
+    shares.update({f"kept_prototypes_level{level}": keep.count_nonzero() / keep.numel() for level, keep in enumerate(draw.prototypes)})
     return shares

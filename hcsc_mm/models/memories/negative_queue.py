@@ -61,12 +61,20 @@ class NegativeQueue(nn.Module):
                 f"total batch {len(keys)} exceeds the queue length {self.length}; "
                 f"set queue_len to at least {len(keys)} or use a smaller batch"
             )
-        slots = (self.pointer + torch.arange(len(keys), device=self.keys.device)) % self.length  # (B_total,)
+        slots = self._slots(0, len(keys))
         self.keys.index_copy_(0, slots, keys.to(self.keys.dtype))
         self.pointer.copy_((self.pointer + len(keys)) % self.length)
         for level, known in enumerate(self.log_partition):
             prototypes, concentrations = self.hierarchy.prototypes[level], self.hierarchy.concentrations[level]
             known.index_copy_(0, slots, log_partition(self.keys[slots], prototypes, concentrations))
+
+    def newest(self, count: int) -> Tensor:
+        """(count, D) keys enqueued last, in the order in which they came."""
+        return self.keys[self._slots(-count, count)]
+
+    def _slots(self, start: int, count: int) -> Tensor:
+        """(count,) entries from ``start`` after the pointer on, around the end."""
+        return (self.pointer + start + torch.arange(count, device=self.keys.device)) % self.length
 
     @torch.no_grad()
     def set_hierarchy(self, hierarchy: PrototypeHierarchy | None) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...structures import log_partition as compute_log_partition
+from ...utils.products import inner_products
 
 
 class Draw(NamedTuple):
@@ -50,5 +51,24 @@ def keep_probability(
         log_partition = compute_log_partition(candidates, prototypes, concentrations)
     with torch.autocast(candidates.device.type, enabled=False):
         scaled_anchors = prototypes[anchors].float() / concentrations[anchors].float()[:, None]  # (B, D)
-        log_posterior = scaled_anchors @ candidates.float().T - log_partition  # (B, M)
-        return (1 - log_posterior.exp()).clamp(*clamp)
+        log_posterior = inner_products(scaled_anchors, candidates.float(), -log_partition)  # (B, M)
+        return log_posterior.exp_().neg_().add_(1).clamp_(*clamp)  # in place: a training step makes L of these
+
+
+def bernoulli(probability: Tensor) -> Tensor:
+    """One draw per entry, True with its probability.
+
+    Random bits are what selection spends most on after the products, so an entry takes 16 of them instead of a float's 32, and all share
+    the 8 bits v that follow: (a + v) / 2¹⁶, with a in 0 … 2¹⁶ − 1 and v in 0, 1/256, … 255/256, is as fine as ``torch.rand``, so that
+    every single probability is met. Two draws depend on each other only if both fall within 2⁻¹⁶ of their probabilities.
+
+    Args:
+        probability: float32, any shape and device.
+
+    Returns:
+        bool of the same shape.
+    """
+    words = torch.empty((probability.numel() + 3) // 4, dtype=torch.int64, device=probability.device).random_(-(2**63), None)
+    coarse = words.view(torch.int16)[: probability.numel()].view(probability.shape)  # a − 2¹⁵
+    fine = torch.randint(256, (), device=probability.device) / 256  # v
+    return coarse < (probability * 2.0**16 - 2.0**15).sub_(fine)
