@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import cv2
 import mmcv
 import mmengine.fileio as fileio
 import numpy as np
@@ -83,7 +84,8 @@ class LoadImage(LoadImageFromFile):
         if self.imdecode_backend != "pillow" or self.color_type not in ("color", "color_ignore_orientation"):
             return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         upright = self.color_type == "color"
-        return decode_image(content, upright=upright, max_pixels=self.max_pixels, max_aspect=self.max_aspect)[..., ::-1]
+        rgb = decode_image(content, upright=upright, max_pixels=self.max_pixels, max_aspect=self.max_aspect)
+        return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)  # rgb[..., ::-1] would leave every later copy to reorder it
 
     def _give_up(self, path: str, why: str) -> None:
         message = f"cannot read image {one_line_path(path)} ({why})"
