@@ -80,10 +80,10 @@ class NonFiniteHook(Hook):
             self._steps.append(_Step(runner.iter + 1, runner.epoch + 1, learning_rates, tuple(losses), values, samples))
         checkpoint_follows = _checkpoint_follows(runner)
         if checkpoint_follows or self.every_n_train_iters(runner, self.interval):
-            self._check(runner, runner.model.state_dict() if checkpoint_follows else {})
+            self.check(runner, weights=checkpoint_follows)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        self._check(runner, runner.model.state_dict())
+        self.check(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """The last guard, for checkpoints at other moments. mmengine calls it on one rank alone."""
@@ -91,9 +91,13 @@ class NonFiniteHook(Hook):
         if problem is not None:
             raise HCSCError(problem.report)
 
-    def _check(self, runner: Runner, weights: Mapping[str, Tensor]) -> None:
-        """On all ranks at the same iteration: one that raised alone would leave the others waiting."""
-        problems = all_gather_object(self._broken_step(runner) or _broken_weight(runner, weights))
+    def check(self, runner: Runner, weights: bool = True) -> None:
+        """Look at the losses so far, and at the weights; for all ranks at the same iteration, also before a save at another moment.
+
+        Raises:
+            HCSCError: on all ranks, with the earliest problem of any: one that raised alone would leave the others waiting.
+        """
+        problems = all_gather_object(self._broken_step(runner) or _broken_weight(runner, runner.model.state_dict() if weights else {}))
         broken = [(problem.iteration, rank) for rank, problem in enumerate(problems) if problem is not None]
         if broken:
             _, rank = min(broken)  # what one rank breaks spreads to all with the gradients
