@@ -1,3 +1,3 @@
-from .hooks import EpochSeedHook, HierarchicalClusteringHook
+from .hooks import CollapseHook, EpochSeedHook, HierarchicalClusteringHook, NonFiniteHook, UnreadableImagesHook
 
-__all__ = ["EpochSeedHook", "HierarchicalClusteringHook"]
+__all__ = ["CollapseHook", "EpochSeedHook", "HierarchicalClusteringHook", "NonFiniteHook", "UnreadableImagesHook"]

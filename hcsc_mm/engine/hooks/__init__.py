@@ -1,4 +1,7 @@
+from .collapse_hook import CollapseHook
 from .epoch_seed_hook import EpochSeedHook
 from .hierarchical_clustering_hook import HierarchicalClusteringHook
+from .non_finite_hook import NonFiniteHook
+from .unreadable_images_hook import UnreadableImagesHook
 
-__all__ = ["EpochSeedHook", "HierarchicalClusteringHook"]
+__all__ = ["CollapseHook", "EpochSeedHook", "HierarchicalClusteringHook", "NonFiniteHook", "UnreadableImagesHook"]
