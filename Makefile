@@ -2,7 +2,8 @@
 # make test   the tests, in the same environment
 # make bench  speed and memory against yardsticks, in the same environment
 # make lint   formatting and lint
-.PHONY: demo test bench lint format install clean
+# make faults kills, full disks, slow ranks, a long run; prints what came of it
+.PHONY: demo test bench faults lint format install clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -19,6 +20,9 @@ test: install
 
 bench: install
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+faults: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m faults $(ARGS)
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -17,8 +17,8 @@ _REQUIRED = {
     "mmpretrain": "onedl-mmpretrain",
     "sklearn": "scikit-learn",
 }
-# torch._foreach_lerp_ and torch.load(weights_only=True) as they are used here.
-_OLDEST_TORCH = (2, 4)
+# Before 2.6 a file could run code through torch.load(weights_only=True), too (CVE-2025-32434).
+_OLDEST_TORCH = (2, 6)
 
 
 class DependencyError(ImportError):

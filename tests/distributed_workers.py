@@ -26,6 +26,7 @@ from hcsc_mm.datasets import ShardSampler
 from hcsc_mm.evaluation import extract_features
 from hcsc_mm.models import MomentumEncoder
 from hcsc_mm.models.memories import KeyBank
+from hcsc_mm.utils.rendezvous import report_failure, wait_for_ranks
 from hcsc_mm.utils.shard import all_gather_rows, shard_slice, total_rows
 
 START_AND_RUN_SECONDS = 150
@@ -227,3 +228,31 @@ def train_one_step(batch_norm: bool = False) -> dict[str, Any]:
 
 def train_one_step_with_batch_norm() -> dict[str, Any]:
     return train_one_step(batch_norm=True)
+
+
+def wait_for_a_late_rank() -> float:
+    """The last rank comes late, twice; how long each rank was there before it."""
+    start = time.monotonic()
+    for _ in range(2):
+        if get_rank() == get_world_size() - 1:
+            time.sleep(1)
+        wait_for_ranks("a stage")
+    return time.monotonic() - start
+
+
+def wait_in_vain() -> str | None:
+    """The last rank never comes."""
+    if get_rank() == get_world_size() - 1:
+        time.sleep(2)  # it holds out as long as the others wait
+        return None
+    return message_of(lambda: wait_for_ranks("feature extraction", minutes=0.01))
+
+
+def wait_for_a_rank_that_failed() -> str | None:
+    """The last rank fails instead of coming."""
+    if get_rank() == get_world_size() - 1:
+        report_failure("HCSCError: cannot read image a.png")
+        time.sleep(1)
+        return report_failure("a second word")
+    message = message_of(lambda: wait_for_ranks("clustering", minutes=1))
+    return f"{message} | {report_failure('a consequence')}"

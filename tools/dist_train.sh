@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Train on several processes of one or more machines, by torchrun.
 #   tools/dist_train.sh CONFIG GPUS [flags of tools/train.py]
+# Told to stop by SIGTERM or SIGUSR1, it ends with exit code 75 when the run has saved a checkpoint.
 # On CPUs GPUS is the number of processes. Several machines: NNODES, NODE_RANK, MASTER_ADDR and PORT in the environment.
 set -euo pipefail
 if [ $# -lt 2 ]; then
@@ -24,6 +25,6 @@ fi
 CORES=$(getconf _NPROCESSORS_ONLN)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((CORES / GPUS > 0 ? CORES / GPUS : 1))}
 
-exec python -m torch.distributed.run \
+exec python "$(dirname "$0")/launch.py" \
     --nnodes="$NNODES" --node_rank="$NODE_RANK" --master_addr="$MASTER_ADDR" --master_port="$PORT" --nproc_per_node="$GPUS" \
     "$(dirname "$0")/train.py" "$CONFIG" --launcher pytorch "$@"

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Train on a Slurm cluster.
-#   [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=8] [SRUN_ARGS="..."] tools/slurm_train.sh PARTITION JOB_NAME CONFIG [flags of tools/train.py]
+# Train on a Slurm cluster, and go on after a pre-emption or a time limit.
+#   [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=8] [GRACE=120] [SRUN_ARGS="..."] tools/slurm_train.sh PARTITION JOB_NAME CONFIG [flags of tools/train.py]
+# From a login node it asks for the machines itself, and again when the run was stopped; in a job of sbatch
+# (with --requeue --signal=USR1@120) it requeues the job.
+# GRACE is how many seconds before the time limit the run is told to stop: at least clustering, one step and a checkpoint.
 set -euo pipefail
 if [ $# -lt 3 ]; then
-    echo "usage: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=8] [SRUN_ARGS=...] tools/slurm_train.sh PARTITION JOB_NAME CONFIG [flags]" >&2
+    echo "usage: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=8] [GRACE=120] [SRUN_ARGS=...] tools/slurm_train.sh PARTITION JOB_NAME CONFIG [flags]" >&2
     exit 2
 fi
 PARTITION=$1
@@ -14,10 +17,31 @@ shift 3
 GPUS=${GPUS:-8}
 GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 8 ? GPUS : 8))}
 CPUS_PER_TASK=${CPUS_PER_TASK:-8}
+GRACE=${GRACE:-120}
+PREEMPTED=75 # exit code of a run that was told to stop and has saved a checkpoint
 
-# One task per GPU; mmengine finds the rank, the number of processes and the first machine in Slurm's variables.
-# shellcheck disable=SC2086  # SRUN_ARGS is a list of flags
-exec srun -p "$PARTITION" --job-name="$JOB_NAME" \
-    --gres=gpu:"$GPUS_PER_NODE" --ntasks="$GPUS" --ntasks-per-node="$GPUS_PER_NODE" --cpus-per-task="$CPUS_PER_TASK" \
-    --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    python -u "$(dirname "$0")/train.py" "$CONFIG" --launcher slurm "$@"
+# A job that was requeued starts this script anew.
+RESUME=()
+if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then
+    RESUME=(--resume auto)
+fi
+
+while true; do
+    # One task per GPU; mmengine finds the rank, the number of processes and the first machine in Slurm's variables.
+    CODE=0
+    # shellcheck disable=SC2086  # SRUN_ARGS is a list of flags
+    srun -p "$PARTITION" --job-name="$JOB_NAME" \
+        --gres=gpu:"$GPUS_PER_NODE" --ntasks="$GPUS" --ntasks-per-node="$GPUS_PER_NODE" --cpus-per-task="$CPUS_PER_TASK" \
+        --kill-on-bad-exit=1 --signal=USR1@"$GRACE" ${SRUN_ARGS:-} \
+        python -u "$(dirname "$0")/train.py" "$CONFIG" --launcher slurm "$@" ${RESUME[@]+"${RESUME[@]}"} || CODE=$?
+    if [ "$CODE" -ne "$PREEMPTED" ]; then
+        exit "$CODE"
+    fi
+    if [ -n "${SLURM_JOB_ID:-}" ]; then
+        echo "requeue job $SLURM_JOB_ID" >&2
+        scontrol requeue "$SLURM_JOB_ID"
+        exit "$PREEMPTED"
+    fi
+    echo "the run was told to stop; it is queued again and goes on from its checkpoint" >&2
+    RESUME=(--resume auto)
+done

@@ -5,7 +5,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+
+if __name__ == "__main__":  # before the imports, which take seconds
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda *_: sys.exit(75))  # "start me again": there is nothing to save yet
 
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed

@@ -6,10 +6,11 @@ default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=100),
     param_scheduler=dict(type="ParamSchedulerHook"),
-    # every epoch, so that an interruption costs one epoch at most; the last three are kept
-    checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3),
+    # every epoch, so that an interruption costs one epoch at most; the last three are kept. every_n_iters=1000 saves within epochs, too
+    checkpoint=dict(type="hcsc_mm.ResumableCheckpointHook", interval=1, max_keep_ckpts=3),
+    preemption=dict(type="hcsc_mm.PreemptionHook"),  # SIGTERM, SIGUSR1: save at the next step, end with exit code 75
     sampler_seed=dict(type="DistSamplerSeedHook"),
-    # random numbers by (seed, epoch, rank): a resumed run continues with the numbers of the uninterrupted one
+    # random numbers by (seed, epoch, rank or image): a resumed run continues with the numbers of the uninterrupted one
     epoch_seed=dict(type="hcsc_mm.EpochSeedHook"),
     # a loss or weight that is NaN or infinite stops the run before it is saved; looked at every interval iterations
     non_finite=dict(type="hcsc_mm.NonFiniteHook", interval=50),

@@ -10,6 +10,7 @@ from mmengine.dist import all_gather, broadcast, get_rank, get_world_size
 from torch import Tensor
 
 from ..errors import HCSCError
+from ..utils.rendezvous import wait_for_ranks
 from ..utils.shard import global_sum
 from .lloyd import Nearest, lloyd
 from .nearest import nearest_centroid
@@ -108,6 +109,7 @@ def _best_restart(
         if run.objective < objective:
             best, objective = run.centroids, run.objective
     if get_world_size() > 1:
+        wait_for_ranks("the restarts of k-means")  # the ranks' shares differ
         objectives = torch.cat(all_gather(torch.tensor([objective], dtype=torch.float64, device=sample.device)))
         broadcast(best, src=int(objectives.argmin()))
     return best

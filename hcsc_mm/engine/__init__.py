@@ -1,3 +1,24 @@
-from .hooks import CollapseHook, EpochSeedHook, HierarchicalClusteringHook, NonFiniteHook, UnreadableImagesHook
+from ..utils.safe_load import make_mmengine_load_safely
+from .hooks import (
+    CollapseHook,
+    EpochSeedHook,
+    HierarchicalClusteringHook,
+    NonFiniteHook,
+    PreemptionHook,
+    ResumableCheckpointHook,
+    UnreadableImagesHook,
+)
+from .train_loop import ResumableTrainLoop
 
-__all__ = ["CollapseHook", "EpochSeedHook", "HierarchicalClusteringHook", "NonFiniteHook", "UnreadableImagesHook"]
+make_mmengine_load_safely()
+
+__all__ = [
+    "CollapseHook",
+    "EpochSeedHook",
+    "HierarchicalClusteringHook",
+    "NonFiniteHook",
+    "PreemptionHook",
+    "ResumableCheckpointHook",
+    "ResumableTrainLoop",
+    "UnreadableImagesHook",
+]

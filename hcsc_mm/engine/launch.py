@@ -12,12 +12,18 @@ from urllib.error import URLError
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_distributed
+from mmengine.dist import is_distributed, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from ..dependencies import first_line
 from ..errors import HCSCError
+from ..utils.preemption import PreemptedError, signals_noted
+from ..utils.rendezvous import report_failure
+
+# How a collective ends when a process at its other end is gone.
+_LOST_CONNECTION = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
 
 @contextmanager
@@ -39,6 +45,10 @@ def one_line_errors() -> Iterator[None]:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         sys.exit(f"error: {error}")
+    except PreemptedError as stop:
+        if is_main_process():
+            print(stop.message, file=sys.stderr)
+        raise
     except KeyboardInterrupt:
         print("interrupted; continue with --resume", file=sys.stderr)
         sys.exit(130)
@@ -76,8 +86,26 @@ def build_runner(cfg: Config) -> Runner:
 
 def run_training(config: str, change: Callable[[Config], Config]) -> None:
     """Train what a config file says, after ``change`` has put the command line's wishes into it."""
-    with one_line_errors():
+    with one_line_errors(), signals_noted(), failures_reported():
         build_runner(change(load_config(config))).train()
+
+
+@contextmanager
+def failures_reported() -> Iterator[None]:
+    """Let the rank that fails first have the word: torchrun gets its traceback, and the others say one line."""
+    try:
+        yield
+    except Exception as error:
+        message = error.one_line() if isinstance(error, HCSCError) else f"{type(error).__name__}: {first_line(error)}"
+        first = report_failure(message)
+        if first is not None:
+            raise HCSCError(f"stopped because {first} failed, which says why") from None
+        lost = next((words for words in _LOST_CONNECTION if words in str(error)), None)
+        if lost is not None and is_distributed():
+            raise HCSCError(f"lost another process ({lost}); it was killed, or says itself what happened") from None
+        if "TORCHELASTIC_ERROR_FILE" in os.environ:
+            get_error_handler().record_exception(error)
+        raise
 
 
 def _start_gloo(cfg: Config) -> None:

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import HCSCError
 from ..utils.progress import track
+from ..utils.rendezvous import wait_for_ranks
 from ..utils.shard import global_sum, shard_slice
 
 
@@ -67,6 +68,7 @@ def extract_features(encode: Callable[[Tensor], Tensor], dataloader: DataLoader,
             problem = (
                 f"{int(broken.sum())} features are NaN or infinite, the first is of {_describe(dataloader, first)}; the weights are broken"
             )
+    wait_for_ranks("feature extraction")  # ranks read at different speeds
     _raise_on_all_ranks(problem)
     features[skipped.to(features.device)] = float("nan")
     return features

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import HCSCError
+from ..utils.safe_load import load_data
 
 # Rows of a similarity matrix that are alive at once: bounds memory at (rows, K) floats whatever the number of candidates.
 _CHUNK_ROWS = 4096
@@ -172,7 +173,7 @@ class PrototypeHierarchy:
     @classmethod
     def load(cls, path: str | os.PathLike) -> PrototypeHierarchy:
         """Read a hierarchy written by :meth:`save`, without executing anything that the file may contain."""
-        return cls.from_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        return cls.from_state_dict(load_data(path, map_location="cpu"))
 
 
 def _to_cpu(value: Tensor | list[Tensor]) -> Tensor | list[Tensor]:

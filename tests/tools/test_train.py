@@ -93,6 +93,17 @@ def test_ctrl_c_during_clustering_exits_within_seconds(tmp_path, backend):
     assert "Traceback" not in errors
 
 
+def test_run_that_is_told_to_stop_before_it_has_begun_says_that_it_can_be_started_again(tmp_path):
+    command = [sys.executable, ROOT / "tools/train.py", ROOT / "configs/hcsc_r18_digits.py", "--work-dir", tmp_path / "run"]
+    process = subprocess.Popen(list(map(str, command)), env=QUIET, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    caught = 0
+    while not caught & 1 << (signal.SIGTERM - 1):
+        status = dict(line.split(":", maxsplit=1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+        caught = int(status["SigCgt"], 16)
+    process.terminate()
+    assert process.wait(60) == 75
+
+
 HIERARCHY_OF_EACH_RANK = """
 import os
 import torch
@@ -129,7 +140,7 @@ def check_two_ranks(folder):
 
 
 def test_dist_train_trains_on_two_cpu_processes_that_hold_the_same_hierarchy(tmp_path):
-    env = {**QUIET, "PYTHONPATH": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    env = {**QUIET, "PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     changes = options(train_dataloader__dataset__indices=101)
     done = run(ROOT / "tools/dist_train.sh", distributed_config(tmp_path), 2, "--work-dir", "run", *changes, cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
@@ -150,7 +161,7 @@ def test_slurm_train_gives_srun_what_a_cluster_needs(tmp_path):
     (tmp_path / "scontrol").write_text("#!/usr/bin/env bash\necho 127.0.0.1\n")
     for name in ("srun", "scontrol"):
         (tmp_path / name).chmod(0o755)
-    env = {**QUIET, "PYTHONPATH": str(tmp_path), "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    env = {**QUIET, "PYTHONPATH": f"{tmp_path}:{ROOT}", "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"}
     env.update(GPUS="2", SRUN_ARGS="--time=1", MASTER_PORT=str(29600 + os.getpid() % 1000))
     changes = options(train_dataloader__dataset__indices=101)
     config = distributed_config(tmp_path)
@@ -160,3 +171,35 @@ def test_slurm_train_gives_srun_what_a_cluster_needs(tmp_path):
     for flag in ("-p part", "--job-name=job", "--gres=gpu:2", "--ntasks=2", "--ntasks-per-node=2", "--time=1"):
         assert flag in called
     check_two_ranks(tmp_path / "run")
+
+
+def stand_in(folder, name, script):
+    (folder / name).write_text("#!/usr/bin/env bash\n" + script)
+    (folder / name).chmod(0o755)
+
+
+def slurm_train(folder, **env):
+    """slurm_train.sh with a srun whose run is stopped the first time and ends well the second."""
+    stand_in(folder, "srun", f'echo "$*" >> {folder}/calls\n[ $(wc -l < {folder}/calls) -gt 1 ] || exit 75\n')
+    stand_in(folder, "scontrol", f'echo "scontrol $*" >> {folder}/calls\n')
+    env = {**QUIET, "PATH": f"{folder}:{os.environ['PATH']}", **env}
+    return run(ROOT / "tools/slurm_train.sh", "part", "job", "config.py", "--amp", cwd=folder, env=env)
+
+
+def test_slurm_train_asks_again_when_the_run_was_stopped_and_goes_on_from_its_checkpoint(tmp_path):
+    done = slurm_train(tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = (tmp_path / "calls").read_text().splitlines()
+    assert "--signal=USR1@120" in first and first.endswith("config.py --launcher slurm --amp")
+    assert second == f"{first} --resume auto"
+
+
+def test_slurm_train_in_a_batch_job_requeues_the_job(tmp_path):
+    done = slurm_train(tmp_path, SLURM_JOB_ID="17")
+    assert done.returncode == 75
+    assert (tmp_path / "calls").read_text().splitlines()[1:] == ["scontrol requeue 17"]
+
+
+def test_requeued_job_goes_on_from_its_checkpoint(tmp_path):
+    slurm_train(tmp_path, SLURM_JOB_ID="17", SLURM_RESTART_COUNT="1")
+    assert (tmp_path / "calls").read_text().splitlines()[0].endswith("--amp --resume auto")

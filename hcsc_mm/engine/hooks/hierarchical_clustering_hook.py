@@ -92,7 +92,8 @@ class HierarchicalClusteringHook(Hook):
         self._last_training_seconds: float | None = None
         self._epoch_started = time.perf_counter()
         self._clustered_for = -1  # the last epoch that a hierarchy was built for
-        self._saved_bank: Tensor | None = None
+        self._saved_bank: Tensor | None = None  # of the checkpoint that the run resumes from
+        self._bank_to_save: Tensor | None = None  # for the checkpoint that is being written
 
     def before_train(self, runner: Runner) -> None:
         """Refuse, before anything is written, what cannot be trained or clustered."""
@@ -141,13 +142,17 @@ class HierarchicalClusteringHook(Hook):
         if saved["hierarchy"] is not None:
             model.set_hierarchy(PrototypeHierarchy.from_state_dict(saved["hierarchy"]))
 
+    def gather_for_checkpoint(self, runner: Runner) -> None:
+        """Called on all ranks by ResumableCheckpointHook, ahead of :meth:`before_save_checkpoint`, which only the first one runs."""
+        self._bank_to_save = None if self._source.bank is None else self._source.bank.gather()
+
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save the hierarchy beside the weights: it cannot be rebuilt from weights that have moved on."""
         hierarchy = find_model(runner).hierarchy
         checkpoint[CHECKPOINT_KEY] = {
             "num_samples": len(runner.train_dataloader.dataset),
             "epoch": self._clustered_for,
-            "bank": None if self._source.bank is None else self._source.bank.gather(),  # empty at the end of an epoch
+            "bank": self._bank_to_save,  # empty at the end of an epoch
             "hierarchy": None if hierarchy is None else hierarchy.to("cpu").state_dict(),
         }
 
