@@ -136,8 +136,7 @@ def test_end_of_an_epoch_is_looked_at_though_nothing_is_saved_there(tmp_path):
 
 
 def test_iteration_checkpoint_is_neither_written_nor_its_predecessor_deleted(tmp_path):
-    cfg = tiny_config(tmp_path, default_hooks__checkpoint__interval=2, default_hooks__checkpoint__max_keep_ckpts=1)
-    cfg.default_hooks.checkpoint.by_epoch = False
+    cfg = tiny_config(tmp_path, default_hooks__checkpoint__every_n_iters=2)
     _, _, message = run(cfg, Break(4, "weight"))
     assert "iteration 4," in message
     assert checkpoints(tmp_path) == ["iter_2.pth"]
