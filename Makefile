@@ -1,8 +1,9 @@
 # make demo   sets up .venv, installs, trains on handwritten digits and prints a table
 # make test   the tests, in the same environment
+# make bench  speed and memory against yardsticks, in the same environment
 # make lint   formatting and lint
 # make faults kills, full disks, slow ranks, a long run; prints what came of it
-.PHONY: demo test faults lint format install clean
+.PHONY: demo test bench faults lint format install clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -16,6 +17,9 @@ demo: install
 
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+
+bench: install
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 faults: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m faults $(ARGS)

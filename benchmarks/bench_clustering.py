@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from measure import Row, absolute, faster, in_turns, seconds, slower
 from torch import Tensor, multiprocessing
+from yardsticks.clustering import faiss_hierarchy
 
-from hcsc_mm.clustering import hierarchical_kmeans
+from hcsc_mm.clustering import hierarchical_kmeans, kmeans
 from hcsc_mm.structures import PrototypeHierarchy
 from hcsc_mm.utils.shard import shard_slice
 
@@ -34,8 +35,6 @@ def mixture(num_rows: int, seed: int = 0) -> Tensor:
 
 def rows(scale: str, repeats: int, device: str) -> list[Row]:
     """The torch and the FAISS back end against the released code's clustering; ranks; memory."""
-    from yardsticks.clustering import faiss_hierarchy
-
     features = mixture(IMAGES[scale]).to(device)
     later = F.normalize(features + 0.02 * torch.randn(features.shape).to(device), dim=1)  # cosine of 0.98 to what they were
     found: dict[str, list[list[float]]] = {"ours": [], "yardstick": []}
@@ -72,8 +71,8 @@ def rows(scale: str, repeats: int, device: str) -> list[Row]:
         ),
     ]
     if torch.device(device).type == "cpu":
-        table.append(_ranks(repeats))
-        table.extend(_memory())
+        table.append(_ranks(IMAGES[scale], PROTOTYPES, repeats))
+        table.extend(_memory(number, PROTOTYPES[0]) for number in BUDGET_IMAGES)
     return table
 
 
@@ -87,60 +86,47 @@ def _objective(features: Tensor, hierarchy: PrototypeHierarchy) -> list[float]:
     return [float(features.double().square().sum() - (sums.square().sum(dim=1) / counts.clamp(min=1)).sum())]
 
 
-def _ranks(repeats: int) -> Row:
+def _ranks(num_rows: int, num_prototypes: Sequence[int], repeats: int) -> Row:
     """Two processes with one thread each against one process with one thread."""
-    times = in_turns({"one": lambda: _on_ranks(1), "two": lambda: _on_ranks(2)}, repeats)
+    times = in_turns(
+        {"one": lambda: _on_ranks(1, num_rows, num_prototypes), "two": lambda: _on_ranks(2, num_rows, num_prototypes)}, repeats
+    )
     return faster("1 process : 2 processes, one thread each, the same k-means", times["two"], times["one"], 1.7)
 
 
-def _on_ranks(world_size: int) -> float:
+def _on_ranks(world_size: int, num_rows: int, num_prototypes: Sequence[int]) -> float:
     """Seconds of the slowest rank, without the start of the processes."""
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(_cluster_a_shard, args=(world_size, folder), nprocs=world_size)
+        multiprocessing.spawn(_cluster_a_shard, args=(world_size, folder, num_rows, num_prototypes), nprocs=world_size)
         return max(float(path.read_text()) for path in Path(folder).glob("*.seconds"))
 
 
-def _cluster_a_shard(rank: int, world_size: int, folder: str) -> None:
+def _cluster_a_shard(rank: int, world_size: int, folder: str, num_rows: int, num_prototypes: Sequence[int]) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
-    features = mixture(IMAGES["small"])[shard_slice(IMAGES["small"])].clone()
-    hierarchical_kmeans(features[:5000], (50, 10), backend="torch")  # warm up
+    features = mixture(num_rows)[shard_slice(num_rows)].clone()
+    hierarchical_kmeans(features[:1000], (20, 10), backend="torch")  # warm up
     torch.distributed.barrier()
-    spent = seconds(lambda: hierarchical_kmeans(features, PROTOTYPES, backend="torch"))
+    spent = seconds(lambda: hierarchical_kmeans(features, num_prototypes, backend="torch"))
     Path(folder, f"{rank}.seconds").write_text(str(spent))
     torch.distributed.destroy_process_group()
 
 
-def _memory() -> list[Row]:
-    """Peak of the resident memory beyond what a process with the features has, for few and for many images."""
-    return [
-        absolute(f"memory beyond {number} × {DIM} features, budget {BUDGET_MB} MiB", [_in_new_process(_peak_mb, number)], BUDGET_MB, "MiB")
-        for number in BUDGET_IMAGES
-    ]
+def _memory(num_rows: int, num_clusters: int) -> Row:
+    """Peak of the resident memory beyond that of a process with the features and its libraries."""
+    with tempfile.TemporaryDirectory() as folder:
+        multiprocessing.spawn(_write_peak, args=(folder, num_rows, num_clusters), nprocs=1)
+        peak = float(Path(folder, "peak").read_text())
+    return absolute(f"memory beyond {num_rows} × {DIM} features, k-means with a budget of {BUDGET_MB} MiB", [peak], BUDGET_MB, "MiB")
 
 
-def _in_new_process(measure, *args) -> float:
-    context = multiprocessing.get_context("spawn")
-    with tempfile.NamedTemporaryFile("r") as result:
-        process = context.Process(target=_write_result, args=(result.name, measure, *args))
-        process.start()
-        process.join()
-        return float(result.read())
-
-
-def _write_result(path: str, measure, *args) -> None:
-    Path(path).write_text(str(measure(*args)))
-
-
-def _peak_mb(num_rows: int) -> float:
-    from hcsc_mm.clustering import kmeans
-
+def _write_peak(_: int, folder: str, num_rows: int, num_clusters: int) -> None:
     features = mixture(num_rows)
-    kmeans(features[:5000], 50, num_iterations=2)  # libraries take their own memory at the first call
-    Path(f"/proc/{os.getpid()}/clear_refs").write_text("5")  # the peak starts anew (proc(5))
+    kmeans(features[:500], 20, num_iterations=2)  # libraries take their own memory at the first call
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (proc(5))
     before = _status_mb("VmRSS")
-    kmeans(features, PROTOTYPES[0], num_iterations=2, memory_mb=BUDGET_MB)
-    return _status_mb("VmHWM") - before
+    kmeans(features, num_clusters, num_iterations=2, memory_mb=BUDGET_MB)
+    Path(folder, "peak").write_text(str(_status_mb("VmHWM") - before))
 
 
 def _status_mb(field: str) -> float:

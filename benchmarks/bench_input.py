@@ -1,28 +1,19 @@
 """Images per second of the input: the loader worker's part, the device's part, and the whole, on one core.
 
-    OMP_NUM_THREADS=1 python benchmarks/bench_input.py [--photographs FOLDER] [--scale small|full] [--repeats N]
-
-The yardstick is the released code's pipeline (torchvision on PIL images), measured in the same run, in turns with ours.
+The yardstick is the released code's pipeline (torchvision on PIL images).
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import hcsc_mm  # noqa: I001  before torchvision, which it makes importable beside a torch of another build
-
 import cv2
+import numpy as np
 import torch
+from measure import Row, in_turns, more
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from mmengine.registry import DefaultScope
@@ -30,58 +21,44 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 from PIL import Image
 from yardsticks import input as yardstick
 
+import hcsc_mm
+
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 BATCH_SIZE = 32
-NUM_PHOTOGRAPHS = {"small": 64, "full": 320}
+NUM_PHOTOGRAPHS = {"small": 64, "large": 320}
 SIZE = (500, 375)
 
 
-def rows(scale: str = "full", repeats: int = 5, photographs: str | None = None) -> list[dict]:
-    """Measure.
+def rows(scale: str, repeats: int, device: str, photographs: str | None = None) -> list[Row]:
+    """One thread, whatever the device; the photographs are of one folder, or made.
 
     Args:
-        scale: 'small' or 'full', the number of photographs.
-        repeats: Turns; the medians are reported.
+        scale: 'small' or 'large', the number of photographs.
+        repeats: Turns.
+        device: Ignored.
         photographs: Folder of photographs, cut to 3 : 4 and resized to 500 × 375; by default they are made of coloured noise.
-
-    Returns:
-        A dict per measurement: name, measured (median), unit, yardstick (median), ratio (median of the turns' ratios), goal, and spread,
-        the smallest and the largest ratio of a turn.
     """
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     with tempfile.TemporaryDirectory() as folder, DefaultScope.overwrite_default_scope("mmpretrain"):
         paths = _photographs(Path(folder), NUM_PHOTOGRAPHS[scale], photographs)
-        device = _load("hcsc_r50_devaug_200e_in1k")
-        plain = _load("hcsc_r50_200e_in1k")
-        contenders: dict[str, tuple[str, Callable[[], float]]] = {
-            "input, workers' part of the device pipeline": ("at least 5 ×", lambda: _rate(device, paths, whole=False)),
-            "input, device pipeline on the CPU": ("at least 1.3 ×", lambda: _rate(device, paths, whole=True)),
-            "input, plain pipeline": ("no goal; the default, mmpretrain's transforms", lambda: _rate(plain, paths, whole=True)),
+        augmented, plain = _load("hcsc_r50_devaug_200e_in1k"), _load("hcsc_r50_200e_in1k")
+        contenders: dict[str, Callable[[], float]] = {
+            "workers": lambda: _rate(augmented, paths, whole=False),
+            "whole": lambda: _rate(augmented, paths, whole=True),
+            "plain": lambda: _rate(plain, paths, whole=True),
+            "yardstick": lambda: _timed(lambda: yardstick.run(paths, BATCH_SIZE)),
         }
-        return _compare(contenders, lambda: _timed(lambda: yardstick.run(paths, BATCH_SIZE)), repeats)
-
-
-def _compare(contenders: dict[str, tuple[str, Callable[[], float]]], reference: Callable[[], float], repeats: int) -> list[dict]:
-    """Turns of all contenders and the yardstick, so that a change of the machine's load meets all of them."""
-    for _, measure in contenders.values():
-        measure()  # warm up: files in the page cache, kernels loaded
-    turns = [(reference(), {name: measure() for name, (_, measure) in contenders.items()}) for _ in range(repeats)]
-    results = []
-    for name, (goal, _) in contenders.items():
-        ratios = [measured[name] / base for base, measured in turns]
-        results.append(
-            {
-                "name": name,
-                "measured": statistics.median(measured[name] for _, measured in turns),
-                "unit": "images/s",
-                "yardstick": statistics.median(base for base, _ in turns),
-                "ratio": statistics.median(ratios),
-                "goal": goal,
-                "spread": (min(ratios), max(ratios)),
-            }
-        )
-    return results
+        in_turns(contenders, 1)  # warm up: files in the page cache, kernels loaded
+        rates = in_turns(contenders, repeats)
+    torch.set_num_threads(threads)
+    unit = "images/s"
+    return [
+        more("input, workers' part of the device pipeline : torchvision's two crops", rates["workers"], rates["yardstick"], 5.0, unit),
+        more("input, the whole device pipeline on the CPU : the same", rates["whole"], rates["yardstick"], 1.3, unit),
+        more("input, the plain pipeline : the same", rates["plain"], rates["yardstick"], None, unit),
+    ]
 
 
 def _load(name: str) -> dict:
@@ -148,21 +125,3 @@ def _noise(seed: int) -> Image.Image:
     planes = np.fft.irfft2(spectrum, s=(height, width))
     planes = planes[:1] + 0.4 * planes[1:].take([0, 1, 0], axis=0) * np.array([1, 1, -1])[:, None, None]  # colours follow the brightness
     return Image.fromarray((128 + 45 * planes / planes.std()).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--photographs", help="folder of photographs; by default they are generated")
-    parser.add_argument("--scale", choices=tuple(NUM_PHOTOGRAPHS), default="full")
-    parser.add_argument("--repeats", type=int, default=5)
-    args = parser.parse_args()
-    for row in rows(args.scale, args.repeats, args.photographs):
-        low, high = row["spread"]
-        print(
-            f"{row['name']:45s} {row['measured']:7.1f} {row['unit']}  yardstick {row['yardstick']:6.1f}  "
-            f"ratio {row['ratio']:.2f} ({low:.2f} to {high:.2f})  goal: {row['goal']}"
-        )
-
-
-if __name__ == "__main__":
-    main()

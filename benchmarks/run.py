@@ -36,10 +36,13 @@ def main() -> None:
     parser.add_argument("--scale", choices=("small", "large"), default="small", help="sizes for two cores, or for a GPU")
     parser.add_argument("--repeats", type=int, default=3, help="turns; medians and the range over them are told")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--photographs", help="folder of photographs for 'input'; by default they are generated")
     parser.add_argument("--out", type=Path, default=Path("benchmarks.json"), help="where the table goes as JSON")
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error(f"--repeats {args.repeats} must be at least 1")
+    if args.photographs and not Path(args.photographs).is_dir():
+        parser.error(f"--photographs {args.photographs}: there is no such folder")
     if not os.access(args.out.parent, os.W_OK):
         parser.error(f"--out {args.out}: {args.out.parent.resolve()} is not a folder that can be written to")
     rows: list[Row] = []
@@ -47,7 +50,8 @@ def main() -> None:
     for name in args.only:
         start = time.perf_counter()
         with console.status(f"measuring: {name}"):
-            rows += importlib.import_module(f"bench_{name}").rows(args.scale, args.repeats, args.device)
+            options = {"photographs": args.photographs} if name == "input" else {}
+            rows += importlib.import_module(f"bench_{name}").rows(args.scale, args.repeats, args.device, **options)
         console.print(f"{name}: {time.perf_counter() - start:.0f} s")
         write(args.out, rows, args)
     Console(width=None if sys.stdout.isatty() else 160).print(table(rows))

@@ -13,6 +13,7 @@ To change more than the folder, copy this file and edit the values at its top. O
                       custom_hooks.0.pipeline.1.scale=73 custom_hooks.0.pipeline.2.crop_size=64
     queue_len         model.queue_len=2048
     unreadable        train_dataloader.dataset.pipeline.0.unreadable=skip custom_hooks.0.pipeline.0.unreadable=skip
+    max_unreadable    default_hooks.unreadable.max_share=0.05
 """
 
 _base_ = ["_base_/schedules/sgd_cosine.py", "_base_/default_runtime.py"]
@@ -26,7 +27,8 @@ max_epochs = 200
 warmup_epochs = 20  # a tenth of the epochs, as on ImageNet; MoCo v2 until then
 num_prototypes = (300, 100, 30)  # finest first, at most as many as images; 3,000 images / 300 = 10 each
 queue_len = 1024  # keys of the last 1024 / 64 = 16 steps; at least the batch, and below the number of images
-unreadable = "stop"  # 'skip' goes on with another image, with a warning
+unreadable = "stop"  # 'skip' goes on with another image, and counts
+max_unreadable = 0.01  # with 'skip': more than this share of the images stops the run all the same
 # ---------------------------------------------------------------------------------
 
 # 0.12 × 64 / 256 = 0.03. Four times ImageNet's 0.03 per 256 images: 3,000 / 64 = 46 steps an epoch are 9,200 in all, not a million.
@@ -98,4 +100,4 @@ custom_hooks = [
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)  # --auto-scale-lr: lr × real total batch / this one
-default_hooks = dict(logger=dict(interval=10))
+default_hooks = dict(logger=dict(interval=10), unreadable=dict(max_share=max_unreadable))

@@ -18,7 +18,8 @@ max_epochs = 200
 warmup_epochs = 20  # MoCo v2 until then, no clustering
 num_prototypes = (3000, 2000, 1000)  # finest first; 1,281,167 images / 3000 = 427 each; 1000 as many as classes
 queue_len = 16384  # keys of the last 16384 / 256 = 64 steps; at least the total batch
-unreadable = "stop"  # 'skip' goes on with another image, with a warning
+unreadable = "stop"  # 'skip' goes on with another image, and counts
+max_unreadable = 0.01  # with 'skip': more than this share of the images stops the run all the same
 # ---------------------------------------------------------------------------------
 
 total_batch = num_gpus * batch_size  # 8 × 32 = 256; 1,281,167 / 256 = 5004 steps an epoch, the rest is dropped
@@ -38,3 +39,4 @@ custom_hooks = [
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=total_batch)  # --auto-scale-lr: lr × real total batch / this one
+default_hooks = dict(unreadable=dict(max_share=max_unreadable))

@@ -43,6 +43,20 @@ def tiny_config(work_dir: Path, **options) -> Config:
     return cfg
 
 
+def folder_config(tmp_path: Path, images: Path, unreadable: str = "stop") -> Config:
+    """The tiny model on a folder of 32 photographs-to-be."""
+    cfg = tiny_config(tmp_path / "run", train_cfg__max_epochs=2, custom_hooks__0__num_prototypes=(8, 3))
+    load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
+    view = [dict(type="RandomResizedCrop", scale=16)]
+    cfg.train_dataloader.dataset = dict(
+        type="hcsc_mm.ImageFolder",
+        data_root=str(images),
+        pipeline=[load, dict(type="MultiView", num_views=2, transforms=[view]), dict(type="PackInputs")],
+    )
+    cfg.custom_hooks[0].pipeline = [load, dict(type="Resize", scale=16), dict(type="PackInputs")]
+    return cfg
+
+
 class Record(Hook):
     """What a run did: the loss of each step and the hierarchy of each epoch."""
 

@@ -12,6 +12,12 @@ default_hooks = dict(
     sampler_seed=dict(type="DistSamplerSeedHook"),
     # random numbers by (seed, epoch, rank or image): a resumed run continues with the numbers of the uninterrupted one
     epoch_seed=dict(type="hcsc_mm.EpochSeedHook"),
+    # a loss or weight that is NaN or infinite stops the run before it is saved; looked at every interval iterations
+    non_finite=dict(type="hcsc_mm.NonFiniteHook", interval=50),
+    # do embeddings and clusters still spread? Numbers and a warning, no more
+    collapse=dict(type="hcsc_mm.CollapseHook", interval=100),
+    # with unreadable='skip': the run stops when more than this share of the images cannot be read
+    unreadable=dict(type="hcsc_mm.UnreadableImagesHook", max_share=0.01),
 )
 
 env_cfg = dict(

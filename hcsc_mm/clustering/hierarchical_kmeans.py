@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import HCSCError
 from ..structures import PrototypeHierarchy
-from ..utils.shard import all_gather_rows, shard_slice, total_rows
+from ..utils.shard import all_gather_rows, global_sum, shard_slice, total_rows
 from .faiss_kmeans import faiss_kmeans
 from .kmeans import kmeans
 
@@ -55,9 +55,9 @@ def hierarchical_kmeans(
         init = None if warm_start is None else warm_start.prototypes[level].to(features.device)
         result = cluster(members, num_clusters, init=init, seed=seed, memory_mb=memory_mb)
         assignments.append(all_gather_rows(result.assignment))
-        distance = all_gather_rows(result.squared_distance).sqrt()
         centroids = result.centroids
-        concentrations.append(concentration(distance, assignments[-1], num_clusters, temperature=temperature))
+        totals = global_sum(_totals(result.squared_distance.sqrt(), result.assignment, num_clusters))
+        concentrations.append(_concentration(totals, temperature))
         if get_world_size() > 1:  # equal to the last bit on every rank: they select the same negatives
             broadcast(centroids)
             broadcast(concentrations[-1])
@@ -86,19 +86,28 @@ def concentration(distance: Tensor, assignment: Tensor, num_clusters: int, *, te
     Returns:
         (K,) float32 > 0. If no cluster has a spread (only singletons, only duplicates), all are ``temperature``.
     """
-    assignment = assignment.long()
-    count = torch.bincount(assignment, minlength=num_clusters).double()
-    total = torch.zeros(num_clusters, dtype=torch.float64, device=distance.device)
-    total.index_add_(0, assignment, distance.double())
+    return _concentration(_totals(distance, assignment.long(), num_clusters), temperature)
+
+
+def _totals(distance: Tensor, assignment: Tensor, num_clusters: int) -> Tensor:
+    """(2, K) float64 sum of the members' distances and number of members: what the shards of all ranks add up to."""
+    totals = torch.zeros(2, num_clusters, dtype=torch.float64, device=distance.device)
+    totals[0].index_add_(0, assignment, distance.double())
+    totals[1] = torch.bincount(assignment, minlength=num_clusters)
+    return totals
+
+
+def _concentration(totals: Tensor, temperature: float) -> Tensor:
+    total, count = totals
     spread = total / count.clamp(min=1) / (count + 10).log()
     several = count > 1
     if not bool((several & (spread > 0)).any()):
-        return torch.full((num_clusters,), temperature, device=distance.device)
+        return torch.full_like(spread, temperature, dtype=torch.float32)
     spread = torch.where(several, spread, spread[several].max())
     low, high = torch.quantile(spread, spread.new_tensor([0.1, 0.9]))
     spread = spread.clamp(low, high)
     if not bool(high > 0):  # duplicates in nine clusters of ten
-        return torch.full((num_clusters,), temperature, device=distance.device)
+        return torch.full_like(spread, temperature, dtype=torch.float32)
     # Many clusters of duplicates bring the 10th percentile to 0, and a division by φ = 0 with it.
     spread = spread.clamp(min=1e-3 * float(spread.mean()))
     return (spread * (temperature / spread.mean())).float()

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..utils.products import inner_products
 
 # Floats of the (rows, K) score matrix that are alive at once: on a CPU what fits its caches, elsewhere a share of the memory budget.
-_CPU_CHUNK_FLOATS = 2**20
+_CPU_CHUNK_FLOATS = 2**21
 # |a float32 sum of D products, in any order, minus the exact one| ≤ D · 2⁻²⁴ · |x||c| (Higham, Accuracy and Stability, Section 3.1).
 _UNIT_ROUNDOFF = 2.0**-24
 # Exact scores that differ by less are equal: the same centroid twice.

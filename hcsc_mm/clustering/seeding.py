@@ -14,7 +14,7 @@ from ..utils.shard import first_row, global_sum
 # Up to here all distances between the points are kept (64 MiB), and seeds are drawn one after another.
 GREEDY_POINTS = 4096
 # Beyond, they are drawn in so many rounds.
-_ROUNDS = 32
+_ROUNDS = 16
 
 
 def sample_rows(features: Tensor, num_rows: int, size: int, seed: int) -> Tensor:
@@ -70,7 +70,8 @@ def greedy_seeds(points: Tensor, num_clusters: int, generators: Sequence[torch.G
         cumulative = nearest.cumsum(dim=1, dtype=torch.float64)
         # All distances zero (only duplicates left): any point is as good, and the clamp picks the last.
         candidates = torch.searchsorted(cumulative, uniform[:, k] * cumulative[:, -1:], right=True).clamp_(max=len(points) - 1)
-        remaining = torch.minimum(between[candidates], nearest[:, None])  # (R, candidates, n)
+        rows = between.index_select(0, candidates.flatten()).view(*candidates.shape, -1)  # between[candidates], copied row by row
+        remaining = torch.minimum(rows, nearest[:, None])  # (R, candidates, n)
         best = remaining.sum(dim=2).argmin(dim=1)
         chosen[:, k], nearest = candidates[restarts, best], remaining[restarts, best]
     return chosen

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
+from random import Random
 
 from mmengine.dataset import BaseDataset, Compose
 from mmpretrain.registry import TRANSFORMS
 from torch.utils.data import Dataset
 
 from ..errors import HCSCError
+from .transforms.decode import one_line_path
+
+_MOST_CANDIDATES = 100  # that all of them are unreadable is no chance if most images can be read
 
 
 class ExtractionView(Dataset):
@@ -31,16 +35,29 @@ class ExtractionView(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> dict:
-        """The sample. One whose image is skipped comes with a neighbour's pixels and ``unreadable`` set."""
-        for step in range(len(self)):
-            packed = self.dataset.prepare_data((index + step) % len(self))
+        """The sample. One whose image is skipped comes with another's pixels, its neighbour's if possible, and ``unreadable`` set."""
+        tried: set[int] = set()
+        for candidate in self._candidates(index):
+            tried.add(candidate)
+            packed = self.dataset.prepare_data(candidate)
             if packed is not None:
                 packed["data_samples"].set_field(index, "sample_idx", field_type="metainfo")
-                packed["data_samples"].set_field(step > 0, "unreadable", field_type="metainfo")
+                packed["data_samples"].set_field(candidate != index, "unreadable", field_type="metainfo")
                 return packed
-        raise HCSCError("no image of the data set can be read")
+        if len(tried) == len(self):
+            raise HCSCError("no image of the data set can be read")
+        raise HCSCError(
+            f"{len(tried)} images from all over the data set cannot be read, the first is {self.describe(index)}; "
+            "see whether its folder is still there"
+        )
+
+    def _candidates(self, index: int) -> Iterator[int]:
+        """The image, its neighbour, and if a whole folder is lost, some from anywhere."""
+        yield index
+        yield (index + 1) % len(self)
+        yield from Random(index).sample(range(len(self)), min(len(self), _MOST_CANDIDATES))
 
     def describe(self, index: int) -> str:
         """'sample 17 (path)', for messages."""
         path = self.dataset.get_data_info(index).get("img_path")
-        return f"sample {index}" + (f" ({path})" if path else "")
+        return f"sample {index}" + (f" ({one_line_path(path)})" if path else "")

@@ -1,7 +1,24 @@
 from ..utils.safe_load import make_mmengine_load_safely
-from .hooks import EpochSeedHook, HierarchicalClusteringHook, PreemptionHook, ResumableCheckpointHook
+from .hooks import (
+    CollapseHook,
+    EpochSeedHook,
+    HierarchicalClusteringHook,
+    NonFiniteHook,
+    PreemptionHook,
+    ResumableCheckpointHook,
+    UnreadableImagesHook,
+)
 from .train_loop import ResumableTrainLoop
 
 make_mmengine_load_safely()
 
-__all__ = ["EpochSeedHook", "HierarchicalClusteringHook", "PreemptionHook", "ResumableCheckpointHook", "ResumableTrainLoop"]
+__all__ = [
+    "CollapseHook",
+    "EpochSeedHook",
+    "HierarchicalClusteringHook",
+    "NonFiniteHook",
+    "PreemptionHook",
+    "ResumableCheckpointHook",
+    "ResumableTrainLoop",
+    "UnreadableImagesHook",
+]

@@ -1,4 +1,4 @@
-"""Whether weights may be loaded, and whether they may be saved."""
+"""Whether weights may be loaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from ..errors import HCSCError
-from ..utils.shard import global_sum
 
 
 def check_same_architecture(model: nn.Module, state_dict: Mapping[str, torch.Tensor], *, complete: bool) -> None:
@@ -42,10 +41,3 @@ def check_same_architecture(model: nn.Module, state_dict: Mapping[str, torch.Ten
         f"the checkpoint is of another architecture: {len(reshaped)} weights of another shape, {len(missing)} missing, "
         f"{len(unexpected)} unexpected; {example}. Use the config that it was trained with"
     )
-
-
-def weights_are_finite(model: nn.Module) -> bool:
-    """Whether all parameters and buffers of the model are, on every rank; all ranks get the same answer."""
-    tensors = [t.detach() for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
-    largest = torch.stack([norm.float() for norm in torch._foreach_norm(tensors, float("inf"))])
-    return int(global_sum((~torch.isfinite(largest)).sum())) == 0

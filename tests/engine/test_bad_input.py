@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from PIL import Image
-from tiny import tiny_config, train
+from tiny import folder_config, tiny_config, train
 
 from hcsc_mm import HCSCError
 from hcsc_mm.engine.launch import build_runner
@@ -45,20 +45,6 @@ def test_training_set_that_is_a_wrapper_is_refused(tmp_path):
     cfg.train_dataloader.dataset = dict(type="ConcatDataset", datasets=[inner, inner])
     with pytest.raises(HCSCError, match=r"ConcatDataset"):
         train(cfg)
-
-
-def folder_config(tmp_path, images, unreadable="stop"):
-    """The tiny model on a folder of 32 photographs-to-be."""
-    cfg = tiny_config(tmp_path / "run", train_cfg__max_epochs=2, custom_hooks__0__num_prototypes=(8, 3))
-    load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
-    view = [dict(type="RandomResizedCrop", scale=16)]
-    cfg.train_dataloader.dataset = dict(
-        type="hcsc_mm.ImageFolder",
-        data_root=str(images),
-        pipeline=[load, dict(type="MultiView", num_views=2, transforms=[view]), dict(type="PackInputs")],
-    )
-    cfg.custom_hooks[0].pipeline = [load, dict(type="Resize", scale=16), dict(type="PackInputs")]
-    return cfg
 
 
 @pytest.fixture

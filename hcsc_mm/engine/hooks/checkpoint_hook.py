@@ -13,10 +13,10 @@ from mmengine.runner import Runner
 from ...errors import HCSCError
 from ...registry import HOOKS
 from ...utils.rendezvous import wait_for_ranks
-from ..checkpoint import weights_are_finite
 from ..checkpoint_files import WHOLE_FILES, WholeFiles, histories_from_plain, newest_checkpoint, remove_unfinished, to_plain
-from ..resume_state import gather_state, restore_state, unwrapped
+from ..resume_state import gather_state, restore_state
 from ..train_loop import ResumableTrainLoop
+from .non_finite_hook import NonFiniteHook
 
 RESUME_KEY = "resume"  # the entry of the checkpoint
 KEPT_KEY = "kept_checkpoints"  # of the message hub: names of the files that ``max_keep_ckpts`` counts
@@ -101,11 +101,9 @@ class ResumableCheckpointHook(CheckpointHook):
         """Save between two iterations, all ranks together; returns the file's path."""
         iterations = runner.epoch * len(runner.train_dataloader) + batches_done
         if self.saved_iter != iterations:
-            if not weights_are_finite(unwrapped(runner.model)):
-                raise HCSCError(
-                    f"the weights became NaN or infinite by step {iterations}, which is not saved; {self._last_good(runner)}. "
-                    "Lower the learning rate, or train without --amp"
-                )
+            for hook in runner.hooks:
+                if isinstance(hook, NonFiniteHook):
+                    hook.check(runner)  # on all ranks; nothing broken is saved
             self._save(runner, WITHIN_EPOCH.format(iterations), {"epoch": runner.epoch, "iter": iterations}, batches_done)
         return self.last_ckpt
 

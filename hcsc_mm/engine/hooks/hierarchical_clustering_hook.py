@@ -10,7 +10,7 @@ import torch
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -21,8 +21,9 @@ from ...models import HCSC, SplitBatchNorm2d
 from ...registry import HOOKS
 from ...structures import PrototypeHierarchy
 from ...utils.shard import all_gather_rows
-from ..checkpoint import check_same_architecture, weights_are_finite
+from ..checkpoint import check_same_architecture
 from ..training_features import TrainingFeatures
+from .unreadable_images_hook import UNREADABLE_KEY
 
 CHECKPOINT_KEY = "hierarchical_clustering"
 
@@ -165,18 +166,9 @@ class HierarchicalClusteringHook(Hook):
             self._source.record(data_batch)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Take the time of the epoch, and stop before broken weights are saved."""
         self._last_training_seconds = time.perf_counter() - self._epoch_started
-        model = find_model(runner)
         # Before the checkpoint, which holds the first rank's buffers: a resumed run has to cluster with the same ones.
-        model.momentum_encoder.synchronize_statistics()
-        if not weights_are_finite(model):
-            last = find_latest_checkpoint(runner.work_dir)
-            saved = f"the last good checkpoint is {last}" if last else "no epoch was saved before"
-            raise HCSCError(
-                f"the weights became NaN or infinite in epoch {runner.epoch + 1}, which is not saved; {saved}. "
-                "Lower the learning rate, or train without --amp"
-            )
+        find_model(runner).momentum_encoder.synchronize_statistics()
         # Before the checkpoint, too: it then holds the next epoch's hierarchy, and not the bank, which is many times larger.
         if self._records(runner):
             self.cluster(runner, runner.epoch + 1)
@@ -195,7 +187,7 @@ class HierarchicalClusteringHook(Hook):
         features = self._source.compute()
         extracted = time.perf_counter()
         previous = model.hierarchy
-        hierarchy = self._build(model, features, epoch)
+        hierarchy = self._build(runner, model, features, epoch)
         model.set_hierarchy(hierarchy)
         self._clustered_for = epoch
         if self._source.bank is not None:
@@ -205,7 +197,7 @@ class HierarchicalClusteringHook(Hook):
         self._report(runner, epoch, extracted - start, clustered - extracted, levels)
         return hierarchy
 
-    def _build(self, model: HCSC, features: Tensor, epoch: int) -> PrototypeHierarchy:
+    def _build(self, runner: Runner, model: HCSC, features: Tensor, epoch: int) -> PrototypeHierarchy:
         """Cluster the images that could be read; the others never come up in training and get prototype 0."""
         readable = torch.isfinite(features[:, 0])
         hierarchy = hierarchical_kmeans(
@@ -218,6 +210,7 @@ class HierarchicalClusteringHook(Hook):
             memory_mb=self.memory_mb,
         )
         everywhere = all_gather_rows(readable.byte()).bool()  # not every communication back end knows bool
+        runner.message_hub.update_info(UNREADABLE_KEY, (~everywhere).nonzero().squeeze(1).tolist(), resumed=False)
         if bool(everywhere.all()):
             return hierarchy
         assignment = torch.zeros(len(everywhere), dtype=torch.int32, device=features.device)

@@ -71,4 +71,4 @@ def bernoulli(probability: Tensor) -> Tensor:
     words = torch.empty((probability.numel() + 3) // 4, dtype=torch.int64, device=probability.device).random_(-(2**63), None)
     coarse = words.view(torch.int16)[: probability.numel()].view(probability.shape)  # a − 2¹⁵
     fine = torch.randint(256, (), device=probability.device) / 256  # v
-    return coarse < (probability * 2.0**16 - 2.0**15).sub_(fine)
+    return coarse < (probability * 2.0**16).sub_(fine + 2.0**15)  # exact: float32 has eighths of a bit to spare at 2¹⁵
