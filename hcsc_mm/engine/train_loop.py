@@ -11,6 +11,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader, Sampler
 
 from ..registry import LOOPS
+from ..utils.rendezvous import WAIT_MINUTES
 from .resume_state import restore_generators
 
 
@@ -28,6 +29,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         super().__init__(*args, **kwargs)
         self.first_batch = 0
         self._generators: dict[str, Any] | None = None
+        if self.dataloader.num_workers > 0 and not self.dataloader.timeout:
+            self.dataloader.timeout = 60 * WAIT_MINUTES  # without one a worker that hangs is waited for for ever
 
     def resume_within_epoch(self, first_batch: int, generators: dict[str, Any] | None) -> None:
         """Begin the next epoch at this batch, with these states of the generators."""

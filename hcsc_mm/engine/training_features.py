@@ -18,6 +18,7 @@ from ..errors import HCSCError
 from ..evaluation import extract_features
 from ..models import HCSC
 from ..models.memories import KeyBank
+from ..utils.rendezvous import WAIT_MINUTES
 
 
 class TrainingFeatures:
@@ -88,12 +89,14 @@ class TrainingFeatures:
 
     def _loader(self, sampler: Sequence[int] | ShardSampler) -> DataLoader:
         training_loader = self._runner.train_dataloader
+        # To start workers for a handful of images takes longer than to load them.
+        num_workers = self._num_workers if len(sampler) > self._batch_size else 0
         return DataLoader(
             self._view,
             batch_size=self._batch_size,
             sampler=sampler,
-            # To start workers for a handful of images takes longer than to load them.
-            num_workers=self._num_workers if len(sampler) > self._batch_size else 0,
+            num_workers=num_workers,
+            timeout=60 * WAIT_MINUTES if num_workers else 0,  # a worker that hangs must not be waited for for ever
             collate_fn=default_collate,
             worker_init_fn=training_loader.worker_init_fn,
             pin_memory=training_loader.pin_memory,
