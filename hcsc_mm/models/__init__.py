@@ -3,7 +3,7 @@ from .heads import HCSCHead, LossRule
 from .losses import selective_info_nce
 from .memories import NegativeQueue
 from .necks import ProjectionNeck
-from .selfsup import HCSC
+from .selfsup import HCSC, find_hcsc
 from .utils import Draw, MomentumEncoder, SplitBatchNorm2d, keep_probability
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ProjectionNeck",
     "SplitBatchNorm2d",
     "ViewRecipe",
+    "find_hcsc",
     "keep_probability",
     "selective_info_nce",
 ]

@@ -7,10 +7,10 @@ import shutil
 import pytest
 import torch
 from photographs import photographs
-from tiny import ROOT, Record, largest_difference, tiny_config, train
+from tiny import ROOT, largest_difference, tiny_config, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner, load_config
+from hcsc_mm.engine.launch import load_config
 
 VIEW = dict(size=16, scale=(0.4, 1.0), blur_sigma=(0.1, 0.6))
 ON_DEVICE = {
@@ -92,8 +92,6 @@ def test_the_folder_config_trains_on_photographs_of_any_size_and_skips_a_broken_
         }
     )
     cfg.work_dir, cfg.launcher, cfg.log_level = str(tmp_path / "run"), "none", "ERROR"
-    runner, record = build_runner(cfg), Record()
-    runner.register_hook(record)
-    runner.train()
+    _, record = train(cfg)
     assert len(record.losses) == 2 * (9 // 4)
     assert record.hierarchies[1].num_samples == 9

@@ -4,9 +4,9 @@ import tarfile
 
 import torch
 from shared import SHARED, needs_grocery
-from tiny import ROOT, Record
+from tiny import ROOT, train
 
-from hcsc_mm.engine.launch import build_runner, load_config
+from hcsc_mm.engine.launch import load_config
 
 
 @needs_grocery
@@ -27,9 +27,7 @@ def test_folder_config_trains_on_photographs_and_its_hierarchy_moves(tmp_path):
         }
     )
     cfg.work_dir, cfg.launcher, cfg.log_level = str(tmp_path / "run"), "none", "WARNING"
-    runner, record = build_runner(cfg), Record()
-    runner.register_hook(record)
-    runner.train()
+    _, record = train(cfg)
     assert len(record.losses) == 2 * (2640 // 64)
     first, second = record.hierarchies[0], record.hierarchies[1]
     assert first.num_samples == second.num_samples == 2640

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from ...errors import HCSCError
 from ...evaluation.collapse import cluster_balance, effective_rank, relative_std
-from ...models import HCSC
+from ...models import HCSC, find_hcsc
 from ...registry import HOOKS
 from ...structures import PrototypeHierarchy
 
@@ -62,7 +62,7 @@ class CollapseHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """A new hierarchy: are its clusters of comparable size?"""
-        model = _find(runner)
+        model = find_hcsc(runner.model)
         if model is None or model.hierarchy is None or model.hierarchy is self._last_hierarchy:
             return
         self._last_hierarchy = model.hierarchy
@@ -82,7 +82,7 @@ class CollapseHook(Hook):
             self._measure(runner)
 
     def _measure(self, runner: Runner) -> None:
-        model = _find(runner)
+        model = find_hcsc(runner.model)
         if model is None or not _queue_is_full(runner, model):
             return
         keys = model.queue.keys  # (Q, D)
@@ -104,10 +104,6 @@ class CollapseHook(Hook):
             f"Collapse in epoch {runner.epoch + 1}, iteration {runner.iter + 1}: {message}, below {threshold}="
             f"{self.thresholds[threshold]} of CollapseHook; see docs/numerical_health.md"
         )
-
-
-def _find(runner: Runner) -> HCSC | None:
-    return next((module for module in runner.model.modules() if isinstance(module, HCSC)), None)
 
 
 def _queue_is_full(runner: Runner, model: HCSC) -> bool:

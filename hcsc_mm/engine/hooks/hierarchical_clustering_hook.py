@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ...clustering import check_num_prototypes, hierarchical_kmeans, resolve_backend
 from ...clustering.statistics import LevelStatistics, hierarchy_statistics
 from ...errors import HCSCError
-from ...models import HCSC, SplitBatchNorm2d
+from ...models import HCSC, SplitBatchNorm2d, find_hcsc
 from ...registry import HOOKS
 from ...structures import PrototypeHierarchy
 from ...utils.shard import all_gather_rows
@@ -240,7 +240,7 @@ def find_model(runner: Runner) -> HCSC:
     Raises:
         HCSCError: the runner trains another model.
     """
-    for module in runner.model.modules():
-        if isinstance(module, HCSC):
-            return module
-    raise HCSCError("HierarchicalClusteringHook needs a model of type hcsc_mm.HCSC")
+    model = find_hcsc(runner.model)
+    if model is None:
+        raise HCSCError("HierarchicalClusteringHook needs a model of type hcsc_mm.HCSC")
+    return model

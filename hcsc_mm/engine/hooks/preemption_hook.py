@@ -32,6 +32,11 @@ class PreemptionHook(Hook):
         self._asked: Tensor | None = None
 
     def before_train(self, runner: Runner) -> None:
+        """From here on a signal waits for the next step.
+
+        Raises:
+            HCSCError: the checkpoint hook or the loop cannot save and resume within an epoch.
+        """
         if checkpoint_hook(runner) is None:
             raise HCSCError(
                 "PreemptionHook needs default_hooks.checkpoint=dict(type='hcsc_mm.ResumableCheckpointHook'); "

@@ -1,3 +1,3 @@
-from .hcsc import HCSC
+from .hcsc import HCSC, find_hcsc
 
-__all__ = ["HCSC"]
+__all__ = ["HCSC", "find_hcsc"]

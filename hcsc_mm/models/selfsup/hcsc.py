@@ -135,3 +135,8 @@ def _follow_a_lone_query_encoder(model: HCSC, incompatible_keys) -> None:
     own = [f"momentum_encoder.{name}" for name, _ in model.momentum_encoder.named_parameters()]
     if set(own) <= set(incompatible_keys.missing_keys):
         model.momentum_encoder.copy_from(model._query_encoder())
+
+
+def find_hcsc(model: nn.Module) -> HCSC | None:
+    """The HCSC model inside whatever wraps it; None if there is none."""
+    return next((module for module in model.modules() if isinstance(module, HCSC)), None)
