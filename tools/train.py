@@ -21,6 +21,7 @@ import torch
 from mmengine.config import Config, DictAction
 
 from hcsc_mm.engine.launch import run_training
+from hcsc_mm.engine.pretrained import use_checkpoint
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -34,6 +35,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="CHECKPOINT",
         help="resume from this checkpoint, or without a path from the latest one in the work folder",
     )
+    parser.add_argument("--checkpoint", metavar="FILE", help="start the backbone from these pre-trained weights")
     parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
     parser.add_argument("--no-validate", action="store_true", help="do not evaluate during training")
     parser.add_argument(
@@ -73,6 +75,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == "auto" else args.resume
+    if args.checkpoint is not None:
+        use_checkpoint(cfg.model, args.checkpoint)
     if args.auto_scale_lr:
         cfg.setdefault("auto_scale_lr", {})["enable"] = True
     for name in ("train_dataloader", "val_dataloader", "test_dataloader"):

@@ -13,6 +13,7 @@ from urllib.error import URLError
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_distributed, is_main_process
+from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
@@ -21,6 +22,7 @@ from ..dependencies import first_line
 from ..errors import HCSCError
 from ..utils.preemption import PreemptedError, signals_noted
 from ..utils.rendezvous import report_failure
+from .pretrained import check_pretrained
 
 # How a collective ends when a process at its other end is gone.
 _LOST_CONNECTION = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
@@ -72,7 +74,7 @@ def build_runner(cfg: Config) -> Runner:
     """The config's runner, with what processes without a GPU need."""
     if cfg.get("launcher", "none") != "none" and not torch.cuda.is_available():
         _start_gloo(cfg)
-    if cfg.optim_wrapper.get("type") == "AmpOptimWrapper" and not torch.cuda.is_available():
+    if (cfg.get("optim_wrapper") or {}).get("type") == "AmpOptimWrapper" and not torch.cuda.is_available():
         raise HCSCError("mixed precision needs a GPU, which PyTorch does not see here; leave out --amp")
     scaling = cfg.get("auto_scale_lr")
     if scaling and scaling.get("enable") and not scaling.get("base_batch_size"):
@@ -81,7 +83,9 @@ def build_runner(cfg: Config) -> Runner:
         )
     if cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
         raise HCSCError(f"there is no checkpoint {cfg.load_from} to {'resume' if cfg.get('resume') else 'start'} from")
-    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    check_pretrained(runner.model.module if is_model_wrapper(runner.model) else runner.model)
+    return runner
 
 
 def run_training(config: str, change: Callable[[Config], Config]) -> None:

@@ -1,0 +1,122 @@
+"""Starting from pre-trained weights: one path for all parts of a model that want them, and no weight left out in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.config import ConfigDict
+from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
+
+from ..errors import HCSCError
+
+BACKBONE_PREFIX = "backbone."
+
+
+def use_checkpoint(model: ConfigDict, checkpoint: str) -> None:
+    """Let a model's config start from a checkpoint.
+
+    Every part with ``init_cfg=dict(type='Pretrained')`` takes it, keeping its prefix; where there is none, the backbone does.
+
+    Args:
+        model: Config of the model, changed in place.
+        checkpoint: Path or URL.
+
+    Raises:
+        HCSCError: the model has no backbone.
+    """
+    parts = list(_pretrained_configs(model))
+    for part in parts:
+        part["checkpoint"] = checkpoint
+    if parts:
+        return
+    if not isinstance(model.get("backbone"), dict):
+        raise HCSCError("the config's model has no backbone that could start from --checkpoint")
+    model.backbone.init_cfg = dict(type="Pretrained", checkpoint=checkpoint, prefix=BACKBONE_PREFIX)
+
+
+def check_pretrained(model: nn.Module) -> None:
+    """Refuse a checkpoint that does not hold all weights of the parts that are to start from it; mmengine would train on from random ones.
+
+    Args:
+        model: Built from its config, without a wrapper; weights are not loaded here.
+
+    Raises:
+        HCSCError: no checkpoint is given, or it is not there, or damaged, or holds weights of another architecture.
+    """
+    starts: dict[tuple[str, str], dict[str, Tensor]] = {}  # (checkpoint, prefix) → what all parts together want of it
+    for name, module in model.named_modules():
+        for config in _pretrained_configs(getattr(module, "init_cfg", None)):
+            if config.get("checkpoint") is None:
+                raise HCSCError(f"{name or 'the model'} starts from pre-trained weights, and none are given; add --checkpoint FILE")
+            if config.get("prefix") is not None:
+                starts.setdefault((config["checkpoint"], config["prefix"]), {}).update(module.state_dict())
+    for (checkpoint, prefix), own in starts.items():
+        compare_weights(own, weights_under(load_weights(checkpoint), prefix, checkpoint), checkpoint)
+        print_log(f"all {len(own)} weights under '{prefix}' come from {checkpoint}, none is missing", logger="current")
+
+
+def load_weights(checkpoint: str) -> dict[str, Tensor]:
+    """The state dict of a checkpoint, without the prefix that DDP gives.
+
+    Raises:
+        HCSCError: it is not there, damaged, or holds no weights.
+    """
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
+    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else {}
+    weights = {name.removeprefix("module."): value for name, value in state.items() if isinstance(value, Tensor)}
+    if not weights:
+        raise HCSCError(f"{checkpoint} holds no weights")
+    return weights
+
+
+def weights_under(weights: Mapping[str, Tensor], prefix: str, checkpoint: str) -> dict[str, Tensor]:
+    """Those whose names begin with a prefix, without it."""
+    prefix = prefix if prefix.endswith(".") else f"{prefix}."
+    found = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    if not found:
+        raise HCSCError(
+            f"{checkpoint} holds no weight under '{prefix}': its names begin like {next(iter(weights))}; "
+            "tools/convert_checkpoint.py brings other layouts into this one"
+        )
+    return found
+
+
+def compare_weights(own: Mapping[str, Tensor], given: Mapping[str, Tensor], checkpoint: str) -> None:
+    """Refuse weights that do not agree in names and shapes.
+
+    Args:
+        own: What the model wants. Counters of batch norms may be missing: converted weights have none, and nothing is computed from them.
+        given: What the checkpoint holds for it.
+        checkpoint: Its name, for the message.
+
+    Raises:
+        HCSCError: counts what does not fit and names the first of it.
+    """
+    missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
+    unused = [name for name in given if name not in own]
+    reshaped = [name for name in own if name in given and own[name].shape != given[name].shape]
+    if not (missing or unused or reshaped):
+        return
+    if reshaped:
+        example = f"{reshaped[0]} is {tuple(given[reshaped[0]].shape)} there and {tuple(own[reshaped[0]].shape)} in the config"
+    else:
+        example = f"{missing[0]} is missing there" if missing else f"{unused[0]} is unknown to the config"
+    raise HCSCError(
+        f"{checkpoint} holds a backbone of another architecture: {len(reshaped)} weights of another shape, {len(missing)} missing, "
+        f"{len(unused)} without a place; {example}. Set the depth and type of model.backbone to the checkpoint's"
+    )
+
+
+def _pretrained_configs(config: Any) -> Iterator[dict]:
+    """Every dict(type='Pretrained') at any depth of a config."""
+    if isinstance(config, Mapping):
+        if config.get("type") == "Pretrained":
+            yield config
+        for value in config.values():
+            yield from _pretrained_configs(value)
+    elif isinstance(config, (list, tuple)):
+        for value in config:
+            yield from _pretrained_configs(value)
