@@ -1,0 +1,61 @@
+"""A test loop that judges features instead of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+from torch.utils.data import DataLoader
+
+from ..errors import HCSCError
+from ..registry import LOOPS, METRICS
+from .feature_set import extract_feature_set
+
+
+@LOOPS.register_module()
+class FeatureTestLoop(BaseLoop):
+    """Extract the backbone's features of a data set, and of a second one to learn from, and measure them.
+
+    In a config: ``test_cfg = dict(type='hcsc_mm.FeatureTestLoop', train_dataloader=...)``. Several ranks share the images.
+
+    Args:
+        runner: mmengine gives it.
+        dataloader: The images under test; ``test_dataloader`` in a config.
+        evaluator: Configs of :class:`KNN`, :class:`LinearSVM`, :class:`LowShotSVM`, :class:`Clustering`, :class:`HierarchyScores` or
+            others with their ``evaluate``; ``test_evaluator`` in a config.
+        train_dataloader: Labelled images to learn from, for those that do.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        evaluator: dict | Sequence[dict],
+        train_dataloader: DataLoader | dict | None = None,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        evaluators = [evaluator] if isinstance(evaluator, dict) else evaluator
+        self.evaluators = [METRICS.build(one) if isinstance(one, dict) else one for one in evaluators]
+        if isinstance(train_dataloader, dict):
+            train_dataloader = runner.build_dataloader(train_dataloader, seed=runner.seed)
+        self.train_dataloader = train_dataloader
+
+    def run(self) -> dict[str, float]:
+        """The metrics of all evaluators, by name."""
+        self.runner.call_hook("before_test")
+        self.runner.call_hook("before_test_epoch")
+        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        train = None if self.train_dataloader is None else extract_feature_set(model, self.train_dataloader)
+        test = extract_feature_set(model, self.dataloader)
+        metrics: dict[str, float] = {}
+        for evaluator in self.evaluators:
+            found = evaluator.evaluate(test, train, self.runner._load_from)
+            repeated = metrics.keys() & found.keys()
+            if repeated:
+                raise HCSCError(f"two entries of test_evaluator measure {min(repeated)}; keep one of them")
+            metrics.update(found)
+        self.runner.call_hook("after_test_epoch", metrics=metrics)
+        self.runner.call_hook("after_test")
+        return metrics
