@@ -25,11 +25,12 @@ class ImageFolder(CustomDataset):
     Args:
         data_root: The folder. '~' is the home directory.
         ann_file: Optional list of image paths relative to the folder, one a line.
+        data_prefix: Folder under ``data_root`` that holds the images; paths are relative to it.
         max_refetch: How many unreadable images in a row are replaced by others before the run stops.
         **kwargs: As in ``CustomDataset``.
     """
 
-    def __init__(self, data_root: str = "", ann_file: str = "", max_refetch: int = 100, **kwargs) -> None:
+    def __init__(self, data_root: str = "", ann_file: str = "", data_prefix: str = "", max_refetch: int = 100, **kwargs) -> None:
         data_root = os.path.expanduser(data_root)
         if not data_root:
             raise HCSCError("no image folder is given; set data_root in the config to a folder of images")
@@ -40,7 +41,7 @@ class ImageFolder(CustomDataset):
             raise HCSCError(f"the list of images {one_line_path(list_file)} does not exist; mend ann_file or leave it out")
         kwargs.setdefault("with_label", False)
         kwargs.setdefault("extensions", EXTENSIONS)
-        super().__init__(data_root=data_root, data_prefix="", ann_file=ann_file, max_refetch=max_refetch, **kwargs)
+        super().__init__(data_root=data_root, data_prefix=data_prefix, ann_file=ann_file, max_refetch=max_refetch, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         try:
