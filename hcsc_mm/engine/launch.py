@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -16,13 +17,15 @@ from mmengine.dist import is_distributed, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from ..dependencies import first_line
 from ..errors import HCSCError
 from ..utils.preemption import PreemptedError, signals_noted
 from ..utils.rendezvous import report_failure
-from .pretrained import check_pretrained
+from .checkpoint_files import write_text
+from .pretrained import check_loadable, check_pretrained
 
 # How a collective ends when a process at its other end is gone.
 _LOST_CONNECTION = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
@@ -83,15 +86,45 @@ def build_runner(cfg: Config) -> Runner:
         )
     if cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
         raise HCSCError(f"there is no checkpoint {cfg.load_from} to {'resume' if cfg.get('resume') else 'start'} from")
-    runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
-    check_pretrained(runner.model.module if is_model_wrapper(runner.model) else runner.model)
-    return runner
+    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
 
 
 def run_training(config: str, change: Callable[[Config], Config]) -> None:
     """Train what a config file says, after ``change`` has put the command line's wishes into it."""
     with one_line_errors(), signals_noted(), failures_reported():
-        build_runner(change(load_config(config))).train()
+        train(change(load_config(config)))
+
+
+def run_test(config: str, change: Callable[[Config], Config], out: str | None = None) -> None:
+    """Test what a config file says, print the metrics, and write them to a JSON file ``out``."""
+    with one_line_errors(), failures_reported():
+        metrics = test(change(load_config(config)))
+        if is_main_process():
+            width = max(map(len, metrics), default=0)
+            print("\n".join(f"{name:{width}}  {value:.4f}" for name, value in metrics.items()))
+            if out is not None:
+                write_text(out, json.dumps(metrics, indent=2))
+
+
+def train(cfg: Config) -> Runner:
+    """Train what a config says, from all of its pre-trained weights or not at all; returns the runner at its end."""
+    runner = build_runner(cfg)
+    check_pretrained(_unwrapped(runner.model))
+    runner.train()
+    return runner
+
+
+def test(cfg: Config) -> dict[str, float]:
+    """The metrics of the checkpoint ``cfg.load_from``, all of whose weights for the model there must be."""
+    if cfg.get("test_evaluator") is None:
+        raise HCSCError("the config says nothing to test: it has no test_evaluator; benchmark configs are under configs/benchmarks")
+    runner = build_runner(cfg)
+    check_loadable(_unwrapped(runner.model), cfg.load_from)
+    return {name: float(value) for name, value in runner.test().items()}
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model
 
 
 @contextmanager
