@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from mmengine.dist import get_rank, get_world_size
+from mmengine.logging import print_log
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
@@ -21,6 +24,7 @@ from ..utils.shard import global_sum
 
 # A positive counts twice, as in Goyal et al.: there are far fewer of them.
 _CLASS_WEIGHT = {True: 2.0, False: 1.0}
+_MAX_ITER = 2000  # likewise
 
 
 def svm_scores(
@@ -49,19 +53,28 @@ def svm_scores(
         HCSCError: a class without a positive or without a negative example.
     """
 
-    def one_class(number: int) -> tuple[NDArray, float]:
+    def one_class(number: int) -> tuple[NDArray, float, bool]:
         targets = train_targets[:, number]
         seen, positive = train_features[targets >= 0], targets[targets >= 0] == 1
         if positive.all() or not positive.any():
             raise HCSCError(f"class {number} has {int(positive.sum())} positive training images of {len(positive)}; both kinds are needed")
         cost = choose_cost(seen, positive, costs, num_folds=num_folds, seed=seed)
-        return fit_svm(seen, positive, cost, seed=seed).decision_function(test_features), cost
+        machine = fit_svm(seen, positive, cost, seed=seed)
+        return machine.decision_function(test_features), cost, machine.n_iter_ < machine.max_iter
 
     num_classes = train_targets.shape[1]
     scores, chosen = np.zeros((len(test_features), num_classes)), np.zeros(num_classes)
     mine = range(get_rank(), num_classes, get_world_size())
-    for number, (decision, cost) in zip(mine, _in_threads(one_class, mine, "support vector machines"), strict=True):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of every fold and cost; those that are used are counted below
+        found = _in_threads(one_class, mine, "support vector machines")
+    for number, (decision, cost, _) in zip(mine, found, strict=True):
         scores[:, number], chosen[number] = decision, cost
+    unfinished = sum(not converged for *_, converged in found)
+    if unfinished:
+        print_log(
+            f"{unfinished} of {len(found)} support vector machines have not converged after {_MAX_ITER} iterations", "current", level=30
+        )
     wait_for_ranks("training of support vector machines")
     global_sum(from_numpy(scores)), global_sum(from_numpy(chosen))  # in place; the ranks' columns do not overlap
     return scores, chosen
@@ -98,7 +111,7 @@ def choose_cost(features: NDArray, positive: NDArray, costs: Sequence[float], *,
 
 def fit_svm(features: NDArray, positive: NDArray, cost: float, *, seed: int = 0) -> LinearSVC:
     """scikit-learn's linear machine with squared hinge loss."""
-    machine = LinearSVC(C=cost, class_weight=_CLASS_WEIGHT, dual=True, max_iter=2000, random_state=seed)
+    machine = LinearSVC(C=cost, class_weight=_CLASS_WEIGHT, dual=True, max_iter=_MAX_ITER, random_state=seed)
     return machine.fit(features, positive)
 
 

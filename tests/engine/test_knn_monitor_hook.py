@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def config(folder, monitored: bool, **options):
 
 
 def scalars(runner) -> list[dict]:
-    lines = open(f"{runner.log_dir}/vis_data/scalars.json").read().splitlines()
+    lines = Path(runner.log_dir, "vis_data/scalars.json").read_text().splitlines()
     return [line for line in map(json.loads, lines) if any(name.startswith("knn/") for name in line)]
 
 
