@@ -8,8 +8,6 @@ _base_ = ["../_base_/models/features_r50.py", "../_base_/default_runtime.py"]
 test_dataloader = dict(
     batch_size=256,
     num_workers=0,
-    sampler=dict(type="hcsc_mm.ShardSampler"),
-    collate_fn=dict(type="default_collate"),
     dataset=dict(  # the images of the pre-training
         type="hcsc_mm.Digits",
         split="train",

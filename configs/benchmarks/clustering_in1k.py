@@ -15,13 +15,10 @@ test_dataloader = dict(
     batch_size=batch_size,
     num_workers=8,
     persistent_workers=False,
-    sampler=dict(type="hcsc_mm.ShardSampler"),  # every image once, whatever the number of GPUs
-    collate_fn=dict(type="default_collate"),
     dataset=dict(
         type="hcsc_mm.LabelledImages",
         data_root=data_root,
         data_prefix="train",
-        test_mode=True,
         pipeline=[
             dict(type="hcsc_mm.LoadImage"),
             dict(type="ResizeEdge", scale=256, edge="short", backend="pillow"),

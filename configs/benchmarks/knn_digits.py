@@ -10,8 +10,6 @@ view = [dict(type="Resize", scale=16, interpolation="bicubic"), dict(type="PackI
 loader = dict(
     batch_size=256,
     num_workers=0,
-    sampler=dict(type="hcsc_mm.ShardSampler"),
-    collate_fn=dict(type="default_collate"),
 )
 test_dataloader = dict(**loader, dataset=dict(type="hcsc_mm.Digits", split="test", pipeline=view))
 test_cfg = dict(

@@ -23,11 +23,9 @@ loader = dict(
     batch_size=batch_size,
     num_workers=2,
     persistent_workers=False,
-    sampler=dict(type="hcsc_mm.ShardSampler"),  # every image once, whatever the number of processes
-    collate_fn=dict(type="default_collate"),
 )
-train_set = dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="train", test_mode=True, pipeline=centre_crop)
-test_set = dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="val", test_mode=True, pipeline=centre_crop)
+train_set = dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="train", pipeline=centre_crop)
+test_set = dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="val", pipeline=centre_crop)
 test_dataloader = dict(**loader, dataset=test_set)
 test_cfg = dict(type="hcsc_mm.FeatureTestLoop", train_dataloader=dict(**loader, dataset=train_set))
 test_evaluator = dict(type="hcsc_mm.KNN", k=k, temperature=temperature)

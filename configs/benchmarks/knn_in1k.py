@@ -22,17 +22,13 @@ loader = dict(
     batch_size=batch_size,
     num_workers=8,
     persistent_workers=False,
-    sampler=dict(type="hcsc_mm.ShardSampler"),  # every image once, whatever the number of GPUs
-    collate_fn=dict(type="default_collate"),
 )
-test_dataloader = dict(
-    **loader, dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="val", test_mode=True, pipeline=centre_crop)
-)
+test_dataloader = dict(**loader, dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="val", pipeline=centre_crop))
 test_cfg = dict(
     type="hcsc_mm.FeatureTestLoop",
     train_dataloader=dict(
         **loader,
-        dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="train", test_mode=True, pipeline=centre_crop),
+        dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="train", pipeline=centre_crop),
     ),
 )
 test_evaluator = dict(type="hcsc_mm.KNN", k=k, temperature=temperature)

@@ -21,8 +21,6 @@ loader = dict(
     batch_size=batch_size,
     num_workers=8,
     persistent_workers=False,
-    sampler=dict(type="hcsc_mm.ShardSampler"),  # every image once, whatever the number of GPUs
-    collate_fn=dict(type="default_collate"),
 )
 test_dataloader = dict(**loader, dataset=dict(type="VOC", data_root=data_root, split="test", pipeline=whole_image))
 test_cfg = dict(

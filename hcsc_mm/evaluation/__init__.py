@@ -3,7 +3,7 @@ from .collapse import cluster_balance, effective_rank, relative_std
 from .feature_extraction import extract_features
 from .feature_loop import FeatureTestLoop
 from .feature_metrics import KNN, Clustering, HierarchyScores, LinearSVM, LowShotSVM
-from .feature_set import FeatureSet, extract_feature_set
+from .feature_set import FeatureSet, build_feature_loader, extract_feature_set
 from .knn import knn_classify
 from .svm import mean_average_precision, svm_scores
 
@@ -15,6 +15,7 @@ __all__ = [
     "HierarchyScores",
     "LinearSVM",
     "LowShotSVM",
+    "build_feature_loader",
     "cluster_balance",
     "clustering_scores",
     "effective_rank",

@@ -71,7 +71,7 @@ class LinearSVM:
         print_log(f"costs chosen by cross-validation: {_histogram(costs)}", logger="current")
         metrics = {"svm/map": 100 * mean_average_precision(test_targets, scores)}
         if test.labels.ndim == 1:
-            metrics["svm/top1"] = 100 * float(np.mean(scores.argmax(axis=1) == test_targets.argmax(axis=1)))
+            metrics["svm/top1"] = 100 * float(np.mean(test_targets[np.arange(len(scores)), scores.argmax(axis=1)] == 1))
         return metrics
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from ..datasets import ExtractionView
 from ..errors import HCSCError
 from ..models.utils.pooling import pool
 from ..utils.shard import all_gather_rows, global_sum, shard_slice
@@ -45,18 +48,41 @@ class FeatureSet:
         return FeatureSet(*rows, coarse, self.num_samples, self.dataset)
 
 
+def build_feature_loader(runner: Runner, config: DataLoader | dict) -> DataLoader:
+    """A loader that :func:`extract_feature_set` takes.
+
+    Args:
+        runner: Builds it.
+        config: As any ``test_dataloader`` of mmengine, without sampler and collation. An image that its pipeline skips as unreadable
+            keeps its place in the order. A loader that is built already is left as it is.
+    """
+    if isinstance(config, DataLoader):
+        return config
+    dataset = DATASETS.build({**config["dataset"], "pipeline": []})
+    return runner.build_dataloader(
+        {
+            **config,
+            "dataset": ExtractionView(dataset, config["dataset"]["pipeline"]),
+            "sampler": dict(type="hcsc_mm.ShardSampler"),  # every image once, a block for each rank
+            "collate_fn": dict(type="default_collate"),
+        },
+        seed=runner.seed,
+    )
+
+
 @torch.no_grad()
 def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
     """Run a model's backbone in eval mode over a labelled data set.
 
     Args:
         model: With ``backbone`` and ``data_preprocessor``; any of mmpretrain's classifiers and self-supervised algorithms.
-        loader: With the sampler ``hcsc_mm.ShardSampler``; its data set has 'gt_label', and may have 'coarse_label', for each image.
+        loader: Of :func:`build_feature_loader`; its data set has 'gt_label', and may have 'coarse_label', for each image.
 
     Raises:
         HCSCError: see :func:`extract_features`; or an image has no label.
     """
-    backbone, num_samples = model.backbone, len(loader.dataset)
+    backbone, dataset = model.backbone, loader.dataset.dataset
+    num_samples = len(dataset)
     training = backbone.training
     backbone.eval()
     try:
@@ -68,7 +94,7 @@ def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
     if unreadable:
         print_log(f"{unreadable} of {num_samples} images cannot be read and are left out", logger="current", level=30)
     shard = shard_slice(num_samples)
-    labels, coarse_labels = read_labels(loader.dataset, range(shard.start, shard.stop))
+    labels, coarse_labels = read_labels(dataset, range(shard.start, shard.stop))
     keep = readable.cpu()
     return FeatureSet(
         features[readable],
@@ -76,7 +102,7 @@ def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
         labels[keep].to(features.device),
         None if coarse_labels is None else coarse_labels[keep].to(features.device),
         num_samples,
-        loader.dataset,
+        dataset,
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from tiny import largest_difference, tiny_config, train
 
 from hcsc_mm import HCSCError
+from hcsc_mm.evaluation import build_feature_loader
 
 VIEW = [dict(type="Resize", scale=16, interpolation="bicubic"), dict(type="PackInputs")]
 
@@ -18,8 +19,6 @@ def loader(split: str, num_workers: int = 0) -> dict:
     return dict(
         batch_size=64,
         num_workers=num_workers,
-        sampler=dict(type="hcsc_mm.ShardSampler"),
-        collate_fn=dict(type="default_collate"),
         dataset=dict(type="hcsc_mm.Digits", split=split, indices=120, pipeline=VIEW),
     )
 
@@ -54,7 +53,7 @@ def test_it_measures_what_scikit_learn_does(tmp_path):
     features, labels = {}, {}
     runner.model.eval()
     for split in ("train", "test"):
-        batches = list(runner.build_dataloader(loader(split)))
+        batches = list(build_feature_loader(runner, loader(split)))
         with torch.no_grad():
             maps = [runner.model.backbone(runner.model.preprocess(batch["inputs"]))[-1] for batch in batches]
         features[split] = torch.cat(maps).mean(dim=(2, 3)).double().numpy()

@@ -10,8 +10,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from ...datasets.same_classes import check_same_classes
 from ...errors import HCSCError
-from ...evaluation import KNN, extract_feature_set
+from ...evaluation import KNN, build_feature_loader, extract_feature_set
 from ...registry import HOOKS
 from ..resume_state import generator_states, restore_generators, unwrapped
 
@@ -24,7 +25,7 @@ class KNNMonitorHook(Hook):
     every model that has a ``backbone``.
 
     Args:
-        train_dataloader: Config of a loader of labelled images to learn from, with the sampler ``hcsc_mm.ShardSampler``.
+        train_dataloader: Config of a loader of labelled images to learn from, without sampler and collation.
         val_dataloader: The same for the images to classify.
         interval: Epochs from one measurement to the next; the last epoch is always measured.
         k: Numbers of neighbours.
@@ -44,7 +45,8 @@ class KNNMonitorHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Build the loaders: what is wrong with them must not come out after hours."""
-        self._loaders = [runner.build_dataloader(config, seed=runner.seed) for config in self._configs]
+        self._loaders = [build_feature_loader(runner, config) for config in self._configs]
+        check_same_classes(*(loader.dataset.dataset for loader in self._loaders))
         num_images = len(self._loaders[0].dataset)
         if max(self._metric.k) > num_images:
             raise HCSCError(f"KNNMonitorHook: k={max(self._metric.k)} exceeds the {num_images} images to learn from")
