@@ -6,7 +6,7 @@ python tools/test.py configs/benchmarks/knn_folder.py CHECKPOINT
 _base_ = ["../_base_/models/features_r50.py", "../_base_/default_runtime.py"]
 
 # ---- the values that people change ----
-data_root = "data/photos"  # with train/<class>/ and val/<class>/
+data_root = "data/labelled_photos"  # with train/<class>/ and val/<class>/
 image_size = 224
 batch_size = 128
 k = (1, 10, 20)  # at most as many as training images
