@@ -1,9 +1,11 @@
 from ..utils.safe_load import make_mmengine_load_safely
 from .hooks import (
+    CheckLabelsHook,
     CollapseHook,
     EpochSeedHook,
     HierarchicalClusteringHook,
     NonFiniteHook,
+    OnlineLinearProbeHook,
     PreemptionHook,
     ResumableCheckpointHook,
     UnreadableImagesHook,
@@ -13,10 +15,12 @@ from .train_loop import ResumableTrainLoop
 make_mmengine_load_safely()
 
 __all__ = [
+    "CheckLabelsHook",
     "CollapseHook",
     "EpochSeedHook",
     "HierarchicalClusteringHook",
     "NonFiniteHook",
+    "OnlineLinearProbeHook",
     "PreemptionHook",
     "ResumableCheckpointHook",
     "ResumableTrainLoop",
