@@ -29,7 +29,7 @@ def labelled_folder(folder: Path, train: int = 8, val: int = 5, classes: dict = 
 
 
 def tiny_resnet() -> ResNet:
-    return ResNet(18, stem_channels=4, base_channels=4)
+    return ResNet(18, stem_channels=4, base_channels=4, zero_init_residual=False)
 
 
 def tiny_checkpoint(file: Path) -> Path:
