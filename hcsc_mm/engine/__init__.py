@@ -1,10 +1,12 @@
 from ..utils.safe_load import make_mmengine_load_safely
 from .hooks import (
+    CheckLabelsHook,
     CollapseHook,
     EpochSeedHook,
     HierarchicalClusteringHook,
     KNNMonitorHook,
     NonFiniteHook,
+    OnlineLinearProbeHook,
     PreemptionHook,
     ResumableCheckpointHook,
     UnreadableImagesHook,
@@ -14,11 +16,13 @@ from .train_loop import ResumableTrainLoop
 make_mmengine_load_safely()
 
 __all__ = [
+    "CheckLabelsHook",
     "CollapseHook",
     "EpochSeedHook",
     "HierarchicalClusteringHook",
     "KNNMonitorHook",
     "NonFiniteHook",
+    "OnlineLinearProbeHook",
     "PreemptionHook",
     "ResumableCheckpointHook",
     "ResumableTrainLoop",

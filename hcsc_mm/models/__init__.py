@@ -1,16 +1,18 @@
+from .classifiers import LinearProbe
 from .data_preprocessors import DeviceAugmentation, ViewRecipe
 from .heads import HCSCHead, LossRule
 from .losses import selective_info_nce
 from .memories import NegativeQueue
 from .necks import ProjectionNeck
 from .selfsup import HCSC, find_hcsc
-from .utils import Draw, MomentumEncoder, SplitBatchNorm2d, keep_probability
+from .utils import Draw, MomentumEncoder, SplitBatchNorm2d, keep_probability, pool
 
 __all__ = [
     "HCSC",
     "DeviceAugmentation",
     "Draw",
     "HCSCHead",
+    "LinearProbe",
     "LossRule",
     "MomentumEncoder",
     "NegativeQueue",
@@ -19,5 +21,6 @@ __all__ = [
     "ViewRecipe",
     "find_hcsc",
     "keep_probability",
+    "pool",
     "selective_info_nce",
 ]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ...errors import HCSCError
 from ...registry import MODELS
+from ..utils.pooling import pool
 
 
 @MODELS.register_module()
@@ -57,12 +58,7 @@ class ProjectionNeck(BaseModule):
         Raises:
             HCSCError: another number of dimensions, or channels that do not fit ``in_channels``.
         """
-        if isinstance(features, (tuple, list)):
-            features = features[-1]
-        if features.ndim == 4:
-            features = features.mean(dim=(2, 3))
-        elif features.ndim == 3:
-            features = features.mean(dim=1)
+        features = pool(features)
         if features.ndim != 2 or features.shape[1] != self.in_channels:
             raise HCSCError(
                 f"ProjectionNeck(in_channels={self.in_channels}) got features of shape {tuple(features.shape)} after pooling; "
