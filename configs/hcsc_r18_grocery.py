@@ -75,4 +75,4 @@ optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)
 default_hooks = dict(logger=dict(interval=10))
-stages = [f"{{ fileDirname }}/benchmarks/{name}_grocery.py" for name in ("knn", "svm", "clustering")]
+stages = [f"{{ fileDirname }}/benchmarks/{name}_grocery.py" for name in ("knn", "linear", "semi", "svm", "clustering")]
