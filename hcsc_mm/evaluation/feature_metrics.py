@@ -118,7 +118,7 @@ class Clustering:
         self.num_clusters, self.num_restarts, self.seed = tuple(num_clusters), num_restarts, seed
 
     def evaluate(self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None) -> dict[str, float]:
-        """'clustering/<K>/<score>' and 'clustering/<K>/coarse_<score>', see :func:`clustering_scores`."""
+        """'clustering/<K>/<score>' and 'clustering/<K>/coarse/<score>', see :func:`clustering_scores`."""
         metrics = {}
         for number in self.num_clusters:
             found = kmeans(F.normalize(test.features, dim=1), number, num_restarts=self.num_restarts, seed=self.seed)
@@ -134,7 +134,7 @@ class HierarchyScores:
     """
 
     def evaluate(self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None) -> dict[str, float]:
-        """'hierarchy/<level>_<K>/<score>', finest level first; nothing, with a word in the log, for a checkpoint without a hierarchy."""
+        """'hierarchy/<level>_<K>/<score>' and '…/coarse/<score>', finest level first; nothing, with a word in the log, for a checkpoint without a hierarchy."""
         hierarchy = load_hierarchy(checkpoint, test)
         if hierarchy is None:
             print_log(f"{checkpoint} holds no hierarchy: its levels are not scored", logger="current", level=30)
@@ -167,7 +167,7 @@ def load_hierarchy(checkpoint: str | None, images: FeatureSet) -> PrototypeHiera
 def _agreement(name: str, assignment: Tensor, images: FeatureSet) -> dict[str, float]:
     if images.labels.ndim != 1:
         raise HCSCError("clusters are compared with one class per image, and these images show several")
-    labels = {"": images.labels} if images.coarse_labels is None else {"": images.labels, "coarse_": images.coarse_labels}
+    labels = {"": images.labels} if images.coarse_labels is None else {"": images.labels, "coarse/": images.coarse_labels}
     return {
         f"{name}/{kind}{score}": value
         for kind, classes in labels.items()

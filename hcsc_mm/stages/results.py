@@ -56,21 +56,30 @@ class Result:
 
 
 def table(results: Sequence[Result]) -> str:
-    """A Markdown table with a row for each number."""
-    head = ("stage", "metric", "value", "config", "checkpoint", "date (UTC)")
+    """A Markdown table; numbers whose names differ only behind the last '/' share a row."""
+    head = ("stage", "what", "values", "config", "checkpoint", "date (UTC)")
     rows = [
-        (result.stage, name, format_value(value), result.config, result.checkpoint_sha256[:8], result.date)
+        (result.stage, what, values, result.config, result.checkpoint_sha256[:8], result.date)
         for result in results
-        for name, value in result.metrics.items()
+        for what, values in _grouped(result.metrics).items()
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, tuple("-" * width for width in widths), *rows]
     return "\n".join(f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines) + "\n"
 
 
-def format_value(value: float) -> str:
-    """Per cents with two digits behind the point, shares with four."""
-    return f"{value:.2f}" if abs(value) > 1 else f"{value:.4f}"
+def _grouped(metrics: dict[str, float]) -> dict[str, str]:
+    """'clustering/81' → 'ami 0.2152, nmi 0.4035, …'."""
+    groups: dict[str, list[str]] = {}
+    for name, value in metrics.items():
+        what, _, score = name.rpartition("/")
+        groups.setdefault(what, []).append(f"{score} {format_value(name, value)}")
+    return {what: ", ".join(values) for what, values in groups.items()}
+
+
+def format_value(name: str, value: float) -> str:
+    """Per cents with two digits behind the point, clustering scores with four."""
+    return f"{value:.4f}" if name.startswith(("clustering/", "hierarchy/")) else f"{value:.2f}"
 
 
 def save_table(results: Sequence[Result], work_dir: str) -> None:

@@ -61,10 +61,10 @@ def test_separate_clusters_are_scored_as_scikit_learn_scores_them():
     train = images(60, noise=0.05)
     clusters = KMeans(5, n_init=10, random_state=0).fit_predict(torch.nn.functional.normalize(train.features, dim=1).numpy())
     found = Clustering(num_clusters=(5,)).evaluate(train)
-    for kind, labels in (("", train.labels), ("coarse_", train.coarse_labels)):
+    for kind, labels in (("", train.labels), ("coarse/", train.coarse_labels)):
         for name, score in (("ami", adjusted_mutual_info_score), ("nmi", normalized_mutual_info_score), ("ari", adjusted_rand_score)):
             assert found[f"clustering/5/{kind}{name}"] == pytest.approx(score(labels, clusters), abs=1e-6)
-    assert found["clustering/5/accuracy"] == found["clustering/5/coarse_purity"] == 1
+    assert found["clustering/5/accuracy"] == found["clustering/5/coarse/purity"] == 1
 
 
 def saved(tmp_path, train: FeatureSet, **changes) -> str:
@@ -78,7 +78,7 @@ def test_each_level_of_the_hierarchy_is_scored(tmp_path):
     train = images(60, noise=0.05)
     found = HierarchyScores().evaluate(train, checkpoint=saved(tmp_path, train))
     assert found["hierarchy/0_5/ami"] == pytest.approx(1)
-    assert found["hierarchy/0_5/coarse_purity"] == 1
+    assert found["hierarchy/0_5/coarse/purity"] == 1
     assert 0 < found["hierarchy/1_2/ami"] < 1
     assert len(found) == 20
 
