@@ -134,7 +134,10 @@ class HierarchyScores:
     """
 
     def evaluate(self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None) -> dict[str, float]:
-        """'hierarchy/<level>_<K>/<score>' and '…/coarse/<score>', finest level first; nothing, with a word in the log, for a checkpoint without a hierarchy."""
+        """'hierarchy/<level>_<K>/<score>' and '…/coarse/<score>', finest level first.
+
+        Nothing, with a word in the log, for a checkpoint without a hierarchy.
+        """
         hierarchy = load_hierarchy(checkpoint, test)
         if hierarchy is None:
             print_log(f"{checkpoint} holds no hierarchy: its levels are not scored", logger="current", level=30)
