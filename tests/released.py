@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import torch
@@ -13,9 +14,16 @@ QUEUE_LEN, DIM = 24, 128
 
 def random_resnet(depth: int = 18, seed: int = 0) -> nn.Module:
     """torchvision's, whose batch norms all differ from the identity: a statistic that got lost changes the features."""
-    generator = torch.Generator().manual_seed(seed)
     network = getattr(torchvision.models, f"resnet{depth}")(num_classes=DIM)
-    for name, value in network.state_dict().items():
+    network.load_state_dict(_random_state(depth, seed))
+    return network.eval()
+
+
+@functools.cache
+def _random_state(depth: int, seed: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    state = getattr(torchvision.models, f"resnet{depth}")(num_classes=DIM).state_dict()
+    for name, value in state.items():
         if name.endswith(("running_var", "bn1.weight", "bn2.weight", "bn3.weight", "downsample.1.weight")):
             value.uniform_(0.5, 1.5, generator=generator)
         elif name.endswith(("running_mean", "bias")):
@@ -23,8 +31,8 @@ def random_resnet(depth: int = 18, seed: int = 0) -> nn.Module:
         elif name.endswith("num_batches_tracked"):
             value.fill_(1000 + seed)
         else:
-            value.copy_(torch.randn(value.shape, generator=generator) * value[0].numel() ** -0.5)
-    return network.eval()
+            value.normal_(0, value[0].numel() ** -0.5, generator=generator)
+    return state
 
 
 def backbone_of(network: nn.Module) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from ..errors import HCSCError
 from .files import encode, read_checkpoint
 from .layouts import Contents, sort_weights
 from .targets import TARGETS, Model, Target, select
-from .verify import TOLERANCE, Verification, verify
+from .verify import Verification, verify
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,12 @@ class Report:
         return ": " + ", ".join(details)
 
     def _verdict(self) -> str:
-        result = self.verification
-        tensors = f"{result.num_tensors} tensors read back equal"
-        if result.library is None:
-            return f"by tensors only, not by {self.target_layout}, which is not installed here: {tensors}"
+        result, tensors = self.verification, f"{self.verification.num_tensors} tensors read back equal"
+        if result.features is None:
+            return f"by tensors only, not by {self.target_layout}: {result.obstacle}; {tensors}"
         return (
-            f"by {result.library}: largest difference of a feature {result.difference:.2g}, of {result.largest:.3g} at most "
-            f"(allowed: {TOLERANCE * max(1.0, result.largest):.2g}); {tensors}"
+            f"by {self.target_layout}: largest difference of a feature {result.features.difference:.2g} "
+            f"(allowed {result.features.allowed:.2g}; the largest feature is {result.features.largest:.3g}); {tensors}"
         )
 
 

@@ -63,7 +63,7 @@ def _is_weight(value: Any) -> bool:
 def _read(path: Path) -> Any:
     with open(path, "rb") as file:
         start = file.read(16)
-        if path.suffix == ".pkl" and start[:1] == _PICKLE:
+        if path.suffix == ".pkl" and start[:2] != _ZIP:
             file.seek(0)
             return load_arrays(file, str(path))
     if path.suffix == ".safetensors":

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..dependencies import first_line
 from ..errors import HCSCError
 
 # What weights and counters are stored as. No objects, no text, no records.
@@ -120,7 +121,7 @@ def load_arrays(file: BinaryIO, name: str) -> Any:
             "have its owner save the arrays alone"
         ) from None
     except _DAMAGE as error:
-        raise HCSCError(f"{name} is damaged, or no pickle of arrays ({type(error).__name__}: {error})") from None
+        raise HCSCError(f"{name} is damaged, or no pickle of arrays ({type(error).__name__}: {first_line(error)})") from None
 
 
 def _unwrap(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import logging
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torchvision
 from mmpretrain.registry import MODELS
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
@@ -33,16 +35,26 @@ class Verification:
     """What a comparison came to.
 
     Attributes:
-        library: Who loaded the file; None if the library is not installed and only the tensors were compared.
-        difference: Largest absolute difference of a feature.
-        largest: Largest absolute feature.
         num_tensors: How many tensors were read back and are equal to what was to be written.
+        features: Those of the library; None if it cannot be imported here.
+        obstacle: Why it cannot; None if it can.
     """
 
-    library: str | None
+    num_tensors: int
+    features: FeatureDifference | None
+    obstacle: str | None
+
+
+@dataclass(frozen=True)
+class FeatureDifference:
+    """Attributes: the largest absolute difference of a feature, and the largest absolute feature, of the source's weights."""
+
     difference: float
     largest: float
-    num_tensors: int
+
+    @property
+    def allowed(self) -> float:
+        return TOLERANCE * max(1.0, self.largest)
 
 
 def verify(path: Path, layout: str, model: Model, image: str | None = None) -> Verification:
@@ -57,24 +69,48 @@ def verify(path: Path, layout: str, model: Model, image: str | None = None) -> V
     Raises:
         HCSCError: a tensor or a feature differs, or the library cannot load the file; or there is no such image.
     """
-    num_tensors = _compare_tensors(path, layout, model)
-    library, load = LOADERS[layout]
-    if importlib.util.find_spec(library) is None:
-        return Verification(None, 0.0, 0.0, num_tensors)
-    images = load_image(image)  # (1, 3, 224, 224)
+    num_tensors = compare_tensors(path, layout, model)
+    obstacle = _why_not_imported(LOADERS[layout][0])
+    return Verification(num_tensors, None if obstacle else compare_features(path, layout, model, load_image(image)), obstacle)
+
+
+def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> FeatureDifference:
+    """The last feature map that the target's library computes with a file, against mmpretrain's with the source's weights.
+
+    Args:
+        path, layout, model: As in :func:`verify`.
+        images: (B, 3, H, W), normalised.
+
+    Raises:
+        HCSCError: they differ, or the library cannot load the file.
+    """
     reference = model.shape.build()
     reference.load_state_dict(model.backbone)
     try:
         with torch.no_grad(), _quiet():
-            expected, features = reference(images)[-1], load(path, model)(images)  # (1, C, 7, 7)
+            expected, features = reference(images)[-1], LOADERS[layout][1](path, model)(images)  # (B, C, h, w)
     except (RuntimeError, KeyError, ImportError, AttributeError, TypeError) as error:
-        raise HCSCError(f"{library} cannot load what was written ({type(error).__name__}: {first_line(error)})") from error
+        raise HCSCError(f"verification failed: {layout} cannot load the file ({type(error).__name__}: {first_line(error)})") from error
     if features.shape != expected.shape:
-        raise HCSCError(f"verification failed: features of shape {tuple(features.shape)} in {library}, {tuple(expected.shape)} before")
-    difference, largest = float((features - expected).abs().max()), float(expected.abs().max())
-    if not difference <= TOLERANCE * max(1.0, largest):  # so that NaN fails, too
-        raise HCSCError(f"verification failed: features in {library} differ by up to {difference:.3g} from those of the source's weights")
-    return Verification(library, difference, largest, num_tensors)
+        raise HCSCError(f"verification failed: features of shape {tuple(features.shape)} in {layout}, {tuple(expected.shape)} before")
+    result = FeatureDifference(float((features - expected).abs().max()), float(expected.abs().max()))
+    if not result.difference <= result.allowed:  # so that NaN fails, too
+        raise HCSCError(f"verification failed: features in {layout} differ by up to {result.difference:.3g} from the source's")
+    return result
+
+
+def _why_not_imported(module: str) -> str | None:
+    """Why a library cannot be asked; None if it can."""
+    library = module.split(".")[0]
+    found = importlib.util.find_spec(library)
+    if found is None or found.origin is None:  # a folder of that name is no library
+        return f"{library} is not installed"
+    try:
+        with _quiet():
+            importlib.import_module(module)
+    except (ImportError, AssertionError, RuntimeError) as error:  # mmdet asserts on the version of mmcv, and needs its operators
+        return f"{library} cannot be imported ({first_line(error)})"
+    return None
 
 
 def load_image(path: str | None) -> Tensor:
@@ -95,8 +131,12 @@ def load_image(path: str | None) -> Tensor:
     return ((pixels - torch.tensor(_MEAN)) / torch.tensor(_STD)).permute(2, 0, 1)[None].contiguous()
 
 
-def _compare_tensors(path: Path, layout: str, model: Model) -> int:
-    """Every part of the model that is in the file is there bit by bit; returns the number of its tensors."""
+def compare_tensors(path: Path, layout: str, model: Model) -> int:
+    """The number of tensors in a written file, all of them bit by bit what was to be written.
+
+    Raises:
+        HCSCError: some are not.
+    """
     checkpoint = read_checkpoint(path)
     parts = sort_weights(checkpoint.weights, layout).parts
     expected = {"query.backbone": model.backbone}
@@ -164,7 +204,6 @@ def _in_mmpretrain(path: Path, model: Model) -> Network:
 
 
 def _in_mmdet(path: Path, model: Model) -> Network:
-    import mmdet.models  # noqa: F401  registers the backbones
     from mmdet.registry import MODELS as DETECTORS
 
     backbone = DETECTORS.build(
@@ -180,8 +219,6 @@ def _in_mmdet(path: Path, model: Model) -> Network:
 
 
 def _in_torchvision(path: Path, model: Model) -> Network:
-    import torchvision
-
     network = getattr(torchvision.models, f"resnet{model.shape.depth}")()
     missing, unexpected = network.load_state_dict(_load_tensors(path), strict=False)
     if set(missing) != {"fc.weight", "fc.bias"} or unexpected:
@@ -214,6 +251,7 @@ def _in_detectron2(path: Path, model: Model) -> Network:
     cfg = get_cfg()
     resnet = cfg.MODEL.RESNETS
     resnet.DEPTH, resnet.NORM, resnet.STRIDE_IN_1X1, resnet.OUT_FEATURES = model.shape.depth, "BN", False, ["res5"]
+    cfg.MODEL.BACKBONE.FREEZE_AT = 0
     if model.shape.depth < 50:
         resnet.RES2_OUT_CHANNELS = 64
     backbone = build_resnet_backbone(cfg, ShapeSpec(channels=3))
@@ -222,12 +260,12 @@ def _in_detectron2(path: Path, model: Model) -> Network:
     return lambda images: backbone(images)["res5"]
 
 
-# Target → the library's import name, and how its users load a file; (1, 3, H, W) → (1, C, h, w).
+# Target → what to import of its library, and how the library's users load a file; (B, 3, H, W) → (B, C, h, w).
 LOADERS: dict[str, tuple[str, Callable[[Path, Model], Network]]] = {
     "hcsc_mm": ("hcsc_mm", _in_hcsc),
     "mmpretrain": ("mmpretrain", _in_mmpretrain),
-    "mmdet": ("mmdet", _in_mmdet),
+    "mmdet": ("mmdet.models", _in_mmdet),
     "torchvision": ("torchvision", _in_torchvision),
     "timm": ("timm", _in_timm),
-    "detectron2": ("detectron2", _in_detectron2),
+    "detectron2": ("detectron2.modeling", _in_detectron2),
 }
