@@ -30,7 +30,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     with one_line_errors():
-        report = convert(args.source, args.target, args.to, layout=args.layout, encoder=args.encoder, image=args.image, force=args.force)
+        try:
+            report = convert(
+                args.source, args.target, args.to, layout=args.layout, encoder=args.encoder, image=args.image, force=args.force
+            )
+        except KeyboardInterrupt:
+            print("interrupted; nothing was written", file=sys.stderr)
+            sys.exit(130)
         print("\n".join(report.lines()))
 
 

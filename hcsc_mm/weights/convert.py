@@ -104,7 +104,7 @@ def convert(
     checkpoint = read_checkpoint(source)
     try:
         contents = sort_weights(checkpoint.weights, layout)
-        model = select(contents, encoder)
+        model = select(contents, encoder, kind)
         if not (kind.any_shape or model.shape.is_standard):
             raise HCSCError(f"it is a {model.shape}, which {to} has no counterpart of; --to hcsc_mm and --to mmpretrain can hold it")
     except HCSCError as error:
@@ -144,7 +144,7 @@ def _write_verified(target: Path, content: bytes, layout: str, model: Model, ima
 
 def describe_unused(contents: Contents, model: Model, kind: Target, encoder: str, extras: Iterable[str]) -> list[str]:
     """Groups of names in the file that a target does not take, each with its number of tensors."""
-    wanted = {part.replace("*", encoder) for part in kind.parts}
+    wanted = kind.parts_of(encoder)
     used = wanted if model.projection else wanted - {"query.projection", "key.projection"}
     groups = {}
     for part, names in contents.origins.items():

@@ -57,7 +57,7 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
 
 
 def _is_weight(value: Any) -> bool:
-    return (isinstance(value, Tensor) and value.layout == torch.strided) or (isinstance(value, np.ndarray) and value.dtype != object)
+    return (isinstance(value, Tensor) and value.layout == torch.strided) or (isinstance(value, np.ndarray) and value.dtype.kind in "biuf")
 
 
 def _read(path: Path) -> Any:

@@ -137,9 +137,12 @@ def sort_weights(weights: Mapping[str, Tensor], layout: str | None = None) -> Co
         layout: A key of :data:`LAYOUTS`, or None to detect it.
 
     Raises:
-        HCSCError: there is no backbone of this layout, or of any; names the first tensors that are there instead.
+        HCSCError: there is no backbone of this layout, or of any; names the first tensors that are there instead. Or tensors are there
+            both with and without ``module.``.
     """
     names = {name.removeprefix("module."): name for name in weights}
+    if len(names) < len(weights):
+        raise HCSCError(f"{len(weights) - len(names)} of the tensors are there twice, with and without a leading module.; keep one of each")
     detected = detect_layout(names)
     if layout is None:
         layout = detected

@@ -108,8 +108,13 @@ def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:
     return ResNetShape(depth, stem_size, stem.shape[0], first.shape[0], 2 if strided else 1)
 
 
-def check_backbone(backbone: Mapping[str, Tensor], shape: ResNetShape) -> Weights:
+def check_backbone(backbone: Mapping[str, Tensor], shape: ResNetShape, what: str = "the backbone") -> Weights:
     """The weights in the order of the network, in float32, with batch counters of 0 where the file has none.
+
+    Args:
+        backbone: torchvision's names → weights.
+        shape: What they should be the weights of.
+        what: How errors call them.
 
     Raises:
         HCSCError: a weight is missing, unknown, of another shape, no number, or no floating point; names the first.
@@ -123,7 +128,7 @@ def check_backbone(backbone: Mapping[str, Tensor], shape: ResNetShape) -> Weight
         name = reshaped[0]
         problems.append(f"{len(reshaped)} of another shape ({name} is {tuple(backbone[name].shape)}, not {tuple(template[name].shape)})")
     if problems:
-        raise HCSCError(f"the backbone looks like a {shape}, but has weights that are not its: {', '.join(problems)}; nothing is converted")
+        raise HCSCError(f"{what} looks like a {shape}, but its weights do not fit: {', '.join(problems)}; nothing is converted")
     return {name: _as_template(name, backbone.get(name), value) for name, value in template.items()}
 
 

@@ -51,26 +51,40 @@ class Target:
     any_shape: bool
     content: Callable[[Model], dict[str, Any]]
 
+    def parts_of(self, encoder: str) -> set[str]:
+        """What goes into it when this encoder was asked for."""
+        return {part.replace("*", encoder) for part in self.parts}
 
-def select(contents: Contents, encoder: str) -> Model:
-    """The model whose backbone is the query or the key encoder of a file.
+
+def select(contents: Contents, encoder: str, target: Target) -> Model:
+    """What a target takes of a file; what it does not take need not be in order.
+
+    Args:
+        contents: The file, sorted.
+        encoder: 'query' or 'key': whose backbone and projection become the model's.
+        target: What is to be written.
 
     Raises:
-        HCSCError: the file lacks this encoder, or its backbone or queue is not whole.
+        HCSCError: the file lacks this encoder, or one of its parts is not whole.
     """
     if f"{encoder}.backbone" not in contents.parts:
         other = "query" if encoder == "key" else "key"
         raise HCSCError(f"the file (layout {contents.layout}) has no {encoder} encoder; use --encoder {other}")
-    weights = contents.parts[f"{encoder}.backbone"]
-    shape = recognize(weights)
-    backbone = check_backbone(weights, shape)
-    key = contents.parts.get("key.backbone", {})
+    wanted = target.parts_of(encoder)
+    parts = {part: weights for part, weights in contents.parts.items() if part in wanted}
+    shape = recognize(parts[f"{encoder}.backbone"])
+    backbone = check_backbone(parts[f"{encoder}.backbone"], shape)
+    key = parts.get("key.backbone", {})
     if key:
-        key = backbone if encoder == "key" else check_backbone(key, shape)
-    projections = [_projection(contents.parts.get(f"{name}.projection", {}), shape.out_channels) for name in (encoder, "key")]
-    if key and {name: value.shape for name, value in projections[0].items()} != {n: value.shape for n, value in projections[1].items()}:
-        projections = [{}, {}]  # one model cannot hold two kinds
-    return Model(shape, backbone, projections[0], (key, projections[1] if key else {}), _queue(contents.parts.get("queue", {})))
+        key = backbone if encoder == "key" else check_backbone(key, shape, "the key encoder's backbone")
+    projection, key_projection = (_projection(parts.get(f"{name}.projection", {}), shape.out_channels) for name in (encoder, "key"))
+    if key and not _same_shapes(projection, key_projection):  # one model cannot hold two kinds
+        projection, key_projection = {}, {}
+    return Model(shape, backbone, projection, (key, key_projection if key else {}), _queue(parts.get("queue", {})))
+
+
+def _same_shapes(one: Weights, other: Weights) -> bool:
+    return {name: value.shape for name, value in one.items()} == {name: value.shape for name, value in other.items()}
 
 
 def _projection(weights: Mapping[str, Tensor], in_channels: int) -> Weights:

@@ -16,10 +16,10 @@ from torch import nn
 
 from hcsc_mm import HCSCError
 from hcsc_mm.models import HCSC
-from hcsc_mm.weights import convert, read_checkpoint, select, sort_weights
+from hcsc_mm.weights import TARGETS, convert, read_checkpoint, select, sort_weights
 from hcsc_mm.weights.verify import compare_features, compare_tensors
 
-TARGETS = {
+ENDINGS = {
     "hcsc_mm": ".pth",
     "mmpretrain": ".pth",
     "mmdet": ".pth",
@@ -30,7 +30,7 @@ TARGETS = {
     "detectron2": ".pkl",
     "detectron2 ": ".pth",
 }
-WHERE = pytest.mark.parametrize(("to", "ending"), [(to.strip(), ending) for to, ending in TARGETS.items()])
+WHERE = pytest.mark.parametrize(("to", "ending"), [(to.strip(), ending) for to, ending in ENDINGS.items()])
 
 
 def images():
@@ -240,7 +240,7 @@ def test_report_says_which_library_verified_and_by_how_much(published, tmp_path)
 )
 def test_file_of_other_weights_fails_verification(published, tmp_path, to, ending):
     convert(published["swav"], tmp_path / f"out{ending}", to)
-    other = select(sort_weights(read_checkpoint(published["hcsc"]).weights), "key")
+    other = select(sort_weights(read_checkpoint(published["hcsc"]).weights), "key", TARGETS["hcsc_mm"])
     with pytest.raises(HCSCError, match="verification failed"):
         compare_tensors(tmp_path / f"out{ending}", to, other)
     if to != "detectron2":  # which need not be installed

@@ -125,6 +125,22 @@ def test_small_stem_is_refused_where_there_is_no_counterpart(tmp_path, refuse, t
     assert f"it is a ResNet_CIFAR-18, which {to} has no counterpart of; --to hcsc_mm and --to mmpretrain" in refuse(source, to, name)
 
 
+def test_part_that_the_target_does_not_take_need_not_be_whole(tmp_path, refuse):
+    checkpoint = released.hcsc()
+    del checkpoint["state_dict"]["module.queue_ptr"]
+    del checkpoint["state_dict"]["module.encoder_k.bn1.bias"]
+    source = saved(tmp_path, checkpoint)
+    convert(source, tmp_path / "out.pth", "torchvision")
+    assert "the key encoder's backbone looks like a ResNet-18, but its weights do not fit: 1 missing (bn1.bias)" in refuse(
+        source, "hcsc_mm"
+    )
+
+
+def test_tensors_that_are_there_twice_are_refused(tmp_path, refuse):
+    state = changed() | {"module.conv1.weight": torch.zeros(64, 3, 7, 7)}
+    assert "twice, with and without a leading module" in refuse(saved(tmp_path, state))
+
+
 def test_encoder_that_is_not_there_is_refused(published, refuse):
     assert "has no key encoder; use --encoder query" in refuse(published["swav"], encoder="key")
 
