@@ -72,7 +72,7 @@ def place_openmmlab(name: str) -> Place | None:
 
 
 def place_torchvision(name: str) -> Place | None:
-    """Plain names: torchvision, timm, and SwAV around its projection and prototypes."""
+    """Plain names: torchvision, timm, and SwAV, whose additional padding layer makes the same stem and has no weights."""
     return ("query.backbone", name) if _RESNET.match(name) else None
 
 

@@ -80,7 +80,10 @@ def select(contents: Contents, encoder: str, target: Target) -> Model:
     projection, key_projection = (_projection(parts.get(f"{name}.projection", {}), shape.out_channels) for name in (encoder, "key"))
     if key and not _same_shapes(projection, key_projection):  # one model cannot hold two kinds
         projection, key_projection = {}, {}
-    return Model(shape, backbone, projection, (key, key_projection if key else {}), _queue(parts.get("queue", {})))
+    queue = _queue(parts.get("queue", {}))
+    if queue and projection and queue["keys"].shape[1:] != list(projection.values())[-1].shape:
+        raise HCSCError(f"the queue's keys, {tuple(queue['keys'].shape)}, are not of the length that the projection gives")
+    return Model(shape, backbone, projection, (key, key_projection if key else {}), queue)
 
 
 def _same_shapes(one: Weights, other: Weights) -> bool:
@@ -108,10 +111,11 @@ def _queue(weights: Mapping[str, Tensor]) -> Weights:
     if not weights:
         return {}
     keys, pointer = weights.get("keys"), weights.get("pointer")
-    if keys is None or pointer is None or keys.ndim != 2 or not keys.is_floating_point() or not 0 <= int(pointer) < len(keys):
+    whole = keys is not None and pointer is not None and keys.ndim == 2 and keys.is_floating_point() and pointer.numel() == 1
+    if not whole or not 0 <= int(pointer) < len(keys):
         shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in weights.items())
         raise HCSCError(f"the queue is not whole: {shapes}; it needs 2-dimensional keys and a pointer to one of them")
-    return {"keys": keys.float().clone(), "pointer": pointer.long().clone()}
+    return {"keys": keys.float().clone(), "pointer": pointer.long().reshape(()).clone()}
 
 
 def _hcsc_mm(model: Model) -> dict[str, Any]:

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import importlib.util
-import io
-import logging
-import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
-import torchvision
-from mmpretrain.registry import MODELS
 from PIL import Image, UnidentifiedImageError
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..dependencies import first_line
 from ..errors import HCSCError
 from .files import read_checkpoint
-from .layouts import Weights, sort_weights
+from .layouts import sort_weights
+from .libraries import LOADERS, quiet, why_not_imported
 from .targets import Model
 
 TOLERANCE = 1e-5  # of the largest feature, or of 1 if that is smaller
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB
-Network = Callable[[Tensor], Tensor]
+# What libraries raise for weights that are not what they expect.
+_LOADING_ERRORS = (RuntimeError, KeyError, IndexError, ImportError, AttributeError, TypeError, ValueError, AssertionError, UnpicklingError)
+
+
+@dataclass(frozen=True)
+class FeatureDifference:
+    """How far two feature maps are apart.
+
+    Attributes:
+        difference: Largest absolute difference.
+        largest: Largest absolute feature that the source's weights make.
+    """
+
+    difference: float
+    largest: float
+
+    @property
+    def allowed(self) -> float:
+        return TOLERANCE * max(1.0, self.largest)
 
 
 @dataclass(frozen=True)
@@ -45,18 +56,6 @@ class Verification:
     obstacle: str | None
 
 
-@dataclass(frozen=True)
-class FeatureDifference:
-    """Attributes: the largest absolute difference of a feature, and the largest absolute feature, of the source's weights."""
-
-    difference: float
-    largest: float
-
-    @property
-    def allowed(self) -> float:
-        return TOLERANCE * max(1.0, self.largest)
-
-
 def verify(path: Path, layout: str, model: Model, image: str | None = None) -> Verification:
     """Load a written file into the library that it is for, and compare.
 
@@ -69,9 +68,10 @@ def verify(path: Path, layout: str, model: Model, image: str | None = None) -> V
     Raises:
         HCSCError: a tensor or a feature differs, or the library cannot load the file; or there is no such image.
     """
+    images = load_image(image)
     num_tensors = compare_tensors(path, layout, model)
-    obstacle = _why_not_imported(LOADERS[layout][0])
-    return Verification(num_tensors, None if obstacle else compare_features(path, layout, model, load_image(image)), obstacle)
+    obstacle = why_not_imported(LOADERS[layout][0])
+    return Verification(num_tensors, None if obstacle else compare_features(path, layout, model, images), obstacle)
 
 
 def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> FeatureDifference:
@@ -87,9 +87,11 @@ def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> F
     reference = model.shape.build()
     reference.load_state_dict(model.backbone)
     try:
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet():
             expected, features = reference(images)[-1], LOADERS[layout][1](path, model)(images)  # (B, C, h, w)
-    except (RuntimeError, KeyError, ImportError, AttributeError, TypeError) as error:
+    except HCSCError:
+        raise
+    except _LOADING_ERRORS as error:
         raise HCSCError(f"verification failed: {layout} cannot load the file ({type(error).__name__}: {first_line(error)})") from error
     if features.shape != expected.shape:
         raise HCSCError(f"verification failed: features of shape {tuple(features.shape)} in {layout}, {tuple(expected.shape)} before")
@@ -97,20 +99,6 @@ def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> F
     if not result.difference <= result.allowed:  # so that NaN fails, too
         raise HCSCError(f"verification failed: features in {layout} differ by up to {result.difference:.3g} from the source's")
     return result
-
-
-def _why_not_imported(module: str) -> str | None:
-    """Why a library cannot be asked; None if it can."""
-    library = module.split(".")[0]
-    found = importlib.util.find_spec(library)
-    if found is None or found.origin is None:  # a folder of that name is no library
-        return f"{library} is not installed"
-    try:
-        with _quiet():
-            importlib.import_module(module)
-    except (ImportError, AssertionError, RuntimeError) as error:  # mmdet asserts on the version of mmcv, and needs its operators
-        return f"{library} cannot be imported ({first_line(error)})"
-    return None
 
 
 def load_image(path: str | None) -> Tensor:
@@ -122,7 +110,7 @@ def load_image(path: str | None) -> Tensor:
     else:
         try:
             image = Image.open(path).convert("RGB")
-        except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise HCSCError(f"cannot read the image {path} ({first_line(error)}); leave out --image for a bundled one") from None
     scale = 256 / min(image.size)
     image = image.resize([max(256, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR)
@@ -153,119 +141,3 @@ def compare_tensors(path: Path, layout: str, model: Model) -> int:
 
 def _equal(one: Tensor | None, other: Tensor | None) -> bool:
     return one is not None and other is not None and one.dtype == other.dtype and torch.equal(one, other)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Libraries report what they load, each in its own way."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(before)
-
-
-def _in_hcsc(path: Path, model: Model) -> Network:
-    """Our own model takes all of the file, and all that the file lacks is what the source lacked."""
-    width = next(iter(model.projection.values())).shape[1] if model.projection else model.shape.out_channels
-    neck = dict(type="hcsc_mm.ProjectionNeck", in_channels=width)
-    if model.projection:
-        matrices = list(model.projection.values())[::2]
-        neck.update(hid_channels=matrices[0].shape[0], out_channels=matrices[-1].shape[0], num_layers=len(matrices))
-    elif model.queue:
-        neck.update(out_channels=model.queue["keys"].shape[1])
-    cfg = model.shape.config()
-    hcsc = MODELS.build(
-        dict(
-            type="hcsc_mm.HCSC",
-            backbone={**cfg, "type": f"mmpretrain.{cfg['type']}"},
-            neck=neck,
-            head=dict(type="hcsc_mm.HCSCHead"),
-            queue_len=len(model.queue["keys"]) if model.queue else 1,
-        )
-    )
-    missing, unexpected = hcsc.load_state_dict(read_checkpoint(path).weights, strict=False)
-    absent = ("neck.", "momentum_encoder.encoder.1.") if not model.projection else ()
-    absent += () if model.key[0] else ("momentum_encoder.",)
-    absent += () if model.queue else ("queue.",)
-    lost = unexpected + [name for name in missing if not name.startswith(absent)]
-    if lost:
-        raise HCSCError(f"verification failed: {len(lost)} names do not fit the HCSC model ({lost[0]})")
-    hcsc.eval()
-    return lambda images: hcsc.backbone(images)[-1]
-
-
-def _in_mmpretrain(path: Path, model: Model) -> Network:
-    backbone = model.shape.build(init_cfg=dict(type="Pretrained", checkpoint=str(path), prefix="backbone."))
-    backbone.init_weights()
-    return lambda images: backbone(images)[-1]
-
-
-def _in_mmdet(path: Path, model: Model) -> Network:
-    from mmdet.registry import MODELS as DETECTORS
-
-    backbone = DETECTORS.build(
-        dict(
-            type="mmdet.ResNet",
-            depth=model.shape.depth,
-            init_cfg=dict(type="Pretrained", checkpoint=str(path), prefix="backbone."),
-        )
-    )
-    backbone.init_weights()
-    backbone.eval()
-    return lambda images: backbone(images)[-1]
-
-
-def _in_torchvision(path: Path, model: Model) -> Network:
-    network = getattr(torchvision.models, f"resnet{model.shape.depth}")()
-    missing, unexpected = network.load_state_dict(_load_tensors(path), strict=False)
-    if set(missing) != {"fc.weight", "fc.bias"} or unexpected:
-        raise HCSCError(f"verification failed: torchvision misses {missing[:1]} and does not know {unexpected[:1]}")
-    return nn.Sequential(*list(network.eval().children())[:-2])  # without pooling and classifier
-
-
-def _load_tensors(path: Path) -> Weights:
-    """As a user of torchvision would."""
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return torch.load(path, weights_only=True)
-
-
-def _in_timm(path: Path, model: Model) -> Network:
-    import timm
-
-    network = timm.create_model(f"resnet{model.shape.depth}", num_classes=0, checkpoint_path=os.fspath(path))
-    return network.eval().forward_features
-
-
-def _in_detectron2(path: Path, model: Model) -> Network:
-    from detectron2.checkpoint import DetectionCheckpointer
-    from detectron2.config import get_cfg
-    from detectron2.layers import ShapeSpec
-    from detectron2.modeling.backbone import build_resnet_backbone
-
-    cfg = get_cfg()
-    resnet = cfg.MODEL.RESNETS
-    resnet.DEPTH, resnet.NORM, resnet.STRIDE_IN_1X1, resnet.OUT_FEATURES = model.shape.depth, "BN", False, ["res5"]
-    cfg.MODEL.BACKBONE.FREEZE_AT = 0
-    if model.shape.depth < 50:
-        resnet.RES2_OUT_CHANNELS = 64
-    backbone = build_resnet_backbone(cfg, ShapeSpec(channels=3))
-    DetectionCheckpointer(backbone).load(os.fspath(path))
-    backbone.eval()
-    return lambda images: backbone(images)["res5"]
-
-
-# Target → what to import of its library, and how the library's users load a file; (B, 3, H, W) → (B, C, h, w).
-LOADERS: dict[str, tuple[str, Callable[[Path, Model], Network]]] = {
-    "hcsc_mm": ("hcsc_mm", _in_hcsc),
-    "mmpretrain": ("mmpretrain", _in_mmpretrain),
-    "mmdet": ("mmdet.models", _in_mmdet),
-    "torchvision": ("torchvision", _in_torchvision),
-    "timm": ("timm", _in_timm),
-    "detectron2": ("detectron2.modeling", _in_detectron2),
-}

@@ -6,6 +6,7 @@ import sys
 
 import released
 import torch
+from malicious import Malicious
 from released import backbone_of, random_resnet
 from tiny import ROOT
 
@@ -27,11 +28,7 @@ def test_conversion_prints_what_it_read_wrote_left_out_and_verified(tmp_path):
 
 
 def test_malicious_file_is_one_line_and_a_failure(tmp_path):
-    class Malicious:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "code has run"),)
-
-    torch.save({"state_dict": backbone_of(random_resnet()), "extra": Malicious()}, tmp_path / "bad.pth")
+    torch.save({"state_dict": backbone_of(random_resnet()), "extra": Malicious(tmp_path / "code has run")}, tmp_path / "bad.pth")
     done = run("bad.pth", "out.pth", "--to", "torchvision", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("error: bad.pth is refused:") and len(done.stderr.splitlines()) == 1

@@ -2,13 +2,13 @@
 
 import collections
 import io
-import os
 import pickle
 import pickletools
 
 import numpy as np
 import pytest
 import torch
+from malicious import Malicious
 
 from hcsc_mm import HCSCError
 from hcsc_mm.weights.numpy_pickle import dump_arrays, load_arrays
@@ -16,16 +16,6 @@ from hcsc_mm.weights.numpy_pickle import dump_arrays, load_arrays
 
 def read(content):
     return load_arrays(io.BytesIO(content), "weights.pkl")
-
-
-class Malicious:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder):
-        self.folder = str(folder)
-
-    def __reduce__(self):
-        return os.mkdir, (self.folder,)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

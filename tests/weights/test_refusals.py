@@ -5,22 +5,13 @@ import os
 import pytest
 import released
 import torch
+from malicious import Malicious
 from PIL import Image
 from released import backbone_of, random_resnet
 from safetensors.torch import save_file
 
 from hcsc_mm import HCSCError
 from hcsc_mm.weights import convert
-
-
-class Malicious:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder):
-        self.folder = str(folder)
-
-    def __reduce__(self):
-        return os.mkdir, (self.folder,)
 
 
 @pytest.fixture
@@ -125,6 +116,12 @@ def test_small_stem_is_refused_where_there_is_no_counterpart(tmp_path, refuse, t
     assert f"it is a ResNet_CIFAR-18, which {to} has no counterpart of; --to hcsc_mm and --to mmpretrain" in refuse(source, to, name)
 
 
+def test_queue_of_another_length_than_the_projection_gives_is_refused(tmp_path, refuse):
+    checkpoint = released.hcsc()
+    checkpoint["state_dict"]["module.queue"] = torch.randn(64, 24)
+    assert "the queue's keys, (24, 64), are not of the length" in refuse(saved(tmp_path, checkpoint), "hcsc_mm")
+
+
 def test_part_that_the_target_does_not_take_need_not_be_whole(tmp_path, refuse):
     checkpoint = released.hcsc()
     del checkpoint["state_dict"]["module.queue_ptr"]
@@ -172,6 +169,7 @@ def test_target_that_exists_is_replaced_only_on_request(published, tmp_path, ref
 def test_verification_that_cannot_be_done_leaves_no_target_and_keeps_the_old_one(published, tmp_path, refuse):
     (tmp_path / "text.jpg").write_text("no image")
     assert "cannot read the image" in refuse(published["swav"], image=str(tmp_path / "text.jpg"))
+    assert "cannot read the image" in refuse(published["swav"], "detectron2", "out.pkl", image=str(tmp_path / "gone.jpg"))
     (tmp_path / "target" / "out.pth").write_text("precious")
     refuse(published["swav"], image=str(tmp_path / "text.jpg"), force=True)
     assert (tmp_path / "target" / "out.pth").read_text() == "precious"
