@@ -194,6 +194,12 @@ def test_half_precision_and_missing_batch_counters_are_made_good(tmp_path):
     assert torch.equal(loaded["conv1.weight"], state["conv1.weight"].float())
 
 
+def test_file_in_pytorchs_old_format_is_read(tmp_path):
+    torch.save({"state_dict": backbone_of(random_resnet())}, tmp_path / "old.pth.tar", _use_new_zipfile_serialization=False)
+    convert(tmp_path / "old.pth.tar", tmp_path / "out.pth", "torchvision")
+    assert_same(torch.load(tmp_path / "out.pth", weights_only=True), backbone_of(random_resnet()))
+
+
 def test_weights_that_are_views_of_a_larger_tensor_are_written_alone(tmp_path):
     backbone = backbone_of(random_resnet())
     flat = torch.cat([value.flatten() for value in backbone.values() if value.is_floating_point()])
