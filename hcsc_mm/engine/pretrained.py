@@ -70,7 +70,10 @@ def check_loadable(model: nn.Module, checkpoint: str) -> None:
     parts = tuple({f"{name.split('.')[0]}." for name in own})
     if not any(name.startswith(parts) for name in weights):
         weights_under(weights, BACKBONE_PREFIX, checkpoint)
-    compare_weights(own, {name: value for name, value in weights.items() if name.startswith(parts)}, checkpoint)
+    given = {name: value for name, value in weights.items() if name.startswith(parts)}
+    compare_weights(own, given, checkpoint)
+    others = "" if len(given) == len(weights) else f"; its {len(weights) - len(given)} others, called unexpected below, are not needed"
+    print_log(f"all {len(own)} weights of the model are in {checkpoint}{others}", logger="current")
 
 
 def load_weights(checkpoint: str) -> dict[str, Tensor]:

@@ -44,16 +44,19 @@ def _plain_norm(config: Any) -> Any:
     return [_plain_norm(value) for value in config] if isinstance(config, list) else config
 
 
-def move_data(config: Any, folder: str) -> Any:
-    """The same config with ``folder`` in the place of data/, where all configs look for their data sets."""
-    if isinstance(config, Config):
-        config._cfg_dict = move_data(config._cfg_dict, folder)
-        return config
-    if isinstance(config, dict):
-        return type(config)({key: move_data(value, folder) for key, value in config.items()})
+def move_data(config: Any, folder: str) -> None:
+    """Put ``folder`` in the place of data/, where our configs look for their data sets, in every ``data_root`` of a config."""
     if isinstance(config, (list, tuple)):
-        return type(config)(move_data(value, folder) for value in config)
-    return os.path.join(folder, config.removeprefix("data/")) if isinstance(config, str) and config.startswith("data/") else config
+        for value in config:
+            move_data(value, folder)
+        return
+    if not isinstance(config, (Config, dict)):
+        return
+    for key, value in config.items():
+        if key == "data_root" and isinstance(value, str) and value.startswith("data/"):
+            config[key] = os.path.join(folder, value.removeprefix("data/"))
+        else:
+            move_data(value, folder)
 
 
 def digest(cfg: Config, checkpoint_digest: str | None) -> str:
