@@ -10,6 +10,7 @@ from PIL import Image
 
 from hcsc_mm import HCSCError
 from hcsc_mm.datasets import Digits, LabelledImages, check_same_classes
+from hcsc_mm.datasets.label_list import read_label_list
 
 
 @pytest.fixture
@@ -61,7 +62,24 @@ def test_listed_paths_are_relative_to_the_prefix_and_the_list_to_the_root(folder
         assert samples(LabelledImages(str(folder), ann_file, data_prefix="bee"), folder) == [("bee/wild/bee_3.png", 0)]
 
 
-@pytest.mark.parametrize("line", ["cat/cat_0.png", "cat/cat_0.png one", "my cat.png 1", "cat/cat_0.png, 1, 2, 3 4", ", 1"])
+@pytest.mark.parametrize(
+    ("line", "image"),
+    [
+        ("a.png 3", ("a.png", 3, None)),
+        ("a.png  3\t1", ("a.png", 3, 1)),
+        ("a b.png,3", ("a b.png", 3, None)),
+        ("a,b.png , 3", ("a,b.png", 3, None)),
+        ("a,b.png 3", ("a,b.png", 3, None)),
+        ("a, 7, 2, 1", ("a, 7", 2, 1)),
+        ("a b,1.png, 2", ("a b,1.png", 2, None)),
+    ],
+)
+def test_columns_are_told_apart_from_the_right(tmp_path, line, image):
+    write(tmp_path, line)
+    assert read_label_list(str(tmp_path / "list.txt")) == [image]
+
+
+@pytest.mark.parametrize("line", ["a, 1 2", "cat/cat_0.png", "cat/cat_0.png one", "my cat.png 1", "cat/cat_0.png, 1, 2, 3 4", ", 1"])
 def test_line_that_does_not_parse_is_named_by_its_number(folder, line):
     write(folder, "cat/cat_0.png 1", line)
     with pytest.raises(HCSCError, match=r"line 2 of .*list\.txt is no 'path label'"):
