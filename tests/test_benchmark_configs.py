@@ -128,7 +128,7 @@ def test_images_are_cropped_to_224_of_256(name, tmp_path):
     folder = labelled_folder(tmp_path, 1, 1)
     (folder / "list.txt").write_text("\n".join(path.name for path in sorted((folder / "train").rglob("*.png"))))
     for part in PARTS:
-        dataset = dict(config[f"{part}_dataloader"].dataset, data_root=str(folder), ann_file="", data_prefix="val")
+        dataset = dict(config[f"{part}_dataloader"].dataset, data_root=str(folder), ann_file="", data_prefix="val", serialize_data=False)
         if part == "train":
             dataset["data_prefix"] = "train"
             dataset["listed"] = "list.txt" if "listed" in dataset else None
@@ -191,3 +191,20 @@ def test_values_at_the_top_reach_what_follows_from_them(tmp_path):
     assert (config.test_dataloader.dataset.pipeline[1].scale, config.test_dataloader.dataset.pipeline[2].crop_size) == (128, 112)
     assert config.optim_wrapper.optimizer.lr == pytest.approx(5 * 32 / 256)
     assert config.auto_scale_lr.base_batch_size == 32
+
+
+def test_config_of_the_online_probe_in_the_documentation_builds(tmp_path):
+    text = (CONFIGS.parents[1] / "docs" / "evaluation.md").read_text()
+    (snippet,) = [part for part in text.split("```")[1::2] if "OnlineLinearProbeHook" in part]
+    folder = labelled_folder(tmp_path / "photos")
+    snippet = snippet.removeprefix("python").replace('"hcsc_r18', f'"{CONFIGS.parent}/hcsc_r18').replace("/my/photos", str(folder))
+    (tmp_path / "my_probe.py").write_text(snippet)
+    config = Config.fromfile(tmp_path / "my_probe.py")
+    hook = HOOKS.build(config.default_hooks.probe)
+    dataset = DATASETS.build(hook.val_dataloader["dataset"])
+    assert dataset[0]["inputs"].shape == (3, 224, 224)
+    assert len(dataset) == 15
+    train = DATASETS.build(config.train_dataloader.dataset)
+    assert [len(train), len(train[0]["inputs"])] == [24, 2]
+    assert config.default_hooks.checkpoint.type == "hcsc_mm.ResumableCheckpointHook"
+    assert MODELS.build(config.model).backbone.feat_dim == hook.in_channels

@@ -2,15 +2,18 @@
 
 import os
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
 from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
-from hcsc_mm import HCSCError
-from hcsc_mm.datasets import Digits, LabelledImages, check_same_classes
+from hcsc_mm import HCSCError, datasets
+from hcsc_mm.datasets import Digits, check_same_classes
 from hcsc_mm.datasets.label_list import read_label_list
+
+LabelledImages = partial(datasets.LabelledImages, serialize_data=False)  # serializing takes a quarter of a second, whatever the size
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def samples(dataset, folder):
 
 
 def test_first_folder_is_the_class_and_images_are_sorted(folder):
-    dataset = LabelledImages(str(folder))
+    dataset = datasets.LabelledImages(str(folder))
     assert dataset.metainfo["classes"] == ("ant", "bee", "cat")
     assert samples(dataset, folder)[:4] == [("ant/ant_0.png", 0), ("ant/ant_1.png", 0), ("ant/ant_2.png", 0), ("bee/wild/bee_0.png", 1)]
     assert "coarse_label" not in dataset.get_data_info(0)
@@ -241,3 +244,11 @@ def test_sample_carries_its_label_through_the_pipeline(folder):
     assert int(packed["data_samples"].gt_label) == 2
     assert packed["data_samples"].sample_idx == 9
     assert np.asarray(packed["inputs"]).shape == (3, 4, 4)
+
+
+def test_unreadable_image_of_a_test_set_is_never_replaced(folder):
+    (folder / "cat" / "cat_1.png").write_bytes(b"this is no picture")
+    pipeline = [dict(type="hcsc_mm.LoadImage", unreadable="skip"), dict(type="mmpretrain.PackInputs")]
+    with pytest.raises(HCSCError, match=r"cat_1\.png of a test set cannot be read"):
+        LabelledImages(str(folder), pipeline=pipeline, test_mode=True)[9]
+    assert LabelledImages(str(folder), pipeline=pipeline)[9]["data_samples"].skipped

@@ -34,7 +34,7 @@ class OnlineLinearProbeHook(Hook):
 
     Args:
         in_channels: Channels of the backbone's last output: 2048 for ResNet-50, 512 for ResNet-18.
-        val_dataloader: Config of a loader of labelled images, for ``probe/top1``. Its sampler is replaced: each image comes once.
+        val_dataloader: Config of a loader of labelled images of one size, for ``probe/top1``. It gets a sampler that takes each once.
         interval: Epochs from one such evaluation to the next; there is one after the last, too.
         lr: Of the classifier's SGD. There is no schedule: the features move under the classifier.
         momentum: Of the classifier's SGD.
@@ -163,8 +163,8 @@ def _each_image_once(loader: dict) -> dict:
     loader = {
         "num_workers": 0,
         "batch_size": 64,
-        "collate_fn": dict(type="default_collate"),
         "worker_init_fn": dict(type="hcsc_mm.seed_worker"),
         **deepcopy(dict(loader)),
     }
-    return {**loader, "sampler": dict(type="hcsc_mm.ShardSampler"), "drop_last": False}
+    whole = {"sampler": dict(type="hcsc_mm.ShardSampler"), "drop_last": False}
+    return {**loader, **whole, "collate_fn": dict(type="default_collate")}  # a list of images would pass for a list of views
