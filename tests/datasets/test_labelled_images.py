@@ -112,6 +112,14 @@ def test_classes_name_the_labels_of_a_list_and_bound_them(folder):
         LabelledImages(str(folder), ann_file="list.txt", classes=["an ant"])
 
 
+def test_label_that_is_no_class_number_and_names_that_come_twice_are_refused(folder):
+    write(folder, "cat/cat_0.png 20240131")
+    with pytest.raises(HCSCError, match=r"cat_0\.png the label 20240131; labels number the classes from 0"):
+        LabelledImages(str(folder), ann_file="list.txt")
+    with pytest.raises(HCSCError, match="classes has the name bee twice"):
+        LabelledImages(str(folder), classes=["bee", "cat", "ant", "bee"])
+
+
 def test_classes_fix_the_numbers_of_folders_and_refuse_others(folder):
     names = ["cat", "dog", "bee", "ant"]
     assert dict(samples(LabelledImages(str(folder), classes=names), folder))["ant/ant_0.png"] == 3

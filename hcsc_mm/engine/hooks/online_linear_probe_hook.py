@@ -15,6 +15,7 @@ from ...datasets.same_classes import check_labels, class_names
 from ...errors import HCSCError
 from ...models import pool
 from ...registry import HOOKS
+from ...utils.rendezvous import WAIT_MINUTES
 from ..online_probe import OnlineProbe, labels_of
 from ..resume_state import unwrapped
 
@@ -166,5 +167,7 @@ def _each_image_once(loader: dict) -> dict:
         "worker_init_fn": dict(type="hcsc_mm.seed_worker"),
         **deepcopy(dict(loader)),
     }
+    if loader["num_workers"] and not loader.get("timeout"):
+        loader["timeout"] = 60 * WAIT_MINUTES  # without one a worker that hangs is waited for for ever
     whole = {"sampler": dict(type="hcsc_mm.ShardSampler"), "drop_last": False}
     return {**loader, **whole, "collate_fn": dict(type="default_collate")}  # a list of images would pass for a list of views
