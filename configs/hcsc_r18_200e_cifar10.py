@@ -81,3 +81,4 @@ custom_hooks = [
 optim_wrapper = dict(optimizer=dict(lr=lr, weight_decay=5e-4))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)  # --auto-scale-lr: lr × real total batch / this one
+stages = [f"{{ fileDirname }}/benchmarks/{name}_cifar10.py" for name in ("knn", "linear", "clustering")]

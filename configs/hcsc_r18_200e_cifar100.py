@@ -18,3 +18,4 @@ model = dict(
     ),
 )
 custom_hooks = [dict(_base_.custom_hooks[0], num_prototypes=num_prototypes)]
+stages = [f"{{ fileDirname }}/benchmarks/{name}_cifar100.py" for name in ("knn", "linear", "clustering")]

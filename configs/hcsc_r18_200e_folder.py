@@ -104,3 +104,5 @@ optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)  # --auto-scale-lr: lr × real total batch / this one
 default_hooks = dict(logger=dict(interval=10), unreadable=dict(max_share=max_unreadable))
+# tools/run_stages.py measures these after pre-training, on labelled photographs in data/labelled_photos
+stages = [f"{{ fileDirname }}/benchmarks/{name}_folder.py" for name in ("knn", "linear", "semi", "svm", "clustering")]

@@ -78,3 +78,4 @@ optim_wrapper = dict(optimizer=dict(lr=lr, weight_decay=5e-4))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)
 default_hooks = dict(logger=dict(interval=22))
+stages = [f"{{ fileDirname }}/benchmarks/{name}_digits.py" for name in ("knn", "linear", "svm", "clustering")]

@@ -9,6 +9,7 @@ from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import LOOPS as ROOT_LOOPS
+from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
@@ -17,7 +18,8 @@ SCOPE = "hcsc_mm"
 
 MODELS = Registry("model", parent=ROOT_MODELS, scope=SCOPE, locations=["hcsc_mm.models"])
 HOOKS = Registry("hook", parent=ROOT_HOOKS, scope=SCOPE, locations=["hcsc_mm.engine"])
-LOOPS = Registry("loop", parent=ROOT_LOOPS, scope=SCOPE, locations=["hcsc_mm.engine"])
+LOOPS = Registry("loop", parent=ROOT_LOOPS, scope=SCOPE, locations=["hcsc_mm.engine", "hcsc_mm.evaluation"])
+METRICS = Registry("metric", parent=ROOT_METRICS, scope=SCOPE, locations=["hcsc_mm.evaluation"])
 DATASETS = Registry("dataset", parent=ROOT_DATASETS, scope=SCOPE, locations=["hcsc_mm.datasets"])
 TRANSFORMS = Registry("transform", parent=ROOT_TRANSFORMS, scope=SCOPE, locations=["hcsc_mm.datasets"])
 DATA_SAMPLERS = Registry("data sampler", parent=ROOT_DATA_SAMPLERS, scope=SCOPE, locations=["hcsc_mm.datasets"])

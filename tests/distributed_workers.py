@@ -23,7 +23,7 @@ import hcsc_mm  # noqa: F401  first: it makes torchvision importable beside a to
 from hcsc_mm import HCSCError
 from hcsc_mm.clustering import faiss_kmeans, hierarchical_kmeans, kmeans
 from hcsc_mm.datasets import ShardSampler
-from hcsc_mm.evaluation import extract_features
+from hcsc_mm.evaluation import KNN, Clustering, FeatureSet, LinearSVM, LowShotSVM, extract_features
 from hcsc_mm.models import MomentumEncoder
 from hcsc_mm.models.memories import KeyBank
 from hcsc_mm.utils.rendezvous import report_failure, wait_for_ranks
@@ -256,3 +256,21 @@ def wait_for_a_rank_that_failed() -> str | None:
         return report_failure("a second word")
     message = message_of(lambda: wait_for_ranks("clustering", minutes=1))
     return f"{message} | {report_failure('a consequence')}"
+
+
+def feature_sets() -> tuple[FeatureSet, FeatureSet]:
+    """Training and test images, of which every rank has its shard; five classes of two kinds."""
+    sets = []
+    for seed, number in enumerate((61, 23)):
+        labels = torch.arange(number) % 5
+        features = 0.6 * unit_rows(number, 12, seed=seed) + 0.7 * unit_rows(5, 12, seed=7)[labels]
+        mine = shard_slice(number)
+        sets.append(FeatureSet(features[mine], torch.arange(number)[mine], labels[mine], labels[mine] // 3, number, None))
+    return sets[0], sets[1]
+
+
+def measure_features() -> dict[str, float]:
+    """What the metrics of the feature loop find."""
+    train, test = feature_sets()
+    metrics = [KNN(k=(1, 5, 40)), LinearSVM(costs=(0.1, 1.0)), LowShotSVM(shots=(1, 3), num_draws=2), Clustering(num_clusters=(4, 9))]
+    return {name: value for metric in metrics for name, value in metric.evaluate(test, train).items()}

@@ -9,39 +9,4 @@ if [ $# -lt 3 ]; then
     echo "usage: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=8] [GRACE=120] [SRUN_ARGS=...] tools/slurm_train.sh PARTITION JOB_NAME CONFIG [flags]" >&2
     exit 2
 fi
-PARTITION=$1
-JOB_NAME=$2
-CONFIG=$3
-shift 3
-
-GPUS=${GPUS:-8}
-GPUS_PER_NODE=${GPUS_PER_NODE:-$((GPUS < 8 ? GPUS : 8))}
-CPUS_PER_TASK=${CPUS_PER_TASK:-8}
-GRACE=${GRACE:-120}
-PREEMPTED=75 # exit code of a run that was told to stop and has saved a checkpoint
-
-# A job that was requeued starts this script anew.
-RESUME=()
-if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then
-    RESUME=(--resume auto)
-fi
-
-while true; do
-    # One task per GPU; mmengine finds the rank, the number of processes and the first machine in Slurm's variables.
-    CODE=0
-    # shellcheck disable=SC2086  # SRUN_ARGS is a list of flags
-    srun -p "$PARTITION" --job-name="$JOB_NAME" \
-        --gres=gpu:"$GPUS_PER_NODE" --ntasks="$GPUS" --ntasks-per-node="$GPUS_PER_NODE" --cpus-per-task="$CPUS_PER_TASK" \
-        --kill-on-bad-exit=1 --signal=USR1@"$GRACE" ${SRUN_ARGS:-} \
-        python -u "$(dirname "$0")/train.py" "$CONFIG" --launcher slurm "$@" ${RESUME[@]+"${RESUME[@]}"} || CODE=$?
-    if [ "$CODE" -ne "$PREEMPTED" ]; then
-        exit "$CODE"
-    fi
-    if [ -n "${SLURM_JOB_ID:-}" ]; then
-        echo "requeue job $SLURM_JOB_ID" >&2
-        scontrol requeue "$SLURM_JOB_ID"
-        exit "$PREEMPTED"
-    fi
-    echo "the run was told to stop; it is queued again and goes on from its checkpoint" >&2
-    RESUME=(--resume auto)
-done
+RESUME_FLAGS="--resume auto" exec "$(dirname "$0")/slurm.sh" train.py "$@"

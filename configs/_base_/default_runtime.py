@@ -20,6 +20,21 @@ default_hooks = dict(
     unreadable=dict(type="hcsc_mm.UnreadableImagesHook", max_share=0.01),
 )
 
+# What tools/run_stages.py measures after pre-training. A config for other data has a list of its own.
+stages = [
+    f"{{ fileDirname }}/../benchmarks/{name}.py"
+    for name in (
+        "knn_in1k",
+        "linear_in1k",
+        "linear_places205",
+        "semi_1pct_in1k",
+        "semi_10pct_in1k",
+        "svm_voc07",
+        "lowshot_voc07",
+        "clustering_in1k",
+    )
+]
+
 env_cfg = dict(
     cudnn_benchmark=True,  # crops have fixed sizes
     mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 
 from ..errors import HCSCError
@@ -59,7 +60,8 @@ def check_labels(dataset: BaseDataset, num_classes: int, role: str) -> None:
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         label = info.get("gt_label")
-        if label is None or not 0 <= int(label) < num_classes:
+        labels = [-1] if label is None else [label] if np.isscalar(label) else label  # some data sets have several for an image
+        if not all(0 <= int(one) < num_classes for one in labels):
             path = one_line_path(info["img_path"]) if info.get("img_path") else f"sample {index}"
             what = "no gt_label" if label is None else f"the label {label}"
             raise HCSCError(f"{path} of the {role} set has {what}; there are {num_classes} classes, and labels count from 0")

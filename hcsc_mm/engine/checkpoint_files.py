@@ -43,6 +43,11 @@ class WholeFiles(LocalBackend):
         self.put(obj.encode(encoding), filepath)
 
 
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """A small text file, whole or not at all."""
+    WholeFiles().put_text(text, os.fspath(path))
+
+
 register_backend(WHOLE_FILES, WholeFiles, force=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -12,8 +13,7 @@ from urllib.error import URLError
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_distributed, is_main_process
-from mmengine.model import is_model_wrapper
+from mmengine.dist import init_dist, is_distributed, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
@@ -22,17 +22,19 @@ from ..dependencies import first_line
 from ..errors import HCSCError
 from ..utils.preemption import PreemptedError, signals_noted
 from ..utils.rendezvous import report_failure
-from .pretrained import check_pretrained
+from .checkpoint_files import write_text
+from .pretrained import check_loadable, check_pretrained
+from .resume_state import unwrapped
 
 # How a collective ends when a process at its other end is gone.
 _LOST_CONNECTION = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
+def one_line_errors(interrupted: str = "interrupted; continue with --resume") -> Iterator[None]:
     """Turn a user's mistake into one line on standard error and exit code 1; anything else keeps its traceback.
 
-    Ctrl-C exits with 130, as shells expect. ``HCSC_TRACEBACK=1`` shows tracebacks of mistakes, too.
+    Ctrl-C says ``interrupted`` and exits with 130, as shells expect. ``HCSC_TRACEBACK=1`` shows tracebacks of mistakes, too.
     """
     if os.environ.get("HCSC_TRACEBACK"):
         yield
@@ -52,7 +54,7 @@ def one_line_errors() -> Iterator[None]:
             print(stop.message, file=sys.stderr)
         raise
     except KeyboardInterrupt:
-        print("interrupted; continue with --resume", file=sys.stderr)
+        print(interrupted, file=sys.stderr)
         sys.exit(130)
 
 
@@ -72,8 +74,7 @@ def load_config(path: str) -> Config:
 
 def build_runner(cfg: Config) -> Runner:
     """The config's runner, with what processes without a GPU need."""
-    if cfg.get("launcher", "none") != "none" and not torch.cuda.is_available():
-        _start_gloo(cfg)
+    _prepare_for_gloo(cfg)
     if (cfg.get("optim_wrapper") or {}).get("type") == "AmpOptimWrapper" and not torch.cuda.is_available():
         raise HCSCError("mixed precision needs a GPU, which PyTorch does not see here; leave out --amp")
     scaling = cfg.get("auto_scale_lr")
@@ -83,15 +84,41 @@ def build_runner(cfg: Config) -> Runner:
         )
     if cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
         raise HCSCError(f"there is no checkpoint {cfg.load_from} to {'resume' if cfg.get('resume') else 'start'} from")
-    runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
-    check_pretrained(runner.model.module if is_model_wrapper(runner.model) else runner.model)
-    return runner
+    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
 
 
 def run_training(config: str, change: Callable[[Config], Config]) -> None:
     """Train what a config file says, after ``change`` has put the command line's wishes into it."""
     with one_line_errors(), signals_noted(), failures_reported():
-        build_runner(change(load_config(config))).train()
+        train(change(load_config(config)))
+
+
+def run_test(config: str, change: Callable[[Config], Config], out: str | None = None) -> None:
+    """Test what a config file says, print the metrics, and write them to a JSON file ``out``."""
+    with one_line_errors(), failures_reported():
+        metrics = test(change(load_config(config)))
+        if is_main_process():
+            width = max(map(len, metrics), default=0)
+            print("\n".join(f"{name:{width}}  {value:.4f}" for name, value in metrics.items()))
+            if out is not None:
+                write_text(out, json.dumps(metrics, indent=2))
+
+
+def train(cfg: Config) -> Runner:
+    """Train what a config says, from all of its pre-trained weights or not at all; returns the runner at its end."""
+    runner = build_runner(cfg)
+    check_pretrained(unwrapped(runner.model))
+    runner.train()
+    return runner
+
+
+def test(cfg: Config) -> dict[str, float]:
+    """The metrics of the checkpoint ``cfg.load_from``, all of whose weights for the model there must be."""
+    if cfg.get("test_evaluator") is None:
+        raise HCSCError("the config says nothing to test: it has no test_evaluator; benchmark configs are under configs/benchmarks")
+    runner = build_runner(cfg)
+    check_loadable(unwrapped(runner.model), cfg.load_from)
+    return {name: float(value) for name, value in runner.test().items()}
 
 
 @contextmanager
@@ -112,8 +139,17 @@ def failures_reported() -> Iterator[None]:
         raise
 
 
-def _start_gloo(cfg: Config) -> None:
-    """mmengine selects a CUDA device before it starts any process group, and gives DDP a device id: neither exists here."""
+def start_processes(cfg: Config) -> None:
+    """Let the processes of ``cfg.launcher`` meet, as the Runner would; for who needs them before, or for several Runners."""
+    _prepare_for_gloo(cfg)
+    if cfg.get("launcher", "none") != "none" and not is_distributed():
+        init_dist(cfg.launcher, **cfg.env_cfg.get("dist_cfg", {"backend": "nccl"}))
+
+
+def _prepare_for_gloo(cfg: Config) -> None:
+    """Without GPUs: mmengine selects a CUDA device before it starts any process group, and gives DDP a device id; neither exists here."""
+    if cfg.get("launcher", "none") == "none" or torch.cuda.is_available():
+        return
     if not is_distributed():
         if cfg.launcher == "slurm":
             _take_over_slurm_environment()

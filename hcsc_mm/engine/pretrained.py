@@ -58,6 +58,24 @@ def check_pretrained(model: nn.Module) -> None:
         print_log(f"all {len(own)} weights under '{prefix}' come from {checkpoint}, none is missing", logger="current")
 
 
+def check_loadable(model: nn.Module, checkpoint: str) -> None:
+    """Refuse a checkpoint for a test that lacks a weight of the model, or is of another architecture.
+
+    Weights of parts that the model does not have (a pre-training's neck, key encoder and queue, a classifier's head) do not matter.
+
+    Raises:
+        HCSCError: it does not fit, is not there, or damaged.
+    """
+    own, weights = model.state_dict(), load_weights(checkpoint)
+    parts = tuple({f"{name.split('.')[0]}." for name in own})
+    if not any(name.startswith(parts) for name in weights):
+        weights_under(weights, BACKBONE_PREFIX, checkpoint)
+    given = {name: value for name, value in weights.items() if name.startswith(parts)}
+    compare_weights(own, given, checkpoint)
+    others = "" if len(given) == len(weights) else f"; its {len(weights) - len(given)} others, called unexpected below, are not needed"
+    print_log(f"all {len(own)} weights of the model are in {checkpoint}{others}", logger="current")
+
+
 def load_weights(checkpoint: str) -> dict[str, Tensor]:
     """The state dict of a checkpoint, without the prefix that DDP gives.
 

@@ -1,6 +1,28 @@
 from .clustering_scores import clustering_scores
 from .collapse import cluster_balance, effective_rank, relative_std
 from .feature_extraction import extract_features
+from .feature_loop import FeatureTestLoop
+from .feature_metrics import KNN, Clustering, HierarchyScores, LinearSVM, LowShotSVM
+from .feature_set import FeatureSet, build_feature_loader, extract_feature_set
 from .knn import knn_classify
+from .svm import mean_average_precision, svm_scores
 
-__all__ = ["cluster_balance", "clustering_scores", "effective_rank", "extract_features", "knn_classify", "relative_std"]
+__all__ = [
+    "KNN",
+    "Clustering",
+    "FeatureSet",
+    "FeatureTestLoop",
+    "HierarchyScores",
+    "LinearSVM",
+    "LowShotSVM",
+    "build_feature_loader",
+    "cluster_balance",
+    "clustering_scores",
+    "effective_rank",
+    "extract_feature_set",
+    "extract_features",
+    "knn_classify",
+    "mean_average_precision",
+    "relative_std",
+    "svm_scores",
+]

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_gather, get_world_size
 from torch import Tensor
 
 from ..errors import HCSCError
+from ..utils.progress import track
+from ..utils.shard import total_rows
+
+# Similarities at a time, 4 bytes each: half a GiB, whatever the number of training images.
+_CHUNK_FLOATS = 2**27
+
+
+class Neighbours(NamedTuple):
+    """The most similar training images of each test image, the nearest first.
+
+    Attributes:
+        similarity: (M, k) cosines; −∞ where there are fewer than k.
+        labels: (M, k) int64.
+    """
+
+    similarity: Tensor
+    labels: Tensor
 
 
 def knn_classify(
@@ -28,7 +48,7 @@ def knn_classify(
         k: Number of neighbours.
         temperature: Of the weights.
         num_classes: C; by default the largest label + 1.
-        chunk_size: Test images at a time: memory is bounded by chunk_size × N floats.
+        chunk_size: Test images at a time: memory is bounded by chunk_size × N floats, and by half a GiB.
 
     Returns:
         (M,) int64 predicted labels. Of classes with equal votes, the one with the smaller label.
@@ -36,21 +56,67 @@ def knn_classify(
     Raises:
         HCSCError: k outside [1, N], or shapes that do not fit.
     """
-    if not 1 <= k <= len(train_features):
-        raise HCSCError(f"k={k} must lie in [1, {len(train_features)}], the number of training images")
+    neighbours = nearest_neighbours(train_features, train_labels, test_features, k, chunk_size=chunk_size)
+    return vote(neighbours, k, temperature, int(train_labels.max()) + 1 if num_classes is None else num_classes)
+
+
+def nearest_neighbours(
+    train_features: Tensor, train_labels: Tensor, test_features: Tensor, k: int, *, chunk_size: int = 1024, sharded: bool = False
+) -> Neighbours:
+    """The k most similar training images of each test image.
+
+    Args:
+        train_features: (N, D), any length; with ``sharded`` this rank's rows of them.
+        train_labels: (N,) int.
+        test_features: (M, D), the same on all ranks.
+        k: Number of neighbours.
+        chunk_size: Test images at a time.
+        sharded: Search the training images of all ranks, each rank its own; the result is the same on all ranks.
+
+    Raises:
+        HCSCError: k outside [1, N], or shapes that do not fit.
+    """
+    num_train = total_rows(train_features) if sharded else len(train_features)
+    if not 1 <= k <= num_train:
+        raise HCSCError(f"k={k} must lie in [1, {num_train}], the number of training images")
     if len(train_labels) != len(train_features) or train_features.shape[1:] != test_features.shape[1:]:
         raise HCSCError(
             f"shapes do not fit: train features {tuple(train_features.shape)}, labels {tuple(train_labels.shape)}, "
             f"test features {tuple(test_features.shape)}"
         )
-    train = F.normalize(train_features.float(), dim=1)
-    labels = train_labels.long()
-    num_classes = int(labels.max()) + 1 if num_classes is None else num_classes
-    predictions = []
-    for chunk in F.normalize(test_features.float(), dim=1).split(chunk_size):
-        similarity, neighbour = (chunk @ train.T).topk(k, dim=1)  # (m, k)
-        # Shifted by the largest: the same prediction, and no overflow at small temperatures.
-        weight = ((similarity - similarity[:, :1]) / temperature).exp()
-        votes = weight.new_zeros(len(chunk), num_classes).scatter_add_(1, labels[neighbour], weight)
-        predictions.append(votes.argmax(dim=1))
-    return torch.cat(predictions) if predictions else labels.new_zeros(0)
+    train, labels = F.normalize(train_features.float(), dim=1), train_labels.long()
+    rows = max(1, min(chunk_size, _CHUNK_FLOATS // max(1, len(train))))
+    similarity, found = test_features.new_empty(len(test_features), k, dtype=torch.float32), labels.new_empty(len(test_features), k)
+    for start in track(range(0, len(test_features), rows), "nearest neighbours"):
+        chunk = F.normalize(test_features[start : start + rows].float(), dim=1)
+        nearest = _of_all_ranks(_nearest(chunk, train, labels, k), k) if sharded else _nearest(chunk, train, labels, k)
+        similarity[start : start + rows], found[start : start + rows] = nearest
+    return Neighbours(similarity, found)
+
+
+def vote(neighbours: Neighbours, k: int, temperature: float, num_classes: int) -> Tensor:
+    """(M,) int64 labels with the largest sum of weights exp(cosine / temperature) among the first k neighbours."""
+    similarity, labels = neighbours.similarity[:, :k], neighbours.labels[:, :k]
+    # Shifted by the largest: the same prediction, and no overflow at small temperatures.
+    weight = ((similarity - similarity[:, :1]) / temperature).exp()
+    predictions = [
+        one.new_zeros(len(one), num_classes).scatter_add_(1, label, one).argmax(dim=1)
+        for one, label in zip(weight.split(4096), labels.split(4096), strict=True)
+    ]
+    return torch.cat(predictions)
+
+
+def _nearest(chunk: Tensor, train: Tensor, labels: Tensor, k: int) -> Neighbours:
+    """Among this rank's (n, D) training images; filled up to k with a similarity of −∞."""
+    similarity, neighbour = (chunk @ train.T).topk(min(k, len(train)), dim=1)
+    lacking = k - similarity.shape[1]
+    return Neighbours(F.pad(similarity, (0, lacking), value=float("-inf")), F.pad(labels[neighbour], (0, lacking)))
+
+
+def _of_all_ranks(mine: Neighbours, k: int) -> Neighbours:
+    """The k nearest of all ranks' nearest."""
+    if get_world_size() == 1:
+        return mine
+    similarity, labels = (torch.cat(all_gather(part.contiguous()), dim=1) for part in mine)  # (m, W k)
+    best, column = similarity.topk(k, dim=1)
+    return Neighbours(best, labels.gather(1, column))

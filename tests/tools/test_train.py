@@ -190,7 +190,7 @@ def test_slurm_train_asks_again_when_the_run_was_stopped_and_goes_on_from_its_ch
     done = slurm_train(tmp_path)
     assert done.returncode == 0, done.stderr
     first, second = (tmp_path / "calls").read_text().splitlines()
-    assert "--signal=USR1@120" in first and first.endswith("config.py --launcher slurm --amp")
+    assert "--signal=USR1@120" in first and first.endswith("train.py --launcher slurm config.py --amp")
     assert second == f"{first} --resume auto"
 
 

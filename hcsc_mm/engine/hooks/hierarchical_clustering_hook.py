@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...clustering import check_num_prototypes, hierarchical_kmeans, resolve_backend
 from ...clustering.statistics import LevelStatistics, hierarchy_statistics
+from ...datasets.fingerprint import fingerprint
 from ...errors import HCSCError
 from ...models import HCSC, SplitBatchNorm2d, find_hcsc
 from ...registry import HOOKS
@@ -92,6 +93,7 @@ class HierarchicalClusteringHook(Hook):
         self._last_training_seconds: float | None = None
         self._epoch_started = time.perf_counter()
         self._clustered_for = -1  # the last epoch that a hierarchy was built for
+        self._images: str | None = None  # fingerprint of the training set
         self._saved_bank: Tensor | None = None  # of the checkpoint that the run resumes from
         self._bank_to_save: Tensor | None = None  # for the checkpoint that is being written
 
@@ -104,6 +106,7 @@ class HierarchicalClusteringHook(Hook):
                 "use one data set derived from mmengine's BaseDataset (a list of files can join several folders)"
             )
         num_samples = len(loader.dataset)
+        self._images = fingerprint(loader.dataset)
         check_num_prototypes(self.num_prototypes, num_samples)
         total_batch = loader.batch_size * get_world_size()
         if total_batch > model.queue.length:
@@ -138,6 +141,12 @@ class HierarchicalClusteringHook(Hook):
                 f"the checkpoint was trained on {saved['num_samples']} images, the data set has {num_samples} now; "
                 "restore the data set, or start anew with load_from instead of resume"
             )
+        images = saved.get("images")  # checkpoints of 0.1.0 have none
+        if images is not None and images != fingerprint(runner.train_dataloader.dataset):
+            raise HCSCError(
+                f"the checkpoint was trained on other images, or in another order, than the {num_samples} of the data set now; "
+                "restore the data set, or start anew with load_from instead of resume"
+            )
         self._clustered_for, self._saved_bank = saved.get("epoch", -1), saved.get("bank")
         if saved["hierarchy"] is not None:
             model.set_hierarchy(PrototypeHierarchy.from_state_dict(saved["hierarchy"]))
@@ -151,6 +160,7 @@ class HierarchicalClusteringHook(Hook):
         hierarchy = find_model(runner).hierarchy
         checkpoint[CHECKPOINT_KEY] = {
             "num_samples": len(runner.train_dataloader.dataset),
+            "images": self._images,
             "epoch": self._clustered_for,
             "bank": self._bank_to_save,  # empty at the end of an epoch
             "hierarchy": None if hierarchy is None else hierarchy.to("cpu").state_dict(),

@@ -1,0 +1,66 @@
+"""A test loop that judges features instead of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
+from torch.utils.data import DataLoader
+
+from ..datasets.same_classes import check_same_classes
+from ..errors import HCSCError
+from ..registry import LOOPS, METRICS
+from .feature_set import build_feature_loader, extract_feature_set
+
+
+@LOOPS.register_module()
+class FeatureTestLoop(BaseLoop):
+    """Extract the backbone's features of a data set, and of a second one to learn from, and measure them.
+
+    In a config: ``test_cfg = dict(type='hcsc_mm.FeatureTestLoop', train_dataloader=...)``. Several ranks share the images.
+
+    Args:
+        runner: mmengine gives it.
+        dataloader: The images under test; ``test_dataloader`` in a config, without sampler and collation.
+        evaluator: Configs of :class:`KNN`, :class:`LinearSVM`, :class:`LowShotSVM`, :class:`Clustering`, :class:`HierarchyScores` or
+            others with their ``evaluate``; ``test_evaluator`` in a config.
+        train_dataloader: Labelled images to learn from, for those that do.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        evaluator: dict | Sequence[dict],
+        train_dataloader: DataLoader | dict | None = None,
+    ) -> None:
+        super().__init__(runner, build_feature_loader(runner, dataloader))
+        evaluators = [evaluator] if isinstance(evaluator, dict) else evaluator
+        self.evaluators = [METRICS.build(one) if isinstance(one, dict) else one for one in evaluators]
+        self.train_dataloader = None if train_dataloader is None else build_feature_loader(runner, train_dataloader)
+
+    def run(self) -> dict[str, float]:
+        """The metrics of all evaluators, by name.
+
+        Raises:
+            HCSCError: the two data sets have different classes, or what they lack for an evaluator.
+        """
+        self.runner.call_hook("before_test")
+        self.runner.call_hook("before_test_epoch")
+        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        if self.train_dataloader is not None:
+            check_same_classes(self.train_dataloader.dataset.dataset, self.dataloader.dataset.dataset)
+        train = None if self.train_dataloader is None else extract_feature_set(model, self.train_dataloader)
+        test = extract_feature_set(model, self.dataloader)
+        metrics: dict[str, float] = {}
+        for evaluator in self.evaluators:
+            found = evaluator.evaluate(test, train, self.runner._load_from)
+            repeated = metrics.keys() & found.keys()
+            if repeated:
+                raise HCSCError(f"two entries of test_evaluator measure {min(repeated)}; keep one of them")
+            metrics.update(found)
+        self.runner.call_hook("after_test_epoch", metrics=metrics)
+        self.runner.call_hook("after_test")
+        return metrics

@@ -1,0 +1,139 @@
+"""Features of a data set together with its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from ..datasets import ExtractionView
+from ..errors import HCSCError
+from ..models.utils.pooling import pool
+from ..utils.shard import all_gather_rows, global_sum, shard_slice
+from .feature_extraction import extract_features
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """What the features of a data set are judged by; each rank has its shard of the rows.
+
+    Attributes:
+        features: (n, D) float32, pooled output of the backbone. Images that cannot be read are left out.
+        sample_idx: (n,) int64, index in the data set.
+        labels: (n,) int64 class of each image, or (n, C) int8 for several classes an image: 1 shown, 0 not, −1 not to be judged.
+        coarse_labels: (n,) int64, for data sets that have them.
+        num_samples: N, images of the data set, over all ranks.
+        dataset: The data set itself.
+    """
+
+    features: Tensor
+    sample_idx: Tensor
+    labels: Tensor
+    coarse_labels: Tensor | None
+    num_samples: int
+    dataset: BaseDataset
+
+    def gather(self) -> FeatureSet:
+        """The rows of all ranks, on every rank."""
+        coarse = None if self.coarse_labels is None else all_gather_rows(self.coarse_labels)
+        rows = (all_gather_rows(rows) for rows in (self.features, self.sample_idx, self.labels))
+        return FeatureSet(*rows, coarse, self.num_samples, self.dataset)
+
+
+def build_feature_loader(runner: Runner, config: DataLoader | dict) -> DataLoader:
+    """A loader that :func:`extract_feature_set` takes.
+
+    Args:
+        runner: Builds it.
+        config: As any ``test_dataloader`` of mmengine, without sampler and collation. An image that its pipeline skips as unreadable
+            keeps its place in the order. A loader that is built already is left as it is.
+    """
+    if isinstance(config, DataLoader):
+        return config
+    dataset = DATASETS.build({**config["dataset"], "pipeline": []})
+    return runner.build_dataloader(
+        {
+            **config,
+            "dataset": ExtractionView(dataset, config["dataset"]["pipeline"]),
+            "sampler": dict(type="hcsc_mm.ShardSampler"),  # every image once, a block for each rank
+            "collate_fn": dict(type="default_collate"),
+        },
+        seed=runner.seed,
+    )
+
+
+@torch.no_grad()
+def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
+    """Run a model's backbone in eval mode over a labelled data set.
+
+    Args:
+        model: With ``backbone`` and ``data_preprocessor``; any of mmpretrain's classifiers and self-supervised algorithms.
+        loader: Of :func:`build_feature_loader`; its data set has 'gt_label', and may have 'coarse_label', for each image.
+
+    Raises:
+        HCSCError: see :func:`extract_features`; or an image has no label.
+    """
+    backbone, dataset = model.backbone, loader.dataset.dataset
+    num_samples = len(dataset)
+    training = backbone.training
+    backbone.eval()
+    try:
+        features = extract_features(lambda images: pool(backbone(_preprocess(model, images))), loader, num_samples)
+    finally:
+        backbone.train(training)
+    readable = torch.isfinite(features[:, 0])
+    unreadable = int(global_sum((~readable).sum()))
+    if unreadable:
+        print_log(f"{unreadable} of {num_samples} images cannot be read and are left out", logger="current", level=30)
+    shard = shard_slice(num_samples)
+    labels, coarse_labels = read_labels(dataset, range(shard.start, shard.stop))
+    keep = readable.cpu()
+    return FeatureSet(
+        features[readable],
+        torch.arange(shard.start, shard.stop)[keep].to(features.device),
+        labels[keep].to(features.device),
+        None if coarse_labels is None else coarse_labels[keep].to(features.device),
+        num_samples,
+        dataset,
+    )
+
+
+def _preprocess(model: nn.Module, images: Tensor) -> Tensor:
+    if hasattr(model, "preprocess"):  # HCSC: its preprocessor may make views of the images in training
+        return model.preprocess(images)
+    return model.data_preprocessor({"inputs": images})["inputs"]
+
+
+def read_labels(dataset: BaseDataset, rows: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+    """Labels and coarse labels of some images, in the form that :class:`FeatureSet` has them.
+
+    Raises:
+        HCSCError: an image has no label.
+    """
+    infos = [dataset.get_data_info(row) for row in rows]
+    for row, info in zip(rows, infos, strict=True):
+        if info.get("gt_label") is None:
+            name = info.get("img_path", f"image {row}")
+            raise HCSCError(f"{name} has no label (gt_label); use a data set with labels, such as hcsc_mm.LabelledImages")
+    coarse = None
+    if infos and all("coarse_label" in info for info in infos):
+        coarse = torch.tensor([int(info["coarse_label"]) for info in infos])
+    if infos and not np.isscalar(infos[0]["gt_label"]):
+        return torch.stack([_targets(info, len(dataset.metainfo["classes"])) for info in infos]), coarse
+    return torch.tensor([int(info["gt_label"]) for info in infos], dtype=torch.int64), coarse
+
+
+def _targets(info: Mapping, num_classes: int) -> Tensor:
+    """(C,) int8: 1 for classes shown, −1 for those of which all objects are marked as difficult (PASCAL VOC does not judge these)."""
+    targets = torch.zeros(num_classes, dtype=torch.int8)
+    targets[list(info.get("gt_label_difficult") or ())] = -1
+    targets[list(info["gt_label"])] = 1
+    return targets

@@ -1,0 +1,3 @@
+from .chain import Chain, ChainOptions
+
+__all__ = ["Chain", "ChainOptions"]

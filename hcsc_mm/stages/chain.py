@@ -1,0 +1,286 @@
+"""From a pre-training config through its benchmarks to one table."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+from mmengine.config import Config
+from mmengine.dist import broadcast_object_list, is_main_process
+
+from ..engine.checkpoint_files import newest_checkpoint
+from ..engine.launch import load_config, start_processes, test, train
+from ..errors import HCSCError
+from ..utils.preemption import EXIT_CODE, PreemptedError, received, signals_noted
+from ..utils.safe_load import load_data
+from .plan import PRETRAIN, Stage, choose, stages_of
+from .prepare import digest, file_digest, fit_to_pretraining, move_data
+from .results import Result, save_table, table
+
+T = TypeVar("T")
+
+
+@dataclass
+class ChainOptions:
+    """What the command line may say; the flags of ``tools/run_stages.py``.
+
+    Attributes:
+        work_dir: Of the pre-training; a stage has the folder <name>/<digest of its inputs> in it.
+        stages: Names or kinds; None: all.
+        checkpoint: Weights to judge instead of pre-training.
+        data_root: The folder of data sets, in the place of data/ in all configs.
+        launcher: What started the processes.
+        amp: Train with automatic mixed precision.
+        cfg_options: Entries of the pre-training config to change.
+        stage_options: '<stage>.<key>' → value: entries of benchmark configs to change; by a stage's name, its kind, or 'all'.
+    """
+
+    work_dir: str
+    stages: list[str] | None = None
+    checkpoint: str | None = None
+    data_root: str | None = None
+    launcher: str = "none"
+    amp: bool = False
+    cfg_options: dict[str, Any] = field(default_factory=dict)
+    stage_options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What is judged: a checkpoint, and the SHA-256 of its content."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A stage ready to run: its config, with the weights and a folder of its own, and the digest of both."""
+
+    cfg: Config
+    inputs: str
+
+    def finished(self) -> Result | None:
+        """What it came to, if it has been run."""
+        result = Result.load(self.cfg.work_dir)
+        return result if result is not None and result.inputs == self.inputs else None
+
+
+class Chain:
+    """A pre-training and its benchmarks.
+
+    All configs are read, and changed as the options say, before anything runs. Every rank of a distributed run makes the same object.
+
+    Args:
+        config: Path of the pre-training config.
+        options: See :class:`ChainOptions`.
+
+    Raises:
+        HCSCError: a config is missing or broken, or a stage or option does not exist.
+    """
+
+    def __init__(self, config: str, options: ChainOptions) -> None:
+        self.options = options
+        self.pretraining = load_config(config)
+        known = stages_of(self.pretraining, config)
+        self.pretrains, self.stages = choose(known, options.stages)
+        if options.checkpoint is not None:
+            if options.stages is not None and self.pretrains:
+                raise HCSCError("--checkpoint is what to judge instead of pre-training; leave out one of it and the stage pretrain")
+            self.pretrains = False
+        self._check_stage_options(known)
+        self._adapt(self.pretraining, options.cfg_options)
+        self._configs = {stage: self._read(stage) for stage in known}
+
+    def run(self) -> list[Result]:
+        """Run what is not finished yet; save the table after each stage, and print it at the end.
+
+        Raises:
+            HCSCError: another chain is at work in the folder, or a stage cannot run; what is finished stays.
+        """
+        start_processes(self.pretraining)
+        with self._alone_in_work_dir():
+            weights = self._weights()
+            plans = {stage: self._plan(stage, weights) for stage in self._configs}
+            results = {stage: found for stage, plan in plans.items() if (found := on_main_process(plan.finished)) is not None}
+            for number, stage in enumerate(self.stages, start=1):
+                _say(f"stage {number} of {len(self.stages)}: {stage.name}")
+                if stage in results:
+                    _say(f"finished on {results[stage].date}, not run again; remove {plans[stage].cfg.work_dir} to do so")
+                    continue
+                results[stage] = self._run_stage(stage, plans[stage], weights)
+                self._save([results[one] for one in plans if one in results])
+            finished = [results[one] for one in plans if one in results]
+            self._save(finished)
+            if finished and is_main_process():
+                print(table(finished), end="")
+            return finished
+
+    def _save(self, results: list[Result]) -> None:
+        """Of all stages that are finished, wanted this time or not."""
+        if results and is_main_process():
+            save_table(results, self.options.work_dir)
+
+    def _adapt(self, cfg: Config, changes: dict[str, Any]) -> None:
+        cfg.launcher = self.options.launcher
+        if self.options.data_root is not None:
+            move_data(cfg, self.options.data_root)
+        if self.options.amp and cfg.get("optim_wrapper") is not None:
+            cfg.optim_wrapper.type = "AmpOptimWrapper"
+            cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+        if changes:
+            cfg.merge_from_dict(changes)
+
+    def _read(self, stage: Stage) -> Config:
+        """A benchmark's config without its checkpoint."""
+        cfg = load_config(stage.config)
+        if cfg.get("test_evaluator") is None:
+            raise HCSCError(f"the stage {stage.name} measures nothing: {stage.config} has no test_evaluator")
+        changes = {
+            key.split(".", 1)[1]: value
+            for owner in ("all", stage.kind, stage.name)
+            for key, value in self.options.stage_options.items()
+            if key.split(".", 1)[0] == owner
+        }
+        self._adapt(cfg, changes)
+        return cfg
+
+    def _check_stage_options(self, known: list[Stage]) -> None:
+        owners = {"all"} | {stage.name for stage in known} | {stage.kind for stage in known}
+        for key in self.options.stage_options:
+            owner, _, rest = key.partition(".")
+            if owner not in owners or not rest:
+                raise HCSCError(f"--stage-options {key}: begin with a stage and a point; stages are {', '.join(sorted(owners))}")
+
+    def _weights(self) -> Weights:
+        checkpoint = self._checkpoint()
+        return Weights(checkpoint, on_main_process(lambda: file_digest(checkpoint)))
+
+    def _checkpoint(self) -> str:
+        """Of the pre-training, which is run, or gone on with, where it has not come to its end."""
+        if self.options.checkpoint is not None:
+            if not os.path.isfile(self.options.checkpoint):
+                raise HCSCError(f"there is no checkpoint {self.options.checkpoint}")
+            return os.path.abspath(self.options.checkpoint)
+        folder = self.options.work_dir
+        found = on_main_process(lambda: self._finished_pretraining(folder))
+        if found is not None:
+            _say(f"{PRETRAIN}: finished, {found}")
+            return found
+        if not self.pretrains:
+            raise HCSCError(f"the pre-training in {folder} is not finished; add the stage {PRETRAIN}, or give --checkpoint FILE")
+        _say(PRETRAIN)
+        cfg = copy.deepcopy(self.pretraining)
+        cfg.work_dir, cfg.resume, cfg.load_from = folder, True, None
+        with _stoppable(PRETRAIN):
+            train(cfg)
+        return on_main_process(lambda: newest_checkpoint(folder))
+
+    def _finished_pretraining(self, folder: str) -> str | None:
+        """The last checkpoint of a pre-training that has done all its epochs; None if there is none such.
+
+        Raises:
+            HCSCError: the folder holds the pre-training of another config.
+        """
+        begun, inputs = os.path.join(folder, "pretrain.sha256"), digest(self.pretraining, None)
+        checkpoint = newest_checkpoint(folder)
+        if checkpoint is not None and os.path.isfile(begun):
+            with open(begun, encoding="utf-8") as file:
+                if file.read().strip() != inputs:
+                    raise HCSCError(
+                        f"{folder} holds a pre-training of another config or with other options; choose another --work-dir, "
+                        "or give the same options again"
+                    )
+        with open(begun, "w", encoding="utf-8") as file:
+            file.write(inputs)
+        if checkpoint is None:
+            return None
+        meta = load_data(checkpoint, map_location="cpu", mmap=True)["meta"]
+        length = self.pretraining.train_cfg
+        over = meta["epoch"] >= length.max_epochs if "max_epochs" in length else meta["iter"] >= length.max_iters
+        return checkpoint if over else None
+
+    def _plan(self, stage: Stage, weights: Weights) -> Plan:
+        cfg = copy.deepcopy(self._configs[stage])
+        fit_to_pretraining(cfg, self.pretraining, weights.path)
+        inputs = digest(cfg, weights.sha256)
+        cfg.work_dir, cfg.experiment_name = os.path.join(self.options.work_dir, stage.name, inputs[:8]), f"{stage.name}_{inputs[:8]}"
+        return Plan(cfg, inputs)
+
+    def _run_stage(self, stage: Stage, plan: Plan, weights: Weights) -> Result:
+        with _stoppable(stage.name):
+            metrics = self._measure(plan.cfg)
+        date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
+        result = Result(stage.name, _shown(stage.config), plan.inputs, weights.path, weights.sha256, date, metrics)
+        if is_main_process():
+            result.save(plan.cfg.work_dir)
+        return result
+
+    @staticmethod
+    def _measure(cfg: Config) -> dict[str, float]:
+        """Train what there is to train, from where an earlier attempt broke off, and test."""
+        if cfg.get("train_cfg") is None:
+            return test(cfg)
+        cfg.resume, cfg.load_from = True, None
+        runner = train(cfg)
+        return {name: float(value) for name, value in runner.test().items()}
+
+    @contextmanager
+    def _alone_in_work_dir(self) -> Iterator[None]:
+        """Two chains in one folder would write over each other's checkpoints."""
+        with contextlib.ExitStack() as stack:
+            on_main_process(lambda: stack.enter_context(_locked(self.options.work_dir)) and None)
+            yield
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, ".lock"), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HCSCError(f"another run of stages is at work in {folder}; wait for it, or choose another --work-dir") from None
+        yield
+
+
+@contextmanager
+def _stoppable(name: str) -> Iterator[None]:
+    """A signal that came too late for a training step to see it ends the chain after the stage's last step."""
+    with signals_noted():
+        yield
+        if received() is not None:
+            raise PreemptedError(f"stopped by {received().name} in {name}; exit code {EXIT_CODE}; the same command goes on")
+
+
+def on_main_process(decide: Callable[[], T]) -> T:
+    """What the first process finds, on all processes; an error of its, too: they must not part ways."""
+    found: list[Any] = [None, None]
+    if is_main_process():
+        try:
+            found[0] = decide()
+        except (HCSCError, OSError) as error:
+            found[1] = error
+    broadcast_object_list(found)
+    if found[1] is not None:
+        raise found[1]
+    return found[0]
+
+
+def _shown(path: str) -> str:
+    """Relative where it lies below the current folder."""
+    relative = os.path.relpath(path)
+    return os.path.abspath(path) if relative.startswith(os.pardir) else relative
+
+
+def _say(words: str) -> None:
+    if is_main_process():
+        print(f"=== {words}", file=sys.stderr, flush=True)

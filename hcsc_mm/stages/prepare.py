@@ -1,0 +1,87 @@
+"""Fitting a benchmark config to the pre-training that it judges."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from ..engine.pretrained import use_checkpoint
+
+# What says where and how a stage runs, and not what comes out of it.
+_CIRCUMSTANCES = ("work_dir", "load_from", "resume", "launcher", "experiment_name", "stages", "log_level", "visualizer", "vis_backends")
+
+
+def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> None:
+    """Give a benchmark the backbone, the normalisation and the weights of a pre-training; ``cfg`` is changed in place.
+
+    Split batch norm becomes plain batch norm: it has the same weights, and in the benchmarks there is no key to keep from the query.
+    """
+    model, source = cfg.model, pretraining.model
+    model.backbone = _plain_norm(copy.deepcopy(source.backbone))
+    model.backbone.pop("init_cfg", None)
+    for name in ("mean", "std", "to_rgb"):
+        if name in source.get("data_preprocessor", {}) and "data_preprocessor" in model:
+            model.data_preprocessor[name] = source.data_preprocessor[name]
+    channels = source.get("neck", {}).get("in_channels")
+    if channels is not None and "in_channels" in (model.get("head") or {}):
+        model.head.in_channels = channels
+    if cfg.get("train_cfg") is None:
+        cfg.load_from = checkpoint
+    else:
+        use_checkpoint(model, checkpoint)
+
+
+def _plain_norm(config: Any) -> Any:
+    if isinstance(config, dict):
+        if config.get("type") == "hcsc_mm.SplitBatchNorm2d":
+            return ConfigDict(type="BN", **{key: value for key, value in config.items() if key not in ("type", "num_splits")})
+        return ConfigDict({key: _plain_norm(value) for key, value in config.items()})
+    return [_plain_norm(value) for value in config] if isinstance(config, list) else config
+
+
+def move_data(config: Any, folder: str) -> None:
+    """Put ``folder`` in the place of data/, where our configs look for their data sets, in every ``data_root`` of a config."""
+    if isinstance(config, (list, tuple)):
+        for value in config:
+            move_data(value, folder)
+        return
+    if not isinstance(config, (Config, dict)):
+        return
+    for key, value in config.items():
+        if key == "data_root" and isinstance(value, str) and value.startswith("data/"):
+            config[key] = os.path.join(folder, value.removeprefix("data/"))
+        else:
+            move_data(value, folder)
+
+
+def digest(cfg: Config, checkpoint_digest: str | None) -> str:
+    """A digest of all that a stage's numbers follow from: its config, and the weights that it starts from by their content."""
+    relevant = {key: value for key, value in cfg.to_dict().items() if key not in _CIRCUMSTANCES}
+    text = json.dumps([_without_paths_of_weights(relevant), checkpoint_digest], sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_paths_of_weights(config: Any) -> Any:
+    if isinstance(config, dict):
+        hidden = "checkpoint" if config.get("type") == "Pretrained" else None
+        return {str(key): _without_paths_of_weights(value) for key, value in config.items() if key != hidden}
+    return [_without_paths_of_weights(value) for value in config] if isinstance(config, (list, tuple)) else config
+
+
+def file_digest(path: str) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest_in_parts(file)
+
+
+def _digest_in_parts(file: Any) -> str:
+    """What Python 3.10 does not have."""
+    found = hashlib.sha256()
+    while part := file.read(2**20):
+        found.update(part)
+    return found.hexdigest()

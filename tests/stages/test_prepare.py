@@ -1,0 +1,72 @@
+"""Fitting benchmarks to a pre-training."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from mmengine.config import Config
+from tiny import ROOT
+
+from hcsc_mm.engine.launch import load_config
+from hcsc_mm.stages.plan import stages_of
+from hcsc_mm.stages.prepare import digest, file_digest, fit_to_pretraining, move_data
+
+
+def config(name: str) -> Config:
+    return load_config(str(ROOT / "configs" / f"{name}.py"))
+
+
+@pytest.mark.parametrize("stage", ["linear_folder", "semi_folder"])
+def test_a_trained_stage_takes_backbone_normalisation_width_and_weights_of_the_pretraining(stage):
+    cfg, pretraining = config(f"benchmarks/{stage}"), config("hcsc_r18_200e_cifar10")
+    fit_to_pretraining(cfg, pretraining, "weights.pth")
+    assert (cfg.model.backbone.type, cfg.model.backbone.depth, cfg.model.head.in_channels) == ("ResNet_CIFAR", 18, 512)
+    assert cfg.model.backbone.norm_cfg.type == "BN"  # there is no key here to keep from the query
+    assert "num_splits" not in cfg.model.backbone.norm_cfg
+    assert cfg.model.data_preprocessor["mean"] == pretraining.model.data_preprocessor["mean"]
+    assert cfg.model.backbone.init_cfg == dict(type="Pretrained", checkpoint="weights.pth", prefix="backbone.")
+    assert pretraining.model.backbone.norm_cfg.type == "hcsc_mm.SplitBatchNorm2d"
+
+
+def test_a_stage_that_only_tests_loads_the_checkpoint():
+    cfg = config("benchmarks/knn_folder")
+    fit_to_pretraining(cfg, config("hcsc_r18_digits"), "weights.pth")
+    assert cfg.load_from == "weights.pth"
+    assert "init_cfg" not in cfg.model.backbone
+
+
+def test_data_are_moved_in_every_place():
+    path = str(ROOT / "configs/hcsc_r50_200e_in1k.py")
+    for cfg in [load_config(path), *(load_config(stage.config) for stage in stages_of(load_config(path), path))]:
+        before = [root for root in data_roots(cfg._cfg_dict) if root]
+        assert before
+        assert all(root.startswith("data/") for root in before)
+        move_data(cfg, "/mnt/big")
+        assert [root for root in data_roots(cfg._cfg_dict) if root] == ["/mnt/big" + root.removeprefix("data") for root in before]
+
+
+def data_roots(config: object) -> list[str]:
+    if isinstance(config, dict):
+        return [root for key, value in config.items() for root in ([value] if key == "data_root" else data_roots(value))]
+    return [root for value in config for root in data_roots(value)] if isinstance(config, (list, tuple)) else []
+
+
+def test_the_digest_follows_what_numbers_follow_from_and_nothing_else():
+    def changed(**options) -> str:
+        cfg = config("benchmarks/linear_digits")
+        cfg.merge_from_dict({key.replace("__", "."): value for key, value in options.items()})
+        return digest(cfg, "weights")
+
+    plain = changed()
+    assert plain == changed(work_dir="elsewhere", launcher="pytorch", resume=True, log_level="DEBUG")
+    assert plain == changed(model__backbone__init_cfg__checkpoint="the/same/weights/elsewhere.pth")
+    assert plain != changed(train_cfg__max_epochs=3)
+    assert plain != changed(model__backbone__depth=18)
+    assert plain != changed(randomness__seed=1)
+    assert plain != digest(config("benchmarks/linear_digits"), "other weights")
+
+
+def test_the_digest_of_a_file_is_sha256(tmp_path):
+    (tmp_path / "file").write_bytes(b"weights" * 1_000_000)
+    assert file_digest(str(tmp_path / "file")) == hashlib.sha256(b"weights" * 1_000_000).hexdigest()

@@ -1,0 +1,67 @@
+#!/usr/bin/env python
+"""Pre-train, run the benchmarks that the config names, and print one table: ``python tools/run_stages.py CONFIG``.
+
+The same command goes on where it was stopped; a finished stage is not run again as long as its config and its checkpoint stay the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+try:
+    import hcsc_mm  # noqa: F401  first: it checks what is installed
+except ImportError as error:
+    sys.exit(f"error: {error}" if type(error).__name__ == "DependencyError" else f"error: {error}; run: pip install -e .")
+
+from mmengine.config import DictAction
+
+from hcsc_mm.engine.launch import failures_reported, one_line_errors
+from hcsc_mm.stages import Chain, ChainOptions
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Pre-train, run the benchmarks that the config names, and print one table")
+    parser.add_argument("config", help="path of the pre-training config; its list stages names the benchmarks")
+    parser.add_argument("--stages", help="only these, by name or kind, separated by commas: pretrain,knn,linear")
+    parser.add_argument("--checkpoint", metavar="FILE", help="judge these weights instead of pre-training")
+    parser.add_argument("--work-dir", help="folder for logs, checkpoints and the table; by default work_dirs/<config name>")
+    parser.add_argument("--data-root", help="folder of the data sets, in the place of data/ in all configs")
+    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", default={}, help="change the pre-training config"
+    )
+    parser.add_argument(
+        "--stage-options",
+        nargs="+",
+        action=DictAction,
+        metavar="STAGE.KEY=VALUE",
+        default={},
+        help="change benchmark configs; STAGE is a name, a kind, or all: linear.train_cfg.max_epochs=10 all.test_dataloader.num_workers=4",
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="what started the processes")
+    # torch.distributed.launch still gives it to scripts; torchrun sets the environment variable
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    args = parse_args()
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    options = ChainOptions(
+        work_dir=args.work_dir or os.path.join("work_dirs", os.path.splitext(os.path.basename(args.config))[0]),
+        stages=None if args.stages is None else args.stages.split(","),
+        checkpoint=args.checkpoint,
+        data_root=args.data_root,
+        launcher=args.launcher,
+        amp=args.amp,
+        cfg_options=args.cfg_options,
+        stage_options=args.stage_options,
+    )
+    with one_line_errors("interrupted; the same command goes on"), failures_reported():
+        Chain(args.config, options).run()
+
+
+if __name__ == "__main__":
+    main()
