@@ -83,6 +83,9 @@ model = dict(
     # 'released' takes the prototypes of the whole batch out of the negatives: 64 images would leave few of 100 and hardly one of 30
     head=dict(type="hcsc_mm.HCSCHead", temperature=0.2, rule="paper"),
 )
+# With labels beside the images (train/<class>/), a linear classifier can show how good the features are while they are learnt, without an
+# effect on them: train_dataloader.dataset.type=hcsc_mm.LabelledImages default_hooks.probe.type=hcsc_mm.OnlineLinearProbeHook
+# default_hooks.probe.in_channels=512; with images to test on, see docs/evaluation.md.
 custom_hooks = [
     dict(
         type="hcsc_mm.HierarchicalClusteringHook",

@@ -61,6 +61,7 @@ def stage_config(name: str, tmp_path: Path, images: Path, work_dir: str = "run",
     }
     for part in ("train", "val", "test"):
         changes.update({f"{part}_dataloader.dataset.data_root": str(images), f"{part}_dataloader.num_workers": 0})
+        changes[f"{part}_dataloader.dataset.serialize_data"] = False  # it takes a quarter of a second, whatever the size
     for part in ("val", "test"):
         changes.update({f"{part}_dataloader.dataset.pipeline.1.scale": 18, f"{part}_dataloader.dataset.pipeline.2.crop_size": 16})
         changes[f"{part}_evaluator.topk"] = (1,)

@@ -61,10 +61,15 @@ class ImageFolder(CustomDataset):
         """The sample, or another in place of one that its pipeline skips; ``skipped`` then holds the indices of those.
 
         Raises:
-            HCSCError: one after the other was skipped; the disk is gone, or the folder full of what cannot be read.
+            HCSCError: one after the other was skipped; the disk is gone, or the folder full of what cannot be read. With ``test_mode``:
+                one was skipped, and a test must not leave it out.
         """
         if self.test_mode:
-            return super().__getitem__(index)
+            packed = self.prepare_data(index)
+            if packed is None:
+                path = one_line_path(self.get_data_info(index)["img_path"])
+                raise HCSCError(f"{path} of a test set cannot be read, and another must not take its place; mend it, or remove it")
+            return packed
         skipped: list[int] = []
         while len(skipped) <= self.max_refetch:
             packed = self.prepare_data(index)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,10 +11,6 @@ import numpy as np
 
 from ..errors import HCSCError
 from .transforms.decode import one_line_path
-
-# From the right, so that a path may hold commas; between whitespace it may hold none.
-_WITH_COMMAS = re.compile(r"(.*?\S)\s*,\s*([+-]?\d+)(?:\s*,\s*([+-]?\d+))?")
-_WITH_SPACES = re.compile(r"(\S*[^\s,])\s+([+-]?\d+)(?:\s+([+-]?\d+))?")
 
 
 class LabelledPath(NamedTuple):
@@ -37,14 +32,12 @@ def read_label_list(file: str) -> list[LabelledPath]:
         if not line:
             continue
         where = f"line {number} of {one_line_path(file)}"
-        match = _WITH_COMMAS.fullmatch(line) or _WITH_SPACES.fullmatch(line)
-        if match is None:
+        image = _parse(line)
+        if image is None:
             raise HCSCError(
                 f"{where} is no 'path label' or 'path, label, coarse_label': {one_line_path(line[:200])!r}; labels are whole numbers, "
                 "and a path with spaces needs commas behind it"
             )
-        path, label, coarse = match.groups()
-        image = LabelledPath(path, int(label), None if coarse is None else int(coarse))
         if image.label < 0 or (image.coarse or 0) < 0:
             raise HCSCError(f"{where} has a negative label: {one_line_path(line[:200])!r}; labels count from 0")
         if listed and (image.coarse is None) != (listed[0].coarse is None):
@@ -53,6 +46,27 @@ def read_label_list(file: str) -> list[LabelledPath]:
             )
         listed.append(image)
     return listed
+
+
+def _parse(line: str) -> LabelledPath | None:
+    """A line's columns, at commas if that makes sense and else at whitespace; None if neither does."""
+    for columns in (_at_commas(line), line.split()):
+        path, numbers = columns[0], columns[1:]
+        if path and not path.endswith(",") and 1 <= len(numbers) <= 2 and all(map(_is_whole_number, numbers)):
+            return LabelledPath(path, *map(int, numbers))
+    return None
+
+
+def _at_commas(line: str) -> list[str]:
+    """From the right, so that a path may hold commas."""
+    columns = [column.strip() for column in line.rsplit(",", 2)]
+    if len(columns) == 3 and not _is_whole_number(columns[1]):
+        columns = [column.strip() for column in line.rsplit(",", 1)]
+    return columns
+
+
+def _is_whole_number(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
 
 
 def read_lines(file: str) -> list[str]:

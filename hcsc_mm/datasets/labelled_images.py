@@ -11,6 +11,8 @@ from .image_folder import ImageFolder, list_images
 from .label_list import LabelledPath, check_files_exist, draw_per_class, keep_listed, read_label_list, read_lines
 from .transforms.decode import one_line_path
 
+_MOST_CLASSES = 1_000_000  # a larger label is a year or an identifier in the wrong column
+
 
 @DATASETS.register_module()
 class LabelledImages(ImageFolder):
@@ -54,6 +56,9 @@ class LabelledImages(ImageFolder):
         self.coarse = coarse
         if isinstance(classes, str):
             classes = [line for line in read_lines(os.path.join(root, os.path.expanduser(classes))) if line]
+        if classes is not None and len(set(classes)) < len(classes):
+            twice = next(name for place, name in enumerate(classes) if name in classes[:place])
+            raise HCSCError(f"classes has the name {one_line_path(twice)} twice; a name stands for one class")
         super().__init__(data_root=data_root, ann_file=ann_file, data_prefix=data_prefix, classes=classes, with_label=True, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -108,6 +113,11 @@ class LabelledImages(ImageFolder):
         if not images:
             raise HCSCError(f"no image in the list {one_line_path(self.ann_file)}; it needs lines 'path label'")
         largest = max(images, key=lambda image: image.label)
+        if largest.label >= _MOST_CLASSES:
+            raise HCSCError(
+                f"{one_line_path(self.ann_file)} gives {one_line_path(largest.path)} the label {largest.label}; labels number the classes "
+                "from 0: mend the list"
+            )
         if self.CLASSES is None:
             # Every number up to the largest, used or not: a class's place among the names is its label, as everywhere in OpenMMLab.
             self._metainfo["classes"] = tuple(str(label) for label in range(largest.label + 1))

@@ -80,5 +80,7 @@ def _difference(ours: tuple[str, ...], theirs: tuple[str, ...]) -> str:
             parts.append(f"{', '.join(only[:_MOST_NAMED])}{', …' if len(only) > _MOST_NAMED else ''} only in the {role} set")
     if parts:
         return " and ".join(parts)
-    place = next(index for index, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1])
+    place = next((index for index, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), None)
+    if place is None:
+        return f"{len(ours)} names in the training set and {len(theirs)} in the test set, some of them twice"
     return f"class {place} is {one_line_path(ours[place])} in the training set and {one_line_path(theirs[place])} in the test set"

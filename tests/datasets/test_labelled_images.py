@@ -2,14 +2,18 @@
 
 import os
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
 from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
-from hcsc_mm import HCSCError
-from hcsc_mm.datasets import Digits, LabelledImages, check_same_classes
+from hcsc_mm import HCSCError, datasets
+from hcsc_mm.datasets import Digits, check_same_classes
+from hcsc_mm.datasets.label_list import read_label_list
+
+LabelledImages = partial(datasets.LabelledImages, serialize_data=False)  # serializing takes a quarter of a second, whatever the size
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def samples(dataset, folder):
 
 
 def test_first_folder_is_the_class_and_images_are_sorted(folder):
-    dataset = LabelledImages(str(folder))
+    dataset = datasets.LabelledImages(str(folder))
     assert dataset.metainfo["classes"] == ("ant", "bee", "cat")
     assert samples(dataset, folder)[:4] == [("ant/ant_0.png", 0), ("ant/ant_1.png", 0), ("ant/ant_2.png", 0), ("bee/wild/bee_0.png", 1)]
     assert "coarse_label" not in dataset.get_data_info(0)
@@ -61,7 +65,24 @@ def test_listed_paths_are_relative_to_the_prefix_and_the_list_to_the_root(folder
         assert samples(LabelledImages(str(folder), ann_file, data_prefix="bee"), folder) == [("bee/wild/bee_3.png", 0)]
 
 
-@pytest.mark.parametrize("line", ["cat/cat_0.png", "cat/cat_0.png one", "my cat.png 1", "cat/cat_0.png, 1, 2, 3 4", ", 1"])
+@pytest.mark.parametrize(
+    ("line", "image"),
+    [
+        ("a.png 3", ("a.png", 3, None)),
+        ("a.png  3\t1", ("a.png", 3, 1)),
+        ("a b.png,3", ("a b.png", 3, None)),
+        ("a,b.png , 3", ("a,b.png", 3, None)),
+        ("a,b.png 3", ("a,b.png", 3, None)),
+        ("a, 7, 2, 1", ("a, 7", 2, 1)),
+        ("a b,1.png, 2", ("a b,1.png", 2, None)),
+    ],
+)
+def test_columns_are_told_apart_from_the_right(tmp_path, line, image):
+    write(tmp_path, line)
+    assert read_label_list(str(tmp_path / "list.txt")) == [image]
+
+
+@pytest.mark.parametrize("line", ["a, 1 2", "cat/cat_0.png", "cat/cat_0.png one", "my cat.png 1", "cat/cat_0.png, 1, 2, 3 4", ", 1"])
 def test_line_that_does_not_parse_is_named_by_its_number(folder, line):
     write(folder, "cat/cat_0.png 1", line)
     with pytest.raises(HCSCError, match=r"line 2 of .*list\.txt is no 'path label'"):
@@ -89,6 +110,14 @@ def test_classes_name_the_labels_of_a_list_and_bound_them(folder):
     assert LabelledImages(str(folder), ann_file="list.txt", classes="names.txt").metainfo["classes"] == ("an ant", "a cat")
     with pytest.raises(HCSCError, match=r"cat_0\.png the label 1, but classes names 1"):
         LabelledImages(str(folder), ann_file="list.txt", classes=["an ant"])
+
+
+def test_label_that_is_no_class_number_and_names_that_come_twice_are_refused(folder):
+    write(folder, "cat/cat_0.png 20240131")
+    with pytest.raises(HCSCError, match=r"cat_0\.png the label 20240131; labels number the classes from 0"):
+        LabelledImages(str(folder), ann_file="list.txt")
+    with pytest.raises(HCSCError, match="classes has the name bee twice"):
+        LabelledImages(str(folder), classes=["bee", "cat", "ant", "bee"])
 
 
 def test_classes_fix_the_numbers_of_folders_and_refuse_others(folder):
@@ -223,3 +252,11 @@ def test_sample_carries_its_label_through_the_pipeline(folder):
     assert int(packed["data_samples"].gt_label) == 2
     assert packed["data_samples"].sample_idx == 9
     assert np.asarray(packed["inputs"]).shape == (3, 4, 4)
+
+
+def test_unreadable_image_of_a_test_set_is_never_replaced(folder):
+    (folder / "cat" / "cat_1.png").write_bytes(b"this is no picture")
+    pipeline = [dict(type="hcsc_mm.LoadImage", unreadable="skip"), dict(type="mmpretrain.PackInputs")]
+    with pytest.raises(HCSCError, match=r"cat_1\.png of a test set cannot be read"):
+        LabelledImages(str(folder), pipeline=pipeline, test_mode=True)[9]
+    assert LabelledImages(str(folder), pipeline=pipeline)[9]["data_samples"].skipped

@@ -94,19 +94,19 @@ def test_share_of_each_class_is_the_default_of_fine_tuning(tmp_path, images):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("name", "options", "message"),
     [
-        ({"model__head__num_classes": 10}, "num_classes=10, the training set 3 classes; set num_classes .* model.head.num_classes=3"),
-        ({"model__head__num_classes": 2}, "num_classes=2, the training set 3 classes"),
-        ({"model__head__in_channels": 2048}, "in_channels=2048, the backbone gives 32; set model.head.in_channels=32"),
-        ({"val_evaluator__topk": (1, 5)}, r"top-5 accuracy of 3 classes is asked for; add .*topk=\"\(1,\)\""),
-        ({"model__backbone__depth": 34}, "holds a backbone of another architecture"),
-        ({"model__backbone__init_cfg__checkpoint": None}, "add --checkpoint FILE"),
+        ("linear", {"model__head__num_classes": 10}, "num_classes=10, the training set 3 classes; set num_classes .*head.num_classes=3"),
+        ("semi", {"model__head__num_classes": 2}, "num_classes=2, the training set 3 classes"),
+        ("linear", {"model__head__in_channels": 2048}, "in_channels=2048, the backbone gives 32; set model.head.in_channels=32"),
+        ("semi", {"model__head__in_channels": 2048}, "in_channels=2048, the backbone gives 32; set model.head.in_channels=32"),
+        ("linear", {"val_evaluator__topk": (1, 5)}, r"top-5 accuracy of 3 classes is asked for; add .*topk=\"\(1,\)\""),
+        ("linear", {"model__backbone__depth": 34}, "holds a backbone of another architecture"),
+        ("semi", {"model__backbone__init_cfg__checkpoint": None}, "add --checkpoint FILE"),
     ],
 )
-@pytest.mark.parametrize("name", ["linear_folder", "semi_folder"])
 def test_what_does_not_fit_is_refused_before_the_first_step(tmp_path, images, name, options, message):
-    cfg = stage_config(name, tmp_path, images, **options)
+    cfg = stage_config(f"{name}_folder", tmp_path, images, **options)
     with pytest.raises(HCSCError, match=message):
         run(cfg)
     assert not list((tmp_path / "run").glob("*.pth"))

@@ -155,8 +155,10 @@ def resumed(cfg):
 @pytest.mark.parametrize("iterations", [7, 9])
 def test_resumed_probe_is_the_uninterrupted_one(tmp_path, iterations):
     """From the end of an epoch (6 steps) with the last 2 of them not yet logged, and from the middle of the next."""
-    whole, _ = train(config(tmp_path / "whole"))
-    options = {} if iterations == 7 else {"default_hooks__checkpoint__every_n_iters": iterations}
+    options = {"train_cfg__max_epochs": 2}
+    whole, _ = train(config(tmp_path / "whole", **options))
+    if iterations == 9:
+        options["default_hooks__checkpoint__every_n_iters"] = 9
     stopped = build_runner(config(tmp_path / "part", **options))
     stopped.register_hook(StopAfter(iterations))
     with pytest.raises(Stop):

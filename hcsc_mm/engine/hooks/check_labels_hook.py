@@ -77,7 +77,7 @@ def _check_width(runner: Runner) -> None:
 
 
 def _check_topk(loop: BaseLoop, num_classes: int) -> None:
-    for metric in loop.evaluator.metrics:
+    for metric in getattr(getattr(loop, "evaluator", None), "metrics", ()):  # other loops need not have one
         largest = max(getattr(metric, "topk", None) or (1,))
         if largest > num_classes:
             raise HCSCError(

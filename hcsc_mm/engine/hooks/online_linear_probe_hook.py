@@ -15,6 +15,7 @@ from ...datasets.same_classes import check_labels, class_names
 from ...errors import HCSCError
 from ...models import pool
 from ...registry import HOOKS
+from ...utils.rendezvous import WAIT_MINUTES
 from ..online_probe import OnlineProbe, labels_of
 from ..resume_state import unwrapped
 
@@ -34,7 +35,7 @@ class OnlineLinearProbeHook(Hook):
 
     Args:
         in_channels: Channels of the backbone's last output: 2048 for ResNet-50, 512 for ResNet-18.
-        val_dataloader: Config of a loader of labelled images, for ``probe/top1``. Its sampler is replaced: each image comes once.
+        val_dataloader: Config of a loader of labelled images of one size, for ``probe/top1``. It gets a sampler that takes each once.
         interval: Epochs from one such evaluation to the next; there is one after the last, too.
         lr: Of the classifier's SGD. There is no schedule: the features move under the classifier.
         momentum: Of the classifier's SGD.
@@ -163,8 +164,10 @@ def _each_image_once(loader: dict) -> dict:
     loader = {
         "num_workers": 0,
         "batch_size": 64,
-        "collate_fn": dict(type="default_collate"),
         "worker_init_fn": dict(type="hcsc_mm.seed_worker"),
         **deepcopy(dict(loader)),
     }
-    return {**loader, "sampler": dict(type="hcsc_mm.ShardSampler"), "drop_last": False}
+    if loader["num_workers"] and not loader.get("timeout"):
+        loader["timeout"] = 60 * WAIT_MINUTES  # without one a worker that hangs is waited for for ever
+    whole = {"sampler": dict(type="hcsc_mm.ShardSampler"), "drop_last": False}
+    return {**loader, **whole, "collate_fn": dict(type="default_collate")}  # a list of images would pass for a list of views

@@ -22,11 +22,29 @@ class LinearProbe(ImageClassifier):
         backbone: Config or module of any backbone of mmpretrain.
         head: Config or module of a classification head on vectors, such as ``LinearClsHead``, whose weights start from N(0, 0.01²)
             and whose biases from 0, as in MoCo.
-        **kwargs: As in mmpretrain's ``ImageClassifier``; there is no neck.
+        pretrained: As in mmpretrain's ``ImageClassifier``, as are the rest; there is no neck.
+        train_cfg: Batch augmentations.
+        data_preprocessor: Config or module.
+        init_cfg: As in mmengine.
     """
 
-    def __init__(self, backbone: dict | nn.Module, head: dict | nn.Module, **kwargs) -> None:
-        super().__init__(backbone=backbone, head=head, **kwargs)
+    def __init__(
+        self,
+        backbone: dict | nn.Module,
+        head: dict | nn.Module,
+        pretrained: str | None = None,
+        train_cfg: dict | None = None,
+        data_preprocessor: dict | nn.Module | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(
+            backbone=backbone,
+            head=head,
+            pretrained=pretrained,
+            train_cfg=train_cfg,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
         self.backbone.requires_grad_(False)
         self.backbone.eval()
 
