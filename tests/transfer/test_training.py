@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import pytest
 from shared import needs_coco
-from transfer_runs import DETECTION, SEGMENTATION, check_trained, small_config, train, unpack_coco, write_hcsc_checkpoint
+from transfer_runs import DETECTION, SEGMENTATION, check_trained, small_config, train
 
 pytestmark = needs_coco
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    return write_hcsc_checkpoint(tmp_path_factory.mktemp("weights") / "hcsc_r50.pth")
-
-
-@pytest.fixture(scope="module")
-def coco(tmp_path_factory):
-    return unpack_coco(tmp_path_factory.mktemp("coco"))
 
 
 @pytest.mark.parametrize("name", DETECTION)
