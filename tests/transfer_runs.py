@@ -91,8 +91,8 @@ def small_config(name: str, coco: Path, iterations: int = ITERATIONS) -> Config:
 
 def detect_small(cfg: Config, coco: Path) -> None:
     train_pipeline = next(_values(cfg.train_dataloader, "pipeline"))
-    next(step for step in train_pipeline if "Resize" in step.type)["scales"] = [(256, 128), (256, 160)]
-    cfg.val_dataloader.dataset.pipeline[1].scale = (256, 160)
+    next(step for step in train_pipeline if "Resize" in step.type)["scales"] = [(192, 96), (192, 128)]
+    cfg.val_dataloader.dataset.pipeline[1].scale = (192, 128)
     for loader, year in ((cfg.train_dataloader, "train2017"), (cfg.val_dataloader, "val2017")):
         loader.dataset = dict(
             type="CocoDataset",
@@ -111,9 +111,9 @@ def detect_small(cfg: Config, coco: Path) -> None:
 def few_regions(cfg: Config) -> None:
     cfg.merge_from_dict(
         {
-            "model.train_cfg.rcnn.sampler.num": 16,
+            "model.train_cfg.rcnn.sampler.num": 8,
             "model.train_cfg.rpn_proposal": dict(nms_pre=200, max_per_img=50),
-            "model.test_cfg.rpn": dict(nms_pre=100, max_per_img=20),
+            "model.test_cfg.rpn": dict(nms_pre=100, max_per_img=10),
             "model.test_cfg.rcnn.max_per_img": 10,
             "model.test_cfg.rcnn.score_thr": 0.0,  # after twenty steps 80 classes are still about equal: none would count as found
         }
@@ -131,6 +131,7 @@ def segment_small(cfg: Config, coco: Path) -> None:
             data_prefix=dict(img_path=f"images/{year}", seg_map_path=f"semantic/{year}"),
             metainfo=dict(classes=[f"category {number}" for number in range(1, 201)]),
             reduce_zero_label=True,
+            indices=10,  # scores of 200 categories for every pixel of a photograph take a while
             pipeline=[load[0], *([load[1], resize] if year == "train2017" else [resize, load[1]]), dict(type="PackSegInputs")],
         )
     cfg.merge_from_dict(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import utils as config_utils
-from mmengine.logging import print_log
-from mmengine.model import revert_sync_batchnorm
-from torch import nn
 
 from ..dependencies import first_line
 from ..errors import HCSCError
+from .pretrained import configs_of_type
 
 
 class _Library(NamedTuple):
@@ -56,13 +54,18 @@ def check_library(scope: str | None) -> None:
         raise HCSCError(f"{scope} cannot be imported ({first_line(error)}); run: pip install {library.pip_name}") from error
 
 
-def without_sync_batch_norm(model: nn.Module) -> None:
-    """Replace synchronised batch norms where there is no GPU: PyTorch has none for CPUs. Weights and their names stay.
+def without_sync_batch_norm(model: Any) -> bool:
+    """Have plain batch norms built where there is no GPU: PyTorch synchronises none on CPUs. Names of weights stay.
 
     Args:
-        model: Changed in place; may be wrapped for several processes, each of which has its own statistics then.
+        model: Config of a model, changed in place.
+
+    Returns:
+        Whether there were synchronised ones.
     """
-    if torch.cuda.is_available() or not any(isinstance(module, nn.SyncBatchNorm) for module in model.modules()):
-        return
-    revert_sync_batchnorm(model)
-    print_log("without a GPU batch norms are not synchronised: every process has statistics of its own", logger="current")
+    if torch.cuda.is_available():
+        return False
+    norms = list(configs_of_type(model, "SyncBN"))
+    for norm in norms:
+        norm["type"] = "BN"
+    return bool(norms)

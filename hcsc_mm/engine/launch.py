@@ -91,8 +91,10 @@ def build_runner(cfg: Config) -> Runner:
         )
     if cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
         raise HCSCError(f"there is no checkpoint {cfg.load_from} to {'resume' if cfg.get('resume') else 'start'} from")
+    not_synchronised = without_sync_batch_norm(cfg.get("model"))
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
-    without_sync_batch_norm(runner.model)
+    if not_synchronised:
+        runner.logger.info("without a GPU batch norms are not synchronised: every process has statistics of its own")
     return runner
 
 
