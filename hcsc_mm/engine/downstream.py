@@ -45,7 +45,7 @@ def check_library(scope: str | None) -> None:
         raise HCSCError(f"{scope} is not installed; run: pip install {library.pip_name}")
     if library.needs_operators and importlib.util.find_spec("mmcv._ext") is None:
         raise HCSCError(
-            f"{scope} needs mmcv's compiled operators, and the mmcv here has none; run: pip install ninja wheel && pip install "
+            f"{scope} needs mmcv's compiled operators, and the mmcv here has none; run: pip install setuptools ninja wheel && pip install "
             f"--force-reinstall --no-deps --no-cache-dir --no-build-isolation {OPERATORS} (docs/transfer.md says how long that takes)"
         )
     try:
