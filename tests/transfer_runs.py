@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS
+from released import hcsc, save
 from shared import SHARED
 
 from hcsc_mm.engine.launch import load_config
+from hcsc_mm.weights import convert
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs" / "benchmarks"
@@ -60,11 +60,10 @@ def unpack_coco(folder: Path) -> Path:
 
 
 def write_hcsc_checkpoint(file: Path) -> Path:
-    """A checkpoint as pre-training with ResNet-50 writes it; no weight has the value that an untrained network begins with."""
-    with DefaultScope.overwrite_default_scope("mmpretrain"):
-        model = MODELS.build(load_config(str(ROOT / "configs/hcsc_r50_200e_in1k.py")).model)
-    state = {name: value * 1.01 + 0.001 if value.is_floating_point() else value + 7 for name, value in model.state_dict().items()}
-    torch.save({"meta": {"epoch": 200}, "state_dict": state}, file)
+    """A ResNet-50 in the released layout, converted to ours; no weight has the value that an untrained network begins with."""
+    source = save(hcsc(depth=50), file.with_name("released.pth.tar"))
+    convert(source, file, "hcsc_mm")
+    source.unlink()
     return file
 
 
