@@ -84,7 +84,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         if loader is None:
             continue
         loader.setdefault("pin_memory", torch.cuda.is_available())
-        loader.setdefault("collate_fn", dict(type="default_collate"))
+        if cfg.get("default_scope") == "mmpretrain":  # its own; images of detectors differ in size and cannot be stacked
+            loader.setdefault("collate_fn", dict(type="default_collate"))
         if args.no_pin_memory:
             loader.pin_memory = False
         if args.no_persistent_workers:

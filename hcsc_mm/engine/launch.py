@@ -23,6 +23,7 @@ from ..errors import HCSCError
 from ..utils.preemption import PreemptedError, signals_noted
 from ..utils.rendezvous import report_failure
 from .checkpoint_files import write_text
+from .downstream import check_library, let_configs_inherit_from_libraries, without_sync_batch_norm
 from .pretrained import check_loadable, check_pretrained
 from .resume_state import unwrapped
 
@@ -62,14 +63,20 @@ def load_config(path: str) -> Config:
     """Read a config file.
 
     Raises:
-        HCSCError: it does not exist, or cannot be read; with the reason.
+        HCSCError: it does not exist, or cannot be read, or needs a library that is not installed; with the reason.
     """
     if not os.path.isfile(path):
         raise HCSCError(f"there is no config file {path}")
+    let_configs_inherit_from_libraries()
     try:
-        return Config.fromfile(path)
+        cfg = Config.fromfile(path)
+    except ImportError as error:
+        check_library(first_line(error).split()[0])  # mmengine: "mmdet is not installed, ..."
+        raise HCSCError(f"cannot read the config {path}: {first_line(error)}") from error
     except (OSError, SyntaxError, KeyError, TypeError, AttributeError) as error:
         raise HCSCError(f"cannot read the config {path}: {type(error).__name__}: {first_line(error)}") from error
+    check_library(cfg.get("default_scope"))
+    return cfg
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -84,7 +91,11 @@ def build_runner(cfg: Config) -> Runner:
         )
     if cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
         raise HCSCError(f"there is no checkpoint {cfg.load_from} to {'resume' if cfg.get('resume') else 'start'} from")
-    return RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    not_synchronised = without_sync_batch_norm(cfg.get("model"))
+    runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    if not_synchronised:
+        runner.logger.info("without a GPU batch norms are not synchronised: every process has statistics of its own")
+    return runner
 
 
 def run_training(config: str, change: Callable[[Config], Config]) -> None:

@@ -27,7 +27,7 @@ def use_checkpoint(model: ConfigDict, checkpoint: str) -> None:
     Raises:
         HCSCError: the model has no backbone.
     """
-    parts = list(_pretrained_configs(model))
+    parts = list(configs_of_type(model, "Pretrained"))
     for part in parts:
         part["checkpoint"] = checkpoint
     if parts:
@@ -48,7 +48,7 @@ def check_pretrained(model: nn.Module) -> None:
     """
     starts: dict[tuple[str, str], dict[str, Tensor]] = {}  # (checkpoint, prefix) → what all parts together want of it
     for name, module in model.named_modules():
-        for config in _pretrained_configs(getattr(module, "init_cfg", None)):
+        for config in configs_of_type(getattr(module, "init_cfg", None), "Pretrained"):
             if config.get("checkpoint") is None:
                 raise HCSCError(f"{name or 'the model'} starts from pre-trained weights, and none are given; add --checkpoint FILE")
             if config.get("prefix") is not None:
@@ -128,13 +128,13 @@ def compare_weights(own: Mapping[str, Tensor], given: Mapping[str, Tensor], chec
     )
 
 
-def _pretrained_configs(config: Any) -> Iterator[dict]:
-    """Every dict(type='Pretrained') at any depth of a config."""
+def configs_of_type(config: Any, name: str) -> Iterator[dict]:
+    """Every dict(type=name) at any depth of a config."""
     if isinstance(config, Mapping):
-        if config.get("type") == "Pretrained":
+        if config.get("type") == name:
             yield config
         for value in config.values():
-            yield from _pretrained_configs(value)
+            yield from configs_of_type(value, name)
     elif isinstance(config, (list, tuple)):
         for value in config:
-            yield from _pretrained_configs(value)
+            yield from configs_of_type(value, name)

@@ -56,7 +56,9 @@ def training_begins() -> None:
 def _note(number: int, _: FrameType | None) -> None:
     name = signal.Signals(number)
     if not _has_begun:
-        raise PreemptedError(f"stopped by {name.name} before the first step; exit code {EXIT_CODE}; start again with --resume auto")
+        raise PreemptedError(
+            f"stopped by {name.name}, for which no checkpoint was saved; exit code {EXIT_CODE}; start again with --resume auto"
+        )
     _received.append(name)
 
 
