@@ -11,6 +11,7 @@ from tiny import largest_difference
 
 from hcsc_mm import HCSCError
 from hcsc_mm.engine.launch import build_runner
+from hcsc_mm.engine.pretrained import check_pretrained
 
 
 @pytest.fixture
@@ -41,7 +42,9 @@ class Watch(Hook):
 
 
 def run(cfg):
+    """As hcsc_mm.engine.launch.train does it, with a hook that watches."""
     runner, watch = build_runner(cfg), Watch()
+    check_pretrained(runner.model)
     runner.register_hook(watch)
     runner.train()
     return runner, watch
