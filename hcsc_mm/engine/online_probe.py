@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce, broadcast, get_world_size, is_main_process
+from mmengine.dist import all_reduce, is_main_process
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..errors import HCSCError
 from ..models import pool
 from ..utils.rendezvous import wait_for_ranks
-from .resume_state import generator_states, restore_generators
+from .aside import measured_aside
 
 
 class OnlineProbe:
@@ -103,7 +101,7 @@ class OnlineProbe:
             loader: This rank's share.
         """
         counts = torch.zeros_like(self.counts)
-        with _as_in_the_checkpoint(model.backbone), _generators_kept():
+        with measured_aside(model.backbone):
             for batch in loader:
                 images = model.data_preprocessor({"inputs": batch["inputs"], "data_samples": None})["inputs"]
                 features = pool(model.backbone(images)).float()
@@ -126,31 +124,3 @@ def _right_and_seen(scores: Tensor, labels: Tensor) -> Tensor:
 def _per_cent(counts: Tensor) -> float:
     right, seen = counts.tolist()
     return 100 * right / seen if seen else float("nan")
-
-
-@contextmanager
-def _as_in_the_checkpoint(backbone: nn.Module) -> Iterator[None]:
-    """The backbone in eval mode, with the first rank's batch-norm statistics on all ranks: they are what a checkpoint hands on."""
-    modes = [(module, module.training) for module in backbone.modules()]
-    own = [(buffer, buffer.clone()) for buffer in backbone.buffers()]
-    backbone.eval()
-    try:
-        if get_world_size() > 1:
-            for buffer, _ in own:
-                broadcast(buffer, src=0)
-        yield
-    finally:
-        for buffer, value in own:
-            buffer.copy_(value)
-        for module, training in modes:
-            module.training = training
-
-
-@contextmanager
-def _generators_kept() -> Iterator[None]:
-    """A loader draws a seed for its workers."""
-    states = generator_states()
-    try:
-        yield
-    finally:
-        restore_generators(states)

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from ..datasets import ExtractionView
 from ..errors import HCSCError
 from ..models.utils.pooling import pool
+from ..utils.rendezvous import WAIT_MINUTES
 from ..utils.shard import all_gather_rows, global_sum, shard_slice
 from .feature_extraction import extract_features
 
@@ -53,16 +54,23 @@ def build_feature_loader(runner: Runner, config: DataLoader | dict) -> DataLoade
 
     Args:
         runner: Builds it.
-        config: As any ``test_dataloader`` of mmengine, without sampler and collation. An image that its pipeline skips as unreadable
-            keeps its place in the order. A loader that is built already is left as it is.
+        config: As any ``test_dataloader`` of mmengine, but sampler and collation, which are given here. Without others there are 64 images
+            a batch and no workers. An image that the pipeline skips as unreadable keeps its place in the order. A loader that is
+            built already is left as it is.
     """
     if isinstance(config, DataLoader):
         return config
     dataset = DATASETS.build({**config["dataset"], "pipeline": []})
+    timeout = 60 * WAIT_MINUTES if config.get("num_workers") else 0  # without one a worker that hangs is waited for for ever
     return runner.build_dataloader(
         {
+            "batch_size": 64,
+            "num_workers": 0,
+            "timeout": timeout,
+            "worker_init_fn": dict(type="hcsc_mm.seed_worker"),  # it also leaves signals to the main process
             **config,
-            "dataset": ExtractionView(dataset, config["dataset"]["pipeline"]),
+            "drop_last": False,
+            "dataset": ExtractionView(dataset, config["dataset"].get("pipeline", ())),
             "sampler": dict(type="hcsc_mm.ShardSampler"),  # every image once, a block for each rank
             "collate_fn": dict(type="default_collate"),
         },

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import nn
 
 from ...datasets.same_classes import check_same_classes
 from ...errors import HCSCError
 from ...evaluation import KNN, build_feature_loader, extract_feature_set
 from ...registry import HOOKS
-from ..resume_state import generator_states, restore_generators, unwrapped
+from ..aside import measured_aside
+from ..resume_state import unwrapped
 
 
 @HOOKS.register_module()
@@ -56,31 +54,8 @@ class KNNMonitorHook(Hook):
         if epoch % self.interval and epoch < runner.max_epochs:
             return
         model = unwrapped(runner.model)
-        with _generators_kept(), _statistics_of_first_rank(model.backbone):
+        with measured_aside(model.backbone):
             train, val = (extract_feature_set(model, loader) for loader in self._loaders)
             scores = self._metric.evaluate(val, train)
         runner.logger.info(f"Epoch {epoch}: {', '.join(f'{name} {value:.2f}' for name, value in scores.items())}")
         runner.visualizer.add_scalars(scores, step=runner.iter)
-
-
-@contextmanager
-def _statistics_of_first_rank(backbone: nn.Module) -> Iterator[None]:
-    """Ranks have batch-norm statistics of their own; features are those of one network, the one that checkpoints hold."""
-    own = {name: buffer.clone() for name, buffer in backbone.named_buffers()}
-    for buffer in backbone.buffers():
-        broadcast(buffer)
-    try:
-        yield
-    finally:
-        for name, buffer in backbone.named_buffers():
-            buffer.copy_(own[name])
-
-
-@contextmanager
-def _generators_kept() -> Iterator[None]:
-    """Loaders draw seeds for their workers; the training after them must not notice."""
-    states = generator_states()
-    try:
-        yield
-    finally:
-        restore_generators(states)

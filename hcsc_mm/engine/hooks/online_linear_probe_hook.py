@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -13,9 +12,9 @@ from torch import Tensor, nn
 from ...datasets import LabelledImages, check_same_classes
 from ...datasets.same_classes import check_labels, class_names
 from ...errors import HCSCError
+from ...evaluation import build_feature_loader
 from ...models import pool
 from ...registry import HOOKS
-from ...utils.rendezvous import WAIT_MINUTES
 from ..online_probe import OnlineProbe, labels_of
 from ..resume_state import unwrapped
 
@@ -99,9 +98,9 @@ class OnlineLinearProbeHook(Hook):
         elif runner._resume:
             runner.logger.info("the checkpoint has no online probe: it starts anew")
         self._loaded = None
-        self._loader = None if self.val_dataloader is None else runner.build_dataloader(_each_image_once(self.val_dataloader))
+        self._loader = None if self.val_dataloader is None else build_feature_loader(runner, self.val_dataloader)
         if self._loader is not None:
-            check_same_classes(dataset, self._loader.dataset)
+            check_same_classes(dataset, self._loader.dataset.dataset)
         self._handle = model.backbone.register_forward_hook(self._keep_first)
 
     def after_train(self, runner: Runner) -> None:
@@ -157,17 +156,3 @@ class OnlineLinearProbeHook(Hook):
         when = f"after epoch {runner.epoch + 1}" if after_epoch else f"epoch {runner.epoch + 1}, iteration {runner.iter + 1}"
         runner.logger.info(f"Online linear probe, {when}: {name} {per_cent:.2f}")
         runner.visualizer.add_scalars({name: per_cent}, step=runner.iter + (not after_epoch))
-
-
-def _each_image_once(loader: dict) -> dict:
-    """The loader's config with what evaluation needs: no image twice, none left out, and workers that leave signals alone."""
-    loader = {
-        "num_workers": 0,
-        "batch_size": 64,
-        "worker_init_fn": dict(type="hcsc_mm.seed_worker"),
-        **deepcopy(dict(loader)),
-    }
-    if loader["num_workers"] and not loader.get("timeout"):
-        loader["timeout"] = 60 * WAIT_MINUTES  # without one a worker that hangs is waited for for ever
-    whole = {"sampler": dict(type="hcsc_mm.ShardSampler"), "drop_last": False}
-    return {**loader, **whole, "collate_fn": dict(type="default_collate")}  # a list of images would pass for a list of views
