@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import get_rank
 from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,7 +18,6 @@ from ..datasets.fingerprint import fingerprint
 from ..errors import HCSCError
 from ..registry import METRICS
 from ..structures import PrototypeHierarchy
-from ..utils.safe_load import load_data
 from ..utils.shard import all_gather_rows
 from .clustering_scores import clustering_scores
 from .feature_set import FeatureSet
@@ -154,7 +154,7 @@ def load_hierarchy(checkpoint: str | None, images: FeatureSet) -> PrototypeHiera
     Raises:
         HCSCError: it was trained on other images.
     """
-    loaded = load_data(checkpoint, map_location="cpu", mmap=True) if checkpoint else {}
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None) if checkpoint else {}
     saved = loaded.get("hierarchical_clustering") if isinstance(loaded, dict) else None
     if saved is None or saved["hierarchy"] is None:
         return None

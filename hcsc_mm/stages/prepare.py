@@ -20,8 +20,12 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
     """Give a benchmark the backbone, the normalisation and the weights of a pre-training; ``cfg`` is changed in place.
 
     Split batch norm becomes plain batch norm: it has the same weights, and in the benchmarks there is no key to keep from the query.
+    Detectors and segmentation networks, whose backbones are set up for their libraries, take the weights alone.
     """
     model, source = cfg.model, pretraining.model
+    if cfg.get("default_scope") != "mmpretrain":
+        use_checkpoint(model, checkpoint)
+        return
     model.backbone = _plain_norm(copy.deepcopy(source.backbone))
     model.backbone.pop("init_cfg", None)
     for name in ("mean", "std", "to_rgb"):

@@ -36,6 +36,14 @@ def test_a_stage_that_only_tests_loads_the_checkpoint():
     assert "init_cfg" not in cfg.model.backbone
 
 
+def test_a_detector_keeps_the_backbone_of_its_library_and_takes_the_weights():
+    backbone = dict(type="ResNet", depth=50, init_cfg=dict(type="Pretrained", checkpoint=None, prefix="backbone."))
+    cfg = Config(dict(default_scope="mmdet", train_cfg=dict(), model=dict(backbone=backbone)))
+    fit_to_pretraining(cfg, config("hcsc_r18_digits"), "weights.pth")
+    assert cfg.model.backbone.depth == 50
+    assert cfg.model.backbone.init_cfg.checkpoint == "weights.pth"
+
+
 def test_data_are_moved_in_every_place():
     path = str(ROOT / "configs/hcsc_r50_200e_in1k.py")
     for cfg in [load_config(path), *(load_config(stage.config) for stage in stages_of(load_config(path), path))]:
