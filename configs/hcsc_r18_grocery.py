@@ -39,7 +39,7 @@ train_dataloader = dict(
     collate_fn=dict(type="default_collate"),
     dataset=dict(
         **_base_.train_images,
-        pipeline=[_base_.load, dict(type="MultiView", num_views=2, transforms=[crop]), dict(type="PackInputs")],
+        pipeline=[_base_.load_image, dict(type="MultiView", num_views=2, transforms=[crop]), dict(type="PackInputs")],
     ),
 )
 

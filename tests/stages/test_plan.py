@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import METRICS, MODELS, TRANSFORMS
 from tiny import ROOT
 
 from hcsc_mm import HCSCError
@@ -46,3 +48,24 @@ def test_an_unknown_stage_is_refused_with_those_that_there_are():
 def test_a_list_of_stages_that_cannot_be_run_is_refused(stages, message):
     with pytest.raises(HCSCError, match=message):
         stages_of(Config({} if stages is None else {"stages": stages}), "configs/mine.py")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs/benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_the_parts_of_every_benchmark_are_built_and_it_says_where_its_data_lie(path):
+    cfg = load_config(str(path))
+    assert cfg.test_evaluator and cfg.test_dataloader and cfg.get("test_cfg") is not None
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        MODELS.build(cfg.model)
+        for evaluator in cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]:
+            METRICS.build(evaluator)
+        for pipeline in pipelines(cfg._cfg_dict):
+            for transform in pipeline:
+                TRANSFORMS.build(transform)
+    if not path.stem.endswith("digits"):
+        assert cfg.data_root.startswith("data/")
+
+
+def pipelines(config: object) -> list[list]:
+    if isinstance(config, dict):
+        return [found for key, value in config.items() for found in ([value] if key == "pipeline" else pipelines(value))]
+    return [found for value in config for found in pipelines(value)] if isinstance(config, (list, tuple)) else []

@@ -8,15 +8,15 @@ data_root = "data/grocery"
 image_size = 64
 num_classes = 81
 
-load = dict(type="hcsc_mm.LoadImage")
+load_image = dict(type="hcsc_mm.LoadImage")
 centre_crop = [
-    load,
+    load_image,
     dict(type="ResizeEdge", scale=image_size * 8 // 7, edge="short", backend="pillow"),  # 73; 256 for 224, as on ImageNet
     dict(type="CenterCrop", crop_size=image_size),
     dict(type="PackInputs"),
 ]
 random_crop = [
-    load,
+    load_image,
     dict(type="RandomResizedCrop", scale=image_size, backend="pillow"),
     dict(type="RandomFlip", prob=0.5),
     dict(type="PackInputs"),
