@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -20,11 +21,11 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from ..dependencies import first_line
 from ..errors import HCSCError
+from ..utils.libraries import check_library, let_configs_inherit_from_libraries
 from ..utils.preemption import PreemptedError, signals_noted
 from ..utils.rendezvous import report_failure
 from .checkpoint_files import write_text
-from .downstream import check_library, let_configs_inherit_from_libraries, without_sync_batch_norm
-from .pretrained import check_loadable, check_pretrained
+from .pretrained import check_loadable, check_pretrained, configs_of_type
 from .resume_state import unwrapped
 
 # How a collective ends when a process at its other end is gone.
@@ -96,6 +97,23 @@ def build_runner(cfg: Config) -> Runner:
     if not_synchronised:
         runner.logger.info("without a GPU batch norms are not synchronised: every process has statistics of its own")
     return runner
+
+
+def without_sync_batch_norm(model: Any) -> bool:
+    """Have plain batch norms built where there is no GPU: PyTorch synchronises none on CPUs. Names of weights stay.
+
+    Args:
+        model: Config of a model, changed in place.
+
+    Returns:
+        Whether there were synchronised ones.
+    """
+    if torch.cuda.is_available():
+        return False
+    norms = list(configs_of_type(model, "SyncBN"))
+    for norm in norms:
+        norm["type"] = "BN"
+    return bool(norms)
 
 
 def run_training(config: str, change: Callable[[Config], Config]) -> None:

@@ -1,6 +1,6 @@
 """Parts of detectors. They need mmdetection, which pre-training does not: configs name this module in ``custom_imports``."""
 
-from ...engine.downstream import check_library
+from ...utils.libraries import check_library
 
 check_library("mmdet")
 

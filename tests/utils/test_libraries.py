@@ -1,4 +1,4 @@
-"""Libraries for other tasks: absent, they are named; present, they are used as they are meant to be."""
+"""Libraries for other tasks: pre-training does without, and a config that needs one says which command installs it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import subprocess
 import sys
 
 import pytest
-import torch
-from mmengine.config import ConfigDict
 from transfer_runs import DETECTION, ENVIRONMENT, ROOT, SEGMENTATION, config_path
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.downstream import LIBRARIES, OPERATORS, check_library, without_sync_batch_norm
+from hcsc_mm.utils.libraries import LIBRARIES, OPERATORS, check_library
 
 needs_absence = pytest.mark.skipif(importlib.util.find_spec("mmdet") is not None, reason="mmdetection is installed")
 
@@ -45,13 +43,3 @@ def test_pre_training_needs_no_library_but_its_own():
 def test_versions_in_messages_are_those_of_the_requirements():
     pinned = [line for name in ("transfer", "base") for line in (ROOT / f"requirements/{name}.txt").read_text().splitlines()]
     assert {OPERATORS, *(library.pip_name for library in LIBRARIES.values())} <= set(pinned)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_synchronised_batch_norms_are_built_as_plain_ones_without_a_gpu():
-    synchronised = dict(type="SyncBN", requires_grad=True, eps=1e-3)
-    model = ConfigDict(backbone=dict(norm_cfg=synchronised), heads=[dict(norm_cfg=synchronised), dict(norm_cfg=dict(type="GN"))])
-    assert without_sync_batch_norm(model)
-    assert model.backbone.norm_cfg == model.heads[0].norm_cfg == dict(type="BN", requires_grad=True, eps=1e-3)
-    assert model.heads[1].norm_cfg.type == "GN"
-    assert not without_sync_batch_norm(model)

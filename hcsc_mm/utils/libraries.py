@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import torch
 from mmengine.config import utils as config_utils
 
 from ..dependencies import first_line
 from ..errors import HCSCError
-from .pretrained import configs_of_type
 
 
 class _Library(NamedTuple):
@@ -52,20 +50,3 @@ def check_library(scope: str | None) -> None:
         importlib.import_module(scope)
     except (ImportError, AssertionError) as error:  # the libraries assert on the versions of mmcv and mmengine
         raise HCSCError(f"{scope} cannot be imported ({first_line(error)}); run: pip install {library.pip_name}") from error
-
-
-def without_sync_batch_norm(model: Any) -> bool:
-    """Have plain batch norms built where there is no GPU: PyTorch synchronises none on CPUs. Names of weights stay.
-
-    Args:
-        model: Config of a model, changed in place.
-
-    Returns:
-        Whether there were synchronised ones.
-    """
-    if torch.cuda.is_available():
-        return False
-    norms = list(configs_of_type(model, "SyncBN"))
-    for norm in norms:
-        norm["type"] = "BN"
-    return bool(norms)
