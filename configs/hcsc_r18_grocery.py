@@ -10,8 +10,8 @@ _base_ = ["_base_/schedules/sgd_cosine.py", "_base_/datasets/grocery.py", "_base
 # ---- the values that people change; all else in this file follows from them ----
 batch_size = 64  # on one process; divisible by num_splits
 num_splits = 4  # parts of the batch with batch-norm statistics of their own, like 4 GPUs with 64 / 4 = 16 images each
-max_epochs = 10  # short: 2640 / 64 = 41 steps an epoch
-warmup_epochs = 4  # MoCo v2 until then
+max_epochs = 25  # short: 2640 / 64 = 41 steps an epoch
+warmup_epochs = 8  # MoCo v2 until then
 num_prototypes = (240, 81, 43)  # finest first; 2640 images / 240 = 11 each; 81 and 43 as many as classes and coarse classes
 queue_len = 1024  # keys of the last 1024 / 64 = 16 steps; at least the batch, and below the number of images
 # ---------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ train_dataloader = dict(
 model = dict(
     type="hcsc_mm.HCSC",
     queue_len=queue_len,
-    momentum=0.01,  # share of the query encoder; ten times ImageNet's, for a run of 410 steps
+    momentum=0.01,  # share of the query encoder; ten times ImageNet's, for a run of 1025 steps
     data_preprocessor=dict(
         type="SelfSupDataPreprocessor",
         mean=[123.675, 116.28, 103.53],  # of ImageNet, RGB

@@ -67,6 +67,8 @@ def build_dataset(config: Config, folder: Path, monkeypatch):
     else:
         for index, image in enumerate(pixels):
             Image.fromarray(image).save(folder / f"{index}.jpg")
+        if dataset.get("ann_file"):
+            (folder / dataset["ann_file"]).write_text("".join(f"{index}.jpg, {index}, 0\n" for index in range(len(pixels))))
     return DATASETS.build(dataset)
 
 

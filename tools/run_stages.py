@@ -7,7 +7,6 @@ The same command goes on where it was stopped; a finished stage is not run again
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 try:
@@ -17,6 +16,7 @@ except ImportError as error:
 
 from mmengine.config import DictAction
 
+from hcsc_mm.engine.command_line import default_work_dir, parse
 from hcsc_mm.engine.launch import failures_reported, one_line_errors
 from hcsc_mm.stages import Chain, ChainOptions
 
@@ -26,12 +26,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("config", help="path of the pre-training config; its list stages names the benchmarks")
     parser.add_argument("--stages", help="only these, by name or kind, separated by commas: pretrain,knn,linear")
     parser.add_argument("--checkpoint", metavar="FILE", help="judge these weights instead of pre-training")
-    parser.add_argument("--work-dir", help="folder for logs, checkpoints and the table; by default work_dirs/<config name>")
     parser.add_argument("--data-root", help="folder of the data sets, in the place of data/ in all configs")
     parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", default={}, help="change the pre-training config"
-    )
     parser.add_argument(
         "--stage-options",
         nargs="+",
@@ -40,17 +36,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         default={},
         help="change benchmark configs; STAGE is a name, a kind, or all: linear.train_cfg.max_epochs=10 all.test_dataloader.num_workers=4",
     )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="what started the processes")
-    # torch.distributed.launch still gives it to scripts; torchrun sets the environment variable
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
+    return parse(parser, arguments)
 
 
 def main() -> None:
     args = parse_args()
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     options = ChainOptions(
-        work_dir=args.work_dir or os.path.join("work_dirs", os.path.splitext(os.path.basename(args.config))[0]),
+        work_dir=args.work_dir or default_work_dir(args.config),
         stages=None if args.stages is None else args.stages.split(","),
         checkpoint=args.checkpoint,
         data_root=args.data_root,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 
@@ -18,8 +17,9 @@ except ImportError as error:
     sys.exit(f"error: {error}" if type(error).__name__ == "DependencyError" else f"error: {error}; run: pip install -e .")
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
+from hcsc_mm.engine.command_line import default_work_dir, parse
 from hcsc_mm.engine.launch import run_training
 from hcsc_mm.engine.pretrained import use_checkpoint
 
@@ -27,7 +27,6 @@ from hcsc_mm.engine.pretrained import use_checkpoint
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a model")
     parser.add_argument("config", help="path of the config file")
-    parser.add_argument("--work-dir", help="folder for logs and checkpoints; by default work_dirs/<config name>")
     parser.add_argument(
         "--resume",
         nargs="?",
@@ -45,19 +44,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--no-pin-memory", action="store_true", help="do not pin the memory of the data loaders")
     parser.add_argument("--no-persistent-workers", action="store_true", help="start the workers of the data loaders anew in every epoch")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=DictAction,
-        metavar="KEY=VALUE",
-        help='change entries of the config, such as train_dataloader.batch_size=64 or key="[a,b]"',
-    )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="what started the processes")
-    # torch.distributed.launch still gives it to scripts; torchrun sets the environment variable
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args(arguments)
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    return args
+    return parse(parser, arguments)
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
@@ -68,7 +55,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get("work_dir") is None:
-        cfg.work_dir = os.path.join("work_dirs", os.path.splitext(os.path.basename(args.config))[0])
+        cfg.work_dir = default_work_dir(args.config)
     if args.amp:
         cfg.optim_wrapper.type = "AmpOptimWrapper"
         cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
@@ -90,8 +77,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             loader.pin_memory = False
         if args.no_persistent_workers:
             loader.persistent_workers = False
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg.merge_from_dict(args.cfg_options)
     return cfg
 
 

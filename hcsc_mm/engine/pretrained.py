@@ -11,6 +11,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from ..errors import HCSCError
+from .checkpoint import describe_difference
 
 BACKBONE_PREFIX = "backbone."
 
@@ -113,19 +114,12 @@ def compare_weights(own: Mapping[str, Tensor], given: Mapping[str, Tensor], chec
     Raises:
         HCSCError: counts what does not fit and names the first of it.
     """
-    missing = [name for name in own if name not in given and not name.endswith("num_batches_tracked")]
-    unused = [name for name in given if name not in own]
-    reshaped = [name for name in own if name in given and own[name].shape != given[name].shape]
-    if not (missing or unused or reshaped):
-        return
-    if reshaped:
-        example = f"{reshaped[0]} is {tuple(given[reshaped[0]].shape)} there and {tuple(own[reshaped[0]].shape)} in the config"
-    else:
-        example = f"{missing[0]} is missing there" if missing else f"{unused[0]} is unknown to the config"
-    raise HCSCError(
-        f"{checkpoint} holds a backbone of another architecture: {len(reshaped)} weights of another shape, {len(missing)} missing, "
-        f"{len(unused)} without a place; {example}. Set the depth and type of model.backbone to the checkpoint's"
-    )
+    wanted = {name: value for name, value in own.items() if name in given or not name.endswith("num_batches_tracked")}
+    difference = describe_difference(wanted, given)
+    if difference is not None:
+        raise HCSCError(
+            f"{checkpoint} holds a backbone of another architecture: {difference}. Set depth and type of model.backbone to the checkpoint's"
+        )
 
 
 def configs_of_type(config: Any, name: str) -> Iterator[dict]:
