@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import fcntl
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import is_main_process
 
 from ..engine.checkpoint_files import newest_checkpoint
 from ..engine.launch import load_config, start_processes, test, train
 from ..errors import HCSCError
-from ..utils.preemption import EXIT_CODE, PreemptedError, received, signals_noted
 from ..utils.safe_load import load_data
 from .plan import PRETRAIN, Stage, choose, stages_of
-from .prepare import digest, file_digest, fit_to_pretraining, move_data
+from .prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
+from .processes import locked, on_main_process, say, stoppable
 from .results import Result, save_table, table
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -111,10 +107,11 @@ class Chain:
             weights = self._weights()
             plans = {stage: self._plan(stage, weights) for stage in self._configs}
             results = {stage: found for stage, plan in plans.items() if (found := on_main_process(plan.finished)) is not None}
+            on_main_process(lambda: self._check_data({stage.name: plans[stage].cfg for stage in self.stages if stage not in results}))
             for number, stage in enumerate(self.stages, start=1):
-                _say(f"stage {number} of {len(self.stages)}: {stage.name}")
+                say(f"stage {number} of {len(self.stages)}: {stage.name}")
                 if stage in results:
-                    _say(f"finished on {results[stage].date}, not run again; remove {plans[stage].cfg.work_dir} to do so")
+                    say(f"finished on {results[stage].date}, not run again; remove {plans[stage].cfg.work_dir} to do so")
                     continue
                 results[stage] = self._run_stage(stage, plans[stage], weights)
                 self._save([results[one] for one in plans if one in results])
@@ -173,16 +170,34 @@ class Chain:
         folder = self.options.work_dir
         found = on_main_process(lambda: self._finished_pretraining(folder))
         if found is not None:
-            _say(f"{PRETRAIN}: finished, {found}")
+            say(f"{PRETRAIN}: finished, {found}")
             return found
         if not self.pretrains:
             raise HCSCError(f"the pre-training in {folder} is not finished; add the stage {PRETRAIN}, or give --checkpoint FILE")
-        _say(PRETRAIN)
+        wanted = {PRETRAIN: self.pretraining} | {stage.name: self._configs[stage] for stage in self.stages}
+        on_main_process(lambda: self._check_data(wanted))
+        say(PRETRAIN)
         cfg = copy.deepcopy(self.pretraining)
         cfg.work_dir, cfg.resume, cfg.load_from = folder, True, None
-        with _stoppable(PRETRAIN):
+        with stoppable(PRETRAIN):
             train(cfg)
         return on_main_process(lambda: newest_checkpoint(folder))
+
+    @staticmethod
+    def _check_data(configs: dict[str, Config]) -> None:
+        """Refuse data that are not there before anything runs: not after a week of pre-training, and not after the stages before.
+
+        Raises:
+            HCSCError: a folder does not exist; it is named, and who needs it.
+        """
+        for name, cfg in configs.items():
+            missing = missing_data(cfg)
+            if missing:
+                others = ",".join(other for other in configs if other != name)
+                raise HCSCError(
+                    f"{name} needs the data in {missing[0]}, which does not exist; put them there, say where data sets lie with "
+                    f"--data-root DIR, or leave the stage out: --stages {others}"
+                )
 
     def _finished_pretraining(self, folder: str) -> str | None:
         """The last checkpoint of a pre-training that has done all its epochs; None if there is none such.
@@ -216,7 +231,7 @@ class Chain:
         return Plan(cfg, inputs)
 
     def _run_stage(self, stage: Stage, plan: Plan, weights: Weights) -> Result:
-        with _stoppable(stage.name):
+        with stoppable(stage.name):
             metrics = self._measure(plan.cfg)
         date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
         result = Result(stage.name, _shown(stage.config), plan.inputs, weights.path, weights.sha256, date, metrics)
@@ -237,50 +252,11 @@ class Chain:
     def _alone_in_work_dir(self) -> Iterator[None]:
         """Two chains in one folder would write over each other's checkpoints."""
         with contextlib.ExitStack() as stack:
-            on_main_process(lambda: stack.enter_context(_locked(self.options.work_dir)) and None)
+            on_main_process(lambda: stack.enter_context(locked(self.options.work_dir)) and None)
             yield
-
-
-@contextmanager
-def _locked(folder: str) -> Iterator[None]:
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, ".lock"), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HCSCError(f"another run of stages is at work in {folder}; wait for it, or choose another --work-dir") from None
-        yield
-
-
-@contextmanager
-def _stoppable(name: str) -> Iterator[None]:
-    """A signal that came too late for a training step to see it ends the chain after the stage's last step."""
-    with signals_noted():
-        yield
-        if received() is not None:
-            raise PreemptedError(f"stopped by {received().name} in {name}; exit code {EXIT_CODE}; the same command goes on")
-
-
-def on_main_process(decide: Callable[[], T]) -> T:
-    """What the first process finds, on all processes; an error of its, too: they must not part ways."""
-    found: list[Any] = [None, None]
-    if is_main_process():
-        try:
-            found[0] = decide()
-        except (HCSCError, OSError) as error:
-            found[1] = error
-    broadcast_object_list(found)
-    if found[1] is not None:
-        raise found[1]
-    return found[0]
 
 
 def _shown(path: str) -> str:
     """Relative where it lies below the current folder."""
     relative = os.path.relpath(path)
     return os.path.abspath(path) if relative.startswith(os.pardir) else relative
-
-
-def _say(words: str) -> None:
-    if is_main_process():
-        print(f"=== {words}", file=sys.stderr, flush=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import json
 import os
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmpretrain.registry import DATASETS
 
 from ..engine.pretrained import use_checkpoint
 
@@ -61,6 +63,24 @@ def move_data(config: Any, folder: str) -> None:
             config[key] = os.path.join(folder, value.removeprefix("data/"))
         else:
             move_data(value, folder)
+
+
+def missing_data(config: Any) -> list[str]:
+    """Folders that the data sets of a config are to be in, and that do not exist; without those that are downloaded on first use."""
+    if isinstance(config, (list, tuple)):
+        return [folder for value in config for folder in missing_data(value)]
+    if not isinstance(config, (Config, dict)):
+        return []
+    found = [folder for value in config.values() for folder in missing_data(value)]
+    root, kind = config.get("data_root"), config.get("type")
+    if root and kind and not os.path.isdir(os.path.expanduser(root)) and not _is_downloaded(kind):
+        found.append(root)
+    return found
+
+
+def _is_downloaded(kind: str) -> bool:
+    dataset = DATASETS.get(kind)
+    return dataset is not None and "download" in inspect.signature(dataset).parameters
 
 
 def digest(cfg: Config, checkpoint_digest: str | None) -> str:

@@ -10,7 +10,7 @@ from tiny import ROOT
 
 from hcsc_mm.engine.launch import load_config
 from hcsc_mm.stages.plan import stages_of
-from hcsc_mm.stages.prepare import digest, file_digest, fit_to_pretraining, move_data
+from hcsc_mm.stages.prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
 
 
 def config(name: str) -> Config:
@@ -58,6 +58,15 @@ def data_roots(config: object) -> list[str]:
     if isinstance(config, dict):
         return [root for key, value in config.items() for root in ([value] if key == "data_root" else data_roots(value))]
     return [root for value in config for root in data_roots(value)] if isinstance(config, (list, tuple)) else []
+
+
+def test_folders_of_data_that_are_missing_are_found_but_not_those_that_are_downloaded(tmp_path):
+    (tmp_path / "imagenet").mkdir()
+    for name, missing in (("knn_in1k", []), ("linear_places205", ["places205"]), ("svm_voc07", ["VOCdevkit/VOC2007"]), ("knn_cifar10", [])):
+        cfg = config(f"benchmarks/{name}")
+        move_data(cfg, str(tmp_path))
+        assert set(missing_data(cfg)) == {str(tmp_path / folder) for folder in missing}
+    assert missing_data(config("hcsc_r18_digits")) == []
 
 
 def test_the_digest_follows_what_numbers_follow_from_and_nothing_else():

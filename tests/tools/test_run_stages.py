@@ -68,9 +68,10 @@ def model_flags() -> list[str]:
         ([DIGITS, "--stages", "lineer"], "there is no stage 'lineer'; there are pretrain, knn_digits, linear_digits"),
         ([DIGITS, "--stages", "knn", "--checkpoint", "gone.pth"], "there is no checkpoint gone.pth"),
         ([DIGITS, "--work-dir", "file/run"], "Not a directory"),
+        ([ROOT / "configs/hcsc_r18_grocery.py"], "pretrain needs the data in data/grocery, which does not exist"),
         ([DIGITS, "--stages", "knn"], "add the stage pretrain, or give --checkpoint FILE"),
     ],
-    ids=["config", "stage", "checkpoint", "work dir", "order"],
+    ids=["config", "stage", "checkpoint", "work dir", "data", "order"],
 )
 def test_mistake_is_one_line_and_a_failure(arguments, message, tmp_path):
     (tmp_path / "file").touch()

@@ -1,0 +1,62 @@
+"""Several processes, and several chains, on one folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from mmengine.dist import broadcast_object_list, is_main_process
+
+from ..errors import HCSCError
+from ..utils.preemption import EXIT_CODE, PreemptedError, received, signals_noted
+
+T = TypeVar("T")
+
+
+@contextmanager
+def locked(folder: str) -> Iterator[None]:
+    """One chain at a time; the lock ends with the process that holds it, however that ends.
+
+    Raises:
+        HCSCError: another one holds it.
+    """
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, ".lock"), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HCSCError(f"another run of stages is at work in {folder}; wait for it, or choose another --work-dir") from None
+        yield
+
+
+@contextmanager
+def stoppable(name: str) -> Iterator[None]:
+    """A signal that came too late for a training step to see it ends the chain after the stage's last step."""
+    with signals_noted():
+        yield
+        if received() is not None:
+            raise PreemptedError(f"stopped by {received().name} in {name}; exit code {EXIT_CODE}; the same command goes on")
+
+
+def on_main_process(decide: Callable[[], T]) -> T:
+    """What the first process finds, on all processes; an error of its, too: they must not part ways."""
+    found: list[Any] = [None, None]
+    if is_main_process():
+        try:
+            found[0] = decide()
+        except (HCSCError, OSError) as error:
+            found[1] = error
+    broadcast_object_list(found)
+    if found[1] is not None:
+        raise found[1]
+    return found[0]
+
+
+def say(words: str) -> None:
+    """A headline on standard error, once for all processes."""
+    if is_main_process():
+        print(f"=== {words}", file=sys.stderr, flush=True)
