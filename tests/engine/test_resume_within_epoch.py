@@ -87,8 +87,8 @@ def test_images_done_are_not_read_again(tmp_path):
     cfg.experiment_name += "_again"
     runner = build_runner(cfg)
     dataset, read = runner.train_dataloader.dataset, []
-    original = dataset.get_data_info
-    dataset.get_data_info = lambda index: read.append(index) or original(index)
+    original = dataset.prepare_data
+    dataset.prepare_data = lambda index: read.append(index) or original(index)
     runner.train()
     assert len(read) == 16
 
