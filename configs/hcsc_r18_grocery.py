@@ -13,10 +13,12 @@ num_splits = 4  # parts of the batch with batch-norm statistics of their own, li
 max_epochs = 25  # short: 2640 / 64 = 41 steps an epoch
 warmup_epochs = 8  # MoCo v2 until then
 num_prototypes = (240, 81, 43)  # finest first; 2640 images / 240 = 11 each; 81 and 43 as many as classes and coarse classes
-queue_len = 1024  # keys of the last 1024 / 64 = 16 steps; at least the batch, and below the number of images
+queue_len = 512  # keys of the last 512 / 64 = 8 steps; at least the batch, and well below the number of images
+# With lr 0.03, temperature 0.2, momentum 0.01 and a queue of 1024 the embeddings collapse within 400 steps, and stay so.
+lr = 0.06
+temperature = 0.1
 # ---------------------------------------------------------------------------------
 
-lr = 0.12 * batch_size / 256  # as in hcsc_r18_200e_folder.py
 # Images come as BGR, so grey is 0.114 blue + 0.587 green + 0.299 red
 crop = [
     dict(type="RandomResizedCrop", scale=_base_.image_size, crop_ratio_range=(0.2, 1.0), backend="pillow"),
@@ -46,7 +48,7 @@ train_dataloader = dict(
 model = dict(
     type="hcsc_mm.HCSC",
     queue_len=queue_len,
-    momentum=0.01,  # share of the query encoder; ten times ImageNet's, for a run of 1025 steps
+    momentum=0.004,  # share of the query encoder; four times ImageNet's, for a run of 1025 steps
     data_preprocessor=dict(
         type="SelfSupDataPreprocessor",
         mean=[123.675, 116.28, 103.53],  # of ImageNet, RGB
@@ -60,7 +62,7 @@ model = dict(
         zero_init_residual=False,
     ),
     neck=dict(type="hcsc_mm.ProjectionNeck", in_channels=512, hid_channels=512, out_channels=128),
-    head=dict(type="hcsc_mm.HCSCHead", temperature=0.2, rule="paper"),  # 'released' would leave few of 43 prototypes as negatives
+    head=dict(type="hcsc_mm.HCSCHead", temperature=temperature, rule="paper"),  # 'released' would leave few of 43 prototypes as negatives
 )
 custom_hooks = [
     dict(
