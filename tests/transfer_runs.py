@@ -8,13 +8,15 @@ import os
 import subprocess
 import sys
 import tarfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 from mmengine.config import Config
 from released import hcsc, save
-from shared import SHARED
+from shared import SHARED, unpack
 
 from hcsc_mm.engine.launch import load_config
 from hcsc_mm.weights import convert
@@ -31,6 +33,12 @@ ENVIRONMENT = {
     "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
 }
+
+
+needs_mmdet = pytest.mark.skipif(
+    find_spec("mmdet") is None or find_spec("mmcv._ext") is None, reason="mmdet, or mmcv's compiled operators, are not installed"
+)
+needs_mmseg = pytest.mark.skipif(find_spec("mmseg") is None, reason="mmseg is not installed")
 
 
 class Run(NamedTuple):
@@ -55,7 +63,7 @@ def config_path(name: str) -> Path:
 
 def unpack_coco(folder: Path) -> Path:
     with tarfile.open(SHARED / "data/coco_tiny/coco_tiny.tar") as archive:
-        archive.extractall(folder, filter="data")
+        unpack(archive, folder)
     return folder
 
 

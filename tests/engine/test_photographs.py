@@ -3,7 +3,7 @@
 import tarfile
 
 import torch
-from shared import SHARED, needs_grocery
+from shared import SHARED, needs_grocery, unpack
 from tiny import ROOT, train
 
 from hcsc_mm.engine.launch import load_config
@@ -12,8 +12,7 @@ from hcsc_mm.engine.launch import load_config
 @needs_grocery
 def test_folder_config_trains_on_photographs_and_its_hierarchy_moves(tmp_path):
     with tarfile.open(SHARED / "data/grocery/grocery_short128.tar") as archive:
-        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # 3.10.12, 3.11.4 and later
-        archive.extractall(tmp_path, [member for member in archive.getmembers() if member.name.startswith("train/")], **safely)
+        unpack(archive, tmp_path, [member for member in archive.getmembers() if member.name.startswith("train/")])
     cfg = load_config(str(ROOT / "configs/hcsc_r18_200e_folder.py"))
     cfg.merge_from_dict(
         {

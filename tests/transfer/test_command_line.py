@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 from shared import needs_coco
-from transfer_runs import ROOT, check_trained, run, small_config
+from transfer_runs import ROOT, check_trained, needs_mmseg, run, small_config
 
 SCRIPT = ROOT / "tools/benchmarks/transfer.sh"
 
 
 @needs_coco
+@needs_mmseg
 def test_two_processes_train_and_the_run_resumes_and_is_tested(checkpoint, coco, tmp_path):
-    pytest.importorskip("mmseg")
     cfg = small_config("fcn_r50_20k_voc12aug", coco, iterations=4)
     cfg.default_hooks.checkpoint.interval = 4
     cfg.dump(tmp_path / "small.py")
