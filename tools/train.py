@@ -20,7 +20,7 @@ import torch
 from mmengine.config import Config
 
 from hcsc_mm.engine.command_line import default_work_dir, parse
-from hcsc_mm.engine.launch import run_training
+from hcsc_mm.engine.launch import run_training, use_mixed_precision
 from hcsc_mm.engine.pretrained import use_checkpoint
 
 
@@ -57,8 +57,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     elif cfg.get("work_dir") is None:
         cfg.work_dir = default_work_dir(args.config)
     if args.amp:
-        cfg.optim_wrapper.type = "AmpOptimWrapper"
-        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+        use_mixed_precision(cfg)
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == "auto" else args.resume

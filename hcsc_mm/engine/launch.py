@@ -25,9 +25,9 @@ from ..errors import HCSCError
 from ..utils.libraries import check_library, let_configs_inherit_from_libraries
 from ..utils.preemption import PreemptedError, signals_noted
 from ..utils.rendezvous import report_failure
+from ..utils.wrappers import unwrapped
 from .checkpoint_files import write_text
 from .pretrained import check_loadable, check_pretrained, configs_of_type
-from .resume_state import unwrapped
 
 # How a collective ends when a process at its other end is gone.
 _LOST_CONNECTION = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
@@ -81,6 +81,12 @@ def load_config(path: str) -> Config:
         raise HCSCError(f"cannot read the config {path}: {type(error).__name__}: {first_line(error)}") from error
     check_library(cfg.get("default_scope"))
     return cfg
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """Let a config train with automatic mixed precision."""
+    cfg.optim_wrapper.type = "AmpOptimWrapper"
+    cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -150,6 +156,11 @@ def test(cfg: Config) -> dict[str, float]:
         raise HCSCError("the config says nothing to test: it has no test_evaluator; benchmark configs are under configs/benchmarks")
     runner = build_runner(cfg)
     check_loadable(unwrapped(runner.model), cfg.load_from)
+    return measure(runner)
+
+
+def measure(runner: Runner) -> dict[str, float]:
+    """What the runner's test loop finds, as plain numbers."""
     return {name: float(value) for name, value in runner.test().items()}
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..errors import HCSCError
-from ..models import pool
+from ..evaluation.feature_set import pooled_features
 from ..utils.rendezvous import wait_for_ranks
 from .aside import measured_aside
 
@@ -103,8 +103,7 @@ class OnlineProbe:
         counts = torch.zeros_like(self.counts)
         with measured_aside(model.backbone):
             for batch in loader:
-                images = model.data_preprocessor({"inputs": batch["inputs"], "data_samples": None})["inputs"]
-                features = pool(model.backbone(images)).float()
+                features = pooled_features(model, batch["inputs"]).float()
                 counts += _right_and_seen(self.scores(features), labels_of(batch["data_samples"], counts.device))
         wait_for_ranks("evaluating the online probe")
         all_reduce(counts, op="sum")

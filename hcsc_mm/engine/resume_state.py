@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dist import all_gather_object, get_rank, get_world_size
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from ..models import HCSC
+from ..utils.wrappers import unwrapped
 
 
 def gather_state(runner: Runner, batches_done: int) -> dict[str, Any]:
@@ -84,8 +84,3 @@ def _running_statistics(model: nn.Module) -> dict[str, Tensor]:
         if isinstance(module, _NormBase)
         for name, buffer in module.named_buffers(recurse=False)
     }
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside DDP and the like."""
-    return model.module if is_model_wrapper(model) else model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch.utils.data import DataLoader
@@ -12,6 +11,7 @@ from torch.utils.data import DataLoader
 from ..datasets.same_classes import check_same_classes
 from ..errors import HCSCError
 from ..registry import LOOPS, METRICS
+from ..utils.wrappers import unwrapped
 from .feature_set import build_feature_loader, extract_feature_set
 
 
@@ -49,7 +49,7 @@ class FeatureTestLoop(BaseLoop):
         """
         self.runner.call_hook("before_test")
         self.runner.call_hook("before_test_epoch")
-        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        model = unwrapped(self.runner.model)
         if self.train_dataloader is not None:
             check_same_classes(self.train_dataloader.dataset.dataset, self.dataloader.dataset.dataset)
         train = None if self.train_dataloader is None else extract_feature_set(model, self.train_dataloader)

@@ -94,7 +94,7 @@ def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
     training = backbone.training
     backbone.eval()
     try:
-        features = extract_features(lambda images: pool(backbone(_preprocess(model, images))), loader, num_samples)
+        features = extract_features(lambda images: pooled_features(model, images), loader, num_samples)
     finally:
         backbone.train(training)
     readable = torch.isfinite(features[:, 0])
@@ -114,10 +114,9 @@ def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
     )
 
 
-def _preprocess(model: nn.Module, images: Tensor) -> Tensor:
-    if hasattr(model, "preprocess"):  # HCSC: its preprocessor may make views of the images in training
-        return model.preprocess(images)
-    return model.data_preprocessor({"inputs": images})["inputs"]
+def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
+    """(B, 3, H, W) images of a data loader → (B, C), in whatever mode the backbone is."""
+    return pool(model.backbone(model.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]))
 
 
 def read_labels(dataset: BaseDataset, rows: Sequence[int]) -> tuple[Tensor, Tensor | None]:

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from ..engine.checkpoint_files import newest_checkpoint
-from ..engine.launch import load_config, start_processes, test, train
+from ..engine.launch import load_config, measure, start_processes, test, train, use_mixed_precision
 from ..errors import HCSCError
 from ..utils.safe_load import load_data
 from .plan import PRETRAIN, Stage, choose, stages_of
@@ -131,8 +131,7 @@ class Chain:
         if self.options.data_root is not None:
             move_data(cfg, self.options.data_root)
         if self.options.amp and cfg.get("optim_wrapper") is not None:
-            cfg.optim_wrapper.type = "AmpOptimWrapper"
-            cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+            use_mixed_precision(cfg)
         if changes:
             cfg.merge_from_dict(changes)
 
@@ -245,8 +244,7 @@ class Chain:
         if cfg.get("train_cfg") is None:
             return test(cfg)
         cfg.resume, cfg.load_from = True, None
-        runner = train(cfg)
-        return {name: float(value) for name, value in runner.test().items()}
+        return measure(train(cfg))
 
     @contextmanager
     def _alone_in_work_dir(self) -> Iterator[None]:

@@ -9,10 +9,10 @@ import json
 import os
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
-from ..engine.pretrained import use_checkpoint
+from ..engine.pretrained import configs_of_type, use_checkpoint
 
 # What says where and how a stage runs, and not what comes out of it.
 _CIRCUMSTANCES = ("work_dir", "load_from", "resume", "launcher", "experiment_name", "stages", "log_level", "visualizer", "vis_backends")
@@ -28,8 +28,11 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
     if cfg.get("default_scope") != "mmpretrain":
         use_checkpoint(model, checkpoint)
         return
-    model.backbone = _plain_norm(copy.deepcopy(source.backbone))
+    model.backbone = copy.deepcopy(source.backbone)
     model.backbone.pop("init_cfg", None)
+    for norm in list(configs_of_type(model.backbone, "hcsc_mm.SplitBatchNorm2d")):
+        norm["type"] = "BN"
+        norm.pop("num_splits", None)
     for name in ("mean", "std", "to_rgb"):
         if name in source.get("data_preprocessor", {}) and "data_preprocessor" in model:
             model.data_preprocessor[name] = source.data_preprocessor[name]
@@ -40,14 +43,6 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
         cfg.load_from = checkpoint
     else:
         use_checkpoint(model, checkpoint)
-
-
-def _plain_norm(config: Any) -> Any:
-    if isinstance(config, dict):
-        if config.get("type") == "hcsc_mm.SplitBatchNorm2d":
-            return ConfigDict(type="BN", **{key: value for key, value in config.items() if key not in ("type", "num_splits")})
-        return ConfigDict({key: _plain_norm(value) for key, value in config.items()})
-    return [_plain_norm(value) for value in config] if isinstance(config, list) else config
 
 
 def move_data(config: Any, folder: str) -> None:
@@ -86,15 +81,10 @@ def _is_downloaded(kind: str) -> bool:
 def digest(cfg: Config, checkpoint_digest: str | None) -> str:
     """A digest of all that a stage's numbers follow from: its config, and the weights that it starts from by their content."""
     relevant = {key: value for key, value in cfg.to_dict().items() if key not in _CIRCUMSTANCES}
-    text = json.dumps([_without_paths_of_weights(relevant), checkpoint_digest], sort_keys=True, default=repr)
+    for part in list(configs_of_type(relevant, "Pretrained")):
+        part.pop("checkpoint", None)  # its content counts, wherever it lies
+    text = json.dumps([relevant, checkpoint_digest], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _without_paths_of_weights(config: Any) -> Any:
-    if isinstance(config, dict):
-        hidden = "checkpoint" if config.get("type") == "Pretrained" else None
-        return {str(key): _without_paths_of_weights(value) for key, value in config.items() if key != hidden}
-    return [_without_paths_of_weights(value) for value in config] if isinstance(config, (list, tuple)) else config
 
 
 def file_digest(path: str) -> str:

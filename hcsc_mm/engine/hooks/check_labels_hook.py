@@ -12,7 +12,7 @@ from ...datasets import LabelledImages, check_same_classes
 from ...datasets.same_classes import check_labels, class_names
 from ...errors import HCSCError
 from ...registry import HOOKS
-from ..resume_state import unwrapped
+from ...utils.wrappers import unwrapped
 
 
 @HOOKS.register_module()

@@ -11,8 +11,8 @@ from ...datasets.same_classes import check_same_classes
 from ...errors import HCSCError
 from ...evaluation import KNN, build_feature_loader, extract_feature_set
 from ...registry import HOOKS
+from ...utils.wrappers import unwrapped
 from ..aside import measured_aside
-from ..resume_state import unwrapped
 
 
 @HOOKS.register_module()

@@ -15,8 +15,8 @@ from ...errors import HCSCError
 from ...evaluation import build_feature_loader
 from ...models import pool
 from ...registry import HOOKS
+from ...utils.wrappers import unwrapped
 from ..online_probe import OnlineProbe, labels_of
-from ..resume_state import unwrapped
 
 CHECKPOINT_KEY = "online_linear_probe"
 
