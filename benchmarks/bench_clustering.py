@@ -23,20 +23,31 @@ BUDGET_IMAGES = (50_000, 400_000)
 
 
 def mixture(num_rows: int, seed: int = 0) -> Tensor:
-    """(n, 128) unit vectors around 200 directions, n / 200 each in expectation; the noise is as long as the direction."""
+    """(n, 128) unit vectors around 200 directions, n / 200 each in expectation; the noise is as
+    long as the direction.
+    """
     generator = torch.Generator().manual_seed(seed)
     means = F.normalize(torch.randn(COMPONENTS, DIM, generator=generator), dim=1)
     features = torch.empty(num_rows, DIM)
-    for rows in features.split(10_000):  # in place: the memory benchmark must not see a peak of ours
+    for rows in features.split(
+        10_000
+    ):  # in place: the memory benchmark must not see a peak of ours
         component = torch.randint(COMPONENTS, (len(rows),), generator=generator)
-        rows.copy_(F.normalize(means[component] + torch.randn(len(rows), DIM, generator=generator) / DIM**0.5, dim=1))
+        rows.copy_(
+            F.normalize(
+                means[component] + torch.randn(len(rows), DIM, generator=generator) / DIM**0.5,
+                dim=1,
+            )
+        )
     return features
 
 
 def rows(scale: str, repeats: int, device: str) -> list[Row]:
     """The torch and the FAISS back end against the released code's clustering; ranks; memory."""
     features = mixture(IMAGES[scale]).to(device)
-    later = F.normalize(features + 0.02 * torch.randn(features.shape).to(device), dim=1)  # cosine of 0.98 to what they were
+    later = F.normalize(
+        features + 0.02 * torch.randn(features.shape).to(device), dim=1
+    )  # cosine of 0.98 to what they were
     found: dict[str, list[list[float]]] = {"ours": [], "yardstick": []}
     last: list[PrototypeHierarchy] = []
 
@@ -50,8 +61,13 @@ def rows(scale: str, repeats: int, device: str) -> list[Row]:
         {
             "torch": lambda: seconds(lambda: cold("torch"), device),
             "faiss": lambda: seconds(lambda: cold("faiss"), device),
-            "warm": lambda: seconds(lambda: hierarchical_kmeans(later, PROTOTYPES, backend="torch", warm_start=last[0]), device),
-            "yardstick": lambda: seconds(lambda: found["yardstick"].append(faiss_hierarchy(features, PROTOTYPES)), device),
+            "warm": lambda: seconds(
+                lambda: hierarchical_kmeans(later, PROTOTYPES, backend="torch", warm_start=last[0]),
+                device,
+            ),
+            "yardstick": lambda: seconds(
+                lambda: found["yardstick"].append(faiss_hierarchy(features, PROTOTYPES)), device
+            ),
         },
         repeats,
     )
@@ -60,7 +76,9 @@ def rows(scale: str, repeats: int, device: str) -> list[Row]:
     table = [
         faster(f"FAISS, 5 restarts × 20 iterations : {what}", times["torch"], yardstick, 5.0),
         faster("the same : backend='faiss'", times["faiss"], yardstick, None),
-        faster("the same : warm start after a change of the features", times["warm"], yardstick, 12.0),
+        faster(
+            "the same : warm start after a change of the features", times["warm"], yardstick, 12.0
+        ),
         slower(
             "sum of squared distances of level 0 : FAISS's",
             [objective[0] for objective in found["ours"]],
@@ -79,31 +97,53 @@ def rows(scale: str, repeats: int, device: str) -> list[Row]:
 def _objective(features: Tensor, hierarchy: PrototypeHierarchy) -> list[float]:
     """Sum of squared distances of level 0 to the members' means."""
     assignment = hierarchy.assignment.long()
-    sums = torch.zeros(hierarchy.num_prototypes[0], features.shape[1], dtype=torch.float64, device=features.device)
+    sums = torch.zeros(
+        hierarchy.num_prototypes[0], features.shape[1], dtype=torch.float64, device=features.device
+    )
     sums.index_add_(0, assignment, features.double())
     counts = torch.bincount(assignment, minlength=len(sums))
     # Σ|x − mean|² = Σ|x|² − n |mean|², in float64
-    return [float(features.double().square().sum() - (sums.square().sum(dim=1) / counts.clamp(min=1)).sum())]
+    return [
+        float(
+            features.double().square().sum()
+            - (sums.square().sum(dim=1) / counts.clamp(min=1)).sum()
+        )
+    ]
 
 
 def _ranks(num_rows: int, num_prototypes: Sequence[int], repeats: int) -> Row:
     """Two processes with one thread each against one process with one thread."""
     times = in_turns(
-        {"one": lambda: _on_ranks(1, num_rows, num_prototypes), "two": lambda: _on_ranks(2, num_rows, num_prototypes)}, repeats
+        {
+            "one": lambda: _on_ranks(1, num_rows, num_prototypes),
+            "two": lambda: _on_ranks(2, num_rows, num_prototypes),
+        },
+        repeats,
     )
-    return faster("1 process : 2 processes, one thread each, the same k-means", times["two"], times["one"], 1.7)
+    return faster(
+        "1 process : 2 processes, one thread each, the same k-means",
+        times["two"],
+        times["one"],
+        1.7,
+    )
 
 
 def _on_ranks(world_size: int, num_rows: int, num_prototypes: Sequence[int]) -> float:
     """Seconds of the slowest rank, without the start of the processes."""
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(_cluster_a_shard, args=(world_size, folder, num_rows, num_prototypes), nprocs=world_size)
+        multiprocessing.spawn(
+            _cluster_a_shard, args=(world_size, folder, num_rows, num_prototypes), nprocs=world_size
+        )
         return max(float(path.read_text()) for path in Path(folder).glob("*.seconds"))
 
 
-def _cluster_a_shard(rank: int, world_size: int, folder: str, num_rows: int, num_prototypes: Sequence[int]) -> None:
+def _cluster_a_shard(
+    rank: int, world_size: int, folder: str, num_rows: int, num_prototypes: Sequence[int]
+) -> None:
     torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size
+    )
     features = mixture(num_rows)[shard_slice(num_rows)].clone()
     hierarchical_kmeans(features[:1000], (20, 10), backend="torch")  # warm up
     torch.distributed.barrier()
@@ -117,12 +157,19 @@ def _memory(num_rows: int, num_clusters: int) -> Row:
     with tempfile.TemporaryDirectory() as folder:
         multiprocessing.spawn(_write_peak, args=(folder, num_rows, num_clusters), nprocs=1)
         peak = float(Path(folder, "peak").read_text())
-    return absolute(f"memory beyond {num_rows} × {DIM} features, k-means with a budget of {BUDGET_MB} MiB", [peak], BUDGET_MB, "MiB")
+    return absolute(
+        f"memory beyond {num_rows} × {DIM} features, k-means with a budget of {BUDGET_MB} MiB",
+        [peak],
+        BUDGET_MB,
+        "MiB",
+    )
 
 
 def _write_peak(_: int, folder: str, num_rows: int, num_clusters: int) -> None:
     features = mixture(num_rows)
-    kmeans(features[:500], 20, num_iterations=2)  # libraries take their own memory at the first call
+    kmeans(
+        features[:500], 20, num_iterations=2
+    )  # libraries take their own memory at the first call
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (proc(5))
     before = _status_mb("VmRSS")
     kmeans(features, num_clusters, num_iterations=2, memory_mb=BUDGET_MB)

@@ -16,7 +16,8 @@ from mmengine.runner import Runner
 from hcsc_mm.engine.launch import build_runner, load_config
 
 DIGITS = Path(__file__).resolve().parents[1] / "configs" / "hcsc_r18_digits.py"
-# The first and the last are not counted: starting up, and a bank that is empty or not needed any more.
+# The first and the last are not counted: starting up, and a bank that is empty or not needed any
+# more.
 EPOCHS = {"small": 6, "large": 12}
 
 
@@ -43,10 +44,25 @@ def rows(scale: str, repeats: int, device: str) -> list[Row]:
         "extract": {"warmup_epochs": 0},
         "bank": {"warmup_epochs": 0, "features": "bank"},
     }
-    times = in_turns({name: lambda options=options: _epoch_seconds(epochs, options) for name, options in runs.items()}, repeats)
+    times = in_turns(
+        {
+            name: lambda options=options: _epoch_seconds(epochs, options)
+            for name, options in runs.items()
+        },
+        repeats,
+    )
     return [
-        slower("HCSC epoch with the bank, quick-start model : MoCo v2 epoch", times["bank"], times["moco"], 1.10, "s", 1.0),
-        slower("HCSC epoch with extraction : the same", times["extract"], times["moco"], 1.35, "s", 1.0),
+        slower(
+            "HCSC epoch with the bank, quick-start model : MoCo v2 epoch",
+            times["bank"],
+            times["moco"],
+            1.10,
+            "s",
+            1.0,
+        ),
+        slower(
+            "HCSC epoch with extraction : the same", times["extract"], times["moco"], 1.35, "s", 1.0
+        ),
     ]
 
 

@@ -21,7 +21,9 @@ STEPS = 20
 
 
 def rows(scale: str, repeats: int, device: str) -> list[Row]:
-    """The head against plain InfoNCE (MoCo v2) and against the full softmax (the formula as it stands)."""
+    """The head against plain InfoNCE (MoCo v2) and against the full softmax (the formula as it
+    stands).
+    """
     batch = BATCH[scale]
     torch.manual_seed(0)
     hierarchy = _random_hierarchy().to(device)
@@ -47,27 +49,52 @@ def rows(scale: str, repeats: int, device: str) -> list[Row]:
     }
     for loss, _ in losses.values():
         step(loss)  # warm up
-    # Each step by itself, the fastest of a turn: a step lasts milliseconds, and what else the machine does can only add to it.
+    # Each step by itself, the fastest of a turn: a step lasts milliseconds, and what else the
+    # machine does can only add to it.
     times = in_turns(
         {
-            name: lambda loss=loss, number=number: min(seconds(lambda: step(loss), device) for _ in range(number))
+            name: lambda loss=loss, number=number: min(
+                seconds(lambda: step(loss), device) for _ in range(number)
+            )
             for name, (loss, number) in losses.items()
         },
         repeats,
     )
-    enqueue = [min(seconds(lambda: queue.enqueue(key), device) for _ in range(STEPS)) for _ in range(repeats)]
+    enqueue = [
+        min(seconds(lambda: queue.enqueue(key), device) for _ in range(STEPS))
+        for _ in range(repeats)
+    ]
     sizes = f"B {batch}, Q {QUEUE}, K {'/'.join(map(str, PROTOTYPES))}"
     return [
-        slower(f"head with both selections, {sizes} : plain InfoNCE", times["ours"], times["info_nce"], 4.0),
-        faster("full-softmax selection : the same", times["ours"], times["full_softmax"], 12.0, "ms", 1e3),
-        slower(f"enqueue {batch} keys, denominators renewed : plain InfoNCE", enqueue, times["info_nce"], None),
+        slower(
+            f"head with both selections, {sizes} : plain InfoNCE",
+            times["ours"],
+            times["info_nce"],
+            4.0,
+        ),
+        faster(
+            "full-softmax selection : the same",
+            times["ours"],
+            times["full_softmax"],
+            12.0,
+            "ms",
+            1e3,
+        ),
+        slower(
+            f"enqueue {batch} keys, denominators renewed : plain InfoNCE",
+            enqueue,
+            times["info_nce"],
+            None,
+        ),
     ]
 
 
 def _random_hierarchy(num_prototypes: Sequence[int] = PROTOTYPES) -> PrototypeHierarchy:
     return PrototypeHierarchy(
         assignment=torch.randint(num_prototypes[0], (IMAGES,)),
-        parents=tuple(torch.randint(upper, (lower,)) for lower, upper in itertools.pairwise(num_prototypes)),
+        parents=tuple(
+            torch.randint(upper, (lower,)) for lower, upper in itertools.pairwise(num_prototypes)
+        ),
         prototypes=tuple(F.normalize(torch.randn(number, DIM), dim=1) for number in num_prototypes),
         concentrations=tuple(torch.full((number,), 0.2) for number in num_prototypes),
     )

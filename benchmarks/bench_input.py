@@ -1,4 +1,5 @@
-"""Images per second of the input: the loader worker's part, the device's part, and the whole, on one core.
+"""Images per second of the input: the loader worker's part, the device's part, and the whole, on
+one core.
 
 The yardstick is the released code's pipeline (torchvision on PIL images).
 """
@@ -36,12 +37,16 @@ def rows(scale: str, repeats: int, device: str, photographs: str | None = None) 
         scale: 'small' or 'large', the number of photographs.
         repeats: Turns.
         device: Ignored.
-        photographs: Folder of photographs, cut to 3 : 4 and resized to 500 × 375; by default they are made of coloured noise.
+        photographs: Folder of photographs, cut to 3 : 4 and resized to 500 × 375; by default they
+            are made of coloured noise.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    with tempfile.TemporaryDirectory() as folder, DefaultScope.overwrite_default_scope("mmpretrain"):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        DefaultScope.overwrite_default_scope("mmpretrain"),
+    ):
         paths = _photographs(Path(folder), NUM_PHOTOGRAPHS[scale], photographs)
         augmented, plain = _load("hcsc_r50_devaug_200e_in1k"), _load("hcsc_r50_200e_in1k")
         contenders: dict[str, Callable[[], float]] = {
@@ -55,9 +60,23 @@ def rows(scale: str, repeats: int, device: str, photographs: str | None = None) 
     torch.set_num_threads(threads)
     unit = "images/s"
     return [
-        more("input, workers' part of the device pipeline : torchvision's two crops", rates["workers"], rates["yardstick"], 5.0, unit),
-        more("input, the whole device pipeline on the CPU : the same", rates["whole"], rates["yardstick"], 1.3, unit),
-        more("input, the plain pipeline : the same", rates["plain"], rates["yardstick"], None, unit),
+        more(
+            "input, workers' part of the device pipeline : torchvision's two crops",
+            rates["workers"],
+            rates["yardstick"],
+            5.0,
+            unit,
+        ),
+        more(
+            "input, the whole device pipeline on the CPU : the same",
+            rates["whole"],
+            rates["yardstick"],
+            1.3,
+            unit,
+        ),
+        more(
+            "input, the plain pipeline : the same", rates["plain"], rates["yardstick"], None, unit
+        ),
     ]
 
 
@@ -67,7 +86,9 @@ def _load(name: str) -> dict:
     loader = config.train_dataloader
     return {
         "pipeline": Compose([TRANSFORMS.build(step) for step in loader.dataset.pipeline]),
-        "collate": hcsc_mm.datasets.pad_collate if loader.collate_fn.type == "hcsc_mm.pad_collate" else default_collate,
+        "collate": hcsc_mm.datasets.pad_collate
+        if loader.collate_fn.type == "hcsc_mm.pad_collate"
+        else default_collate,
         "preprocess": MODELS.build(config.model.data_preprocessor),
     }
 
@@ -77,7 +98,10 @@ def _rate(parts: dict, paths: list[str], whole: bool) -> float:
 
     def run() -> int:
         for start in range(0, len(paths), BATCH_SIZE):
-            samples = [{"img_path": path, "sample_idx": start + row} for row, path in enumerate(paths[start : start + BATCH_SIZE])]
+            samples = [
+                {"img_path": path, "sample_idx": start + row}
+                for row, path in enumerate(paths[start : start + BATCH_SIZE])
+            ]
             batch = parts["collate"]([parts["pipeline"](sample) for sample in samples])
             if whole:
                 parts["preprocess"](batch, True)
@@ -87,14 +111,26 @@ def _rate(parts: dict, paths: list[str], whole: bool) -> float:
 
 
 def _timed(run: Callable[[], int]) -> float:
-    """Images per second of processor time: all of it is one thread, and what else the machine does should not count."""
+    """Images per second of processor time: all of it is one thread, and what else the machine does
+    should not count.
+    """
     start = time.process_time()
     return run() / (time.process_time() - start)
 
 
 def _photographs(folder: Path, number: int, source: str | None) -> list[str]:
-    """JPEG files of 500 × 375 pixels, quality 90; the made ones have 114 kB, about as much as ImageNet's on average."""
-    known = sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png")) if source else []
+    """JPEG files of 500 × 375 pixels, quality 90; the made ones have 114 kB, about as much as
+    ImageNet's on average.
+    """
+    known = (
+        sorted(
+            path
+            for path in Path(source).rglob("*")
+            if path.suffix.lower() in (".jpg", ".jpeg", ".png")
+        )
+        if source
+        else []
+    )
     if source and not known:
         raise SystemExit(f"error: no JPEG or PNG under {source}; leave out --photographs")
     paths = []
@@ -111,11 +147,15 @@ def _cut(image: Image.Image) -> Image.Image:
         image, (width, height) = image.transpose(Image.Transpose.ROTATE_90), (height, width)
     inner = (min(width, height * SIZE[0] / SIZE[1]), min(height, width * SIZE[1] / SIZE[0]))
     left, top = (width - inner[0]) / 2, (height - inner[1]) / 2
-    return image.convert("RGB").resize(SIZE, Image.Resampling.BICUBIC, box=(left, top, left + inner[0], top + inner[1]))
+    return image.convert("RGB").resize(
+        SIZE, Image.Resampling.BICUBIC, box=(left, top, left + inner[0], top + inner[1])
+    )
 
 
 def _noise(seed: int) -> Image.Image:
-    """Noise with the 1/f spectrum of natural images, so that JPEG compresses it as it compresses photographs."""
+    """Noise with the 1/f spectrum of natural images, so that JPEG compresses it as it compresses
+    photographs.
+    """
     width, height = SIZE
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     frequency[0, 0] = 1.0
@@ -123,5 +163,9 @@ def _noise(seed: int) -> Image.Image:
     spectrum = np.fft.rfft2(random.standard_normal((3, height, width))) / frequency
     spectrum[:, 0, 0] = 0
     planes = np.fft.irfft2(spectrum, s=(height, width))
-    planes = planes[:1] + 0.4 * planes[1:].take([0, 1, 0], axis=0) * np.array([1, 1, -1])[:, None, None]  # colours follow the brightness
-    return Image.fromarray((128 + 45 * planes / planes.std()).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+    planes = (
+        planes[:1] + 0.4 * planes[1:].take([0, 1, 0], axis=0) * np.array([1, 1, -1])[:, None, None]
+    )  # colours follow the brightness
+    return Image.fromarray(
+        (128 + 45 * planes / planes.std()).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
+    )

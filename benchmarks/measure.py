@@ -60,28 +60,88 @@ def in_turns(contenders: dict[str, Callable[[], float]], repeats: int) -> dict[s
     return {name: [turn[name] for turn in turns] for name in contenders}
 
 
-def slower(name: str, ours: list[float], yardstick: list[float], goal: float | None, unit: str = "ms", scale: float = 1e3) -> Row:
+def slower(
+    name: str,
+    ours: list[float],
+    yardstick: list[float],
+    goal: float | None,
+    unit: str = "ms",
+    scale: float = 1e3,
+) -> Row:
     """How many times the yardstick's time ours takes: a goal of at most."""
-    return _row(name, ours, yardstick, [a / b for a, b in zip(ours, yardstick, strict=True)], goal, True, unit, scale)
+    return _row(
+        name,
+        ours,
+        yardstick,
+        [a / b for a, b in zip(ours, yardstick, strict=True)],
+        goal,
+        True,
+        unit,
+        scale,
+    )
 
 
-def faster(name: str, ours: list[float], yardstick: list[float], goal: float | None, unit: str = "s", scale: float = 1.0) -> Row:
+def faster(
+    name: str,
+    ours: list[float],
+    yardstick: list[float],
+    goal: float | None,
+    unit: str = "s",
+    scale: float = 1.0,
+) -> Row:
     """How many times our time the yardstick takes: a goal of at least."""
-    return _row(name, ours, yardstick, [b / a for a, b in zip(ours, yardstick, strict=True)], goal, False, unit, scale)
+    return _row(
+        name,
+        ours,
+        yardstick,
+        [b / a for a, b in zip(ours, yardstick, strict=True)],
+        goal,
+        False,
+        unit,
+        scale,
+    )
 
 
-def more(name: str, ours: list[float], yardstick: list[float], goal: float | None, unit: str) -> Row:
+def more(
+    name: str, ours: list[float], yardstick: list[float], goal: float | None, unit: str
+) -> Row:
     """How many times the yardstick's rate ours has: a goal of at least."""
-    return _row(name, ours, yardstick, [a / b for a, b in zip(ours, yardstick, strict=True)], goal, False, unit, 1.0)
+    return _row(
+        name,
+        ours,
+        yardstick,
+        [a / b for a, b in zip(ours, yardstick, strict=True)],
+        goal,
+        False,
+        unit,
+        1.0,
+    )
 
 
 def absolute(name: str, values: list[float], goal: float | None, unit: str) -> Row:
     """A value with a goal of at most, without a yardstick."""
-    return Row(name, statistics.median(values), None, unit, statistics.median(values), min(values), max(values), goal, True)
+    return Row(
+        name,
+        statistics.median(values),
+        None,
+        unit,
+        statistics.median(values),
+        min(values),
+        max(values),
+        goal,
+        True,
+    )
 
 
 def _row(
-    name: str, ours: list[float], yardstick: list[float], ratios: list[float], goal: float | None, at_most: bool, unit: str, scale: float
+    name: str,
+    ours: list[float],
+    yardstick: list[float],
+    ratios: list[float],
+    goal: float | None,
+    at_most: bool,
+    unit: str,
+    scale: float,
 ) -> Row:
     return Row(
         name,

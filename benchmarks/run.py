@@ -32,26 +32,47 @@ BENCHMARKS = ("head", "clustering", "epoch", "input")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS, help="which benchmarks; by default all")
-    parser.add_argument("--scale", choices=("small", "large"), default="small", help="sizes for two cores, or for a GPU")
-    parser.add_argument("--repeats", type=int, default=3, help="turns; medians and the range over them are told")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=BENCHMARKS,
+        default=BENCHMARKS,
+        help="which benchmarks; by default all",
+    )
+    parser.add_argument(
+        "--scale",
+        choices=("small", "large"),
+        default="small",
+        help="sizes for two cores, or for a GPU",
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="turns; medians and the range over them are told"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--photographs", help="folder of photographs for 'input'; by default they are generated")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks.json"), help="where the table goes as JSON")
+    parser.add_argument(
+        "--photographs", help="folder of photographs for 'input'; by default they are generated"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("benchmarks.json"), help="where the table goes as JSON"
+    )
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error(f"--repeats {args.repeats} must be at least 1")
     if args.photographs and not Path(args.photographs).is_dir():
         parser.error(f"--photographs {args.photographs}: there is no such folder")
     if not os.access(args.out.parent, os.W_OK):
-        parser.error(f"--out {args.out}: {args.out.parent.resolve()} is not a folder that can be written to")
+        parser.error(
+            f"--out {args.out}: {args.out.parent.resolve()} is not a folder that can be written to"
+        )
     rows: list[Row] = []
     console = Console(stderr=True)
     for name in args.only:
         start = time.perf_counter()
         with console.status(f"measuring: {name}"):
             options = {"photographs": args.photographs} if name == "input" else {}
-            rows += importlib.import_module(f"bench_{name}").rows(args.scale, args.repeats, args.device, **options)
+            rows += importlib.import_module(f"bench_{name}").rows(
+                args.scale, args.repeats, args.device, **options
+            )
         console.print(f"{name}: {time.perf_counter() - start:.0f} s")
         write(args.out, rows, args)
     Console(width=None if sys.stdout.isatty() else 160).print(table(rows))
@@ -59,13 +80,21 @@ def main() -> None:
 
 def table(rows: list[Row]) -> Table:
     """Medians, ratios, goals."""
-    shown = Table("measured (A : B is the ratio A / B)", "ours", "yardstick", "ratio", "range", "goal", "")
+    shown = Table(
+        "measured (A : B is the ratio A / B)", "ours", "yardstick", "ratio", "range", "goal", ""
+    )
     for row in rows:
         bound = "" if row.goal is None else f"{'≤' if row.at_most else '≥'} {row.goal:g}"
         verdict = {True: "met", False: "MISSED", None: ""}[row.met]
         yardstick = "" if row.yardstick is None else f"{row.yardstick:.4g} {row.unit}"
         shown.add_row(
-            row.name, f"{row.measured:.4g} {row.unit}", yardstick, f"{row.ratio:.3g}", f"{row.low:.3g} – {row.high:.3g}", bound, verdict
+            row.name,
+            f"{row.measured:.4g} {row.unit}",
+            yardstick,
+            f"{row.ratio:.3g}",
+            f"{row.low:.3g} – {row.high:.3g}",
+            bound,
+            verdict,
         )
     return shown
 
@@ -81,13 +110,26 @@ def write(path: Path, rows: list[Row], args: argparse.Namespace) -> None:
         "scale": args.scale,
         "repeats": args.repeats,
     }
-    path.write_text(json.dumps({"machine": facts, "rows": [row.as_dict() for row in rows]}, indent=2, ensure_ascii=False) + "\n")
+    path.write_text(
+        json.dumps(
+            {"machine": facts, "rows": [row.as_dict() for row in rows]},
+            indent=2,
+            ensure_ascii=False,
+        )
+        + "\n"
+    )
 
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     models = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+        [
+            line.split(":")[1].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        if info.exists()
+        else []
     )
     return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores"
 

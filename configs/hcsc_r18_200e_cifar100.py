@@ -7,7 +7,11 @@ _base_ = ["hcsc_r18_200e_cifar10.py"]
 
 # ---- the values that differ ----
 data_root = "data/cifar100"  # downloaded (161 MB) if it is not there
-num_prototypes = (300, 200, 100)  # 3 : 2 : 1 as on ImageNet, and 100 as many as classes; 50,000 images / 300 = 167 each
+num_prototypes = (
+    300,
+    200,
+    100,
+)  # 3 : 2 : 1 as on ImageNet, and 100 as many as classes; 50,000 images / 300 = 167 each
 # --------------------------------
 
 train_dataloader = dict(dataset=dict(type="CIFAR100", data_root=data_root))
@@ -18,4 +22,6 @@ model = dict(
     ),
 )
 custom_hooks = [dict(_base_.custom_hooks[0], num_prototypes=num_prototypes)]
-stages = [f"{{ fileDirname }}/benchmarks/{name}_cifar100.py" for name in ("knn", "linear", "clustering")]
+stages = [
+    f"{{ fileDirname }}/benchmarks/{name}_cifar100.py" for name in ("knn", "linear", "clustering")
+]

@@ -1,18 +1,22 @@
 """HCSC on scikit-learn's handwritten digits: a few minutes on two cores, no download.
 
-python tools/quick_start.py                         the comparison of raw pixels, untrained, MoCo v2 and HCSC
-python tools/train.py configs/hcsc_r18_digits.py    HCSC alone
+python tools/quick_start.py                         the comparison of raw pixels, untrained, MoCo v2
+and HCSC python tools/train.py configs/hcsc_r18_digits.py    HCSC alone
 """
 
 _base_ = ["_base_/schedules/sgd_cosine.py", "_base_/default_runtime.py"]
 
 # ---- the values that people change; all else in this file follows from them ----
 batch_size = 64  # divisible by num_splits
-num_splits = 4  # parts of the batch with batch-norm statistics of their own, like 4 GPUs with 64 / 4 = 16 images each
+# parts of the batch with batch-norm statistics of their own, like 4 GPUs with 64 / 4 = 16 images
+# each
+num_splits = 4
 max_epochs = 120
 warmup_epochs = 40  # MoCo v2 until then
 num_prototypes = (60, 30, 10)  # finest first; 1437 scans / 60 = 24 each; 10 as many as digits
-queue_len = 512  # keys of the last 512 / 64 = 8 steps; at least the batch, and well below the 1437 scans
+queue_len = (
+    512  # keys of the last 512 / 64 = 8 steps; at least the batch, and well below the 1437 scans
+)
 lr = 0.06  # as large as trains reliably: at 0.12 the features collapse
 # ---------------------------------------------------------------------------------
 
@@ -31,13 +35,18 @@ view = [
         fill=0,
     ),
     dict(type="PILToNumpy"),
-    dict(type="RandomApply", prob=0.8, transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4)]),
+    dict(
+        type="RandomApply",
+        prob=0.8,
+        transforms=[dict(type="ColorJitter", brightness=0.4, contrast=0.4)],
+    ),
 ]  # no flip: a mirrored digit is another sign
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=1,
     drop_last=True,
-    persistent_workers=False,  # with seed_worker: augmentations differ between epochs and come back on resume
+    # with seed_worker: augmentations differ between epochs and come back on resume
+    persistent_workers=False,
     worker_init_fn=dict(type="hcsc_mm.seed_worker"),
     sampler=dict(type="DefaultSampler", shuffle=True),
     collate_fn=dict(type="default_collate"),
@@ -52,7 +61,9 @@ model = dict(
     type="hcsc_mm.HCSC",
     queue_len=queue_len,
     momentum=0.004,  # share of the query encoder; four times ImageNet's, for a run of 2640 steps
-    data_preprocessor=dict(type="SelfSupDataPreprocessor", mean=[78.0] * 3, std=[96.0] * 3),  # of the scans
+    data_preprocessor=dict(
+        type="SelfSupDataPreprocessor", mean=[78.0] * 3, std=[96.0] * 3
+    ),  # of the scans
     backbone=dict(
         type="ResNet_CIFAR",
         depth=18,
@@ -62,7 +73,8 @@ model = dict(
         norm_cfg=dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=num_splits),
     ),
     neck=dict(type="hcsc_mm.ProjectionNeck", in_channels=128, hid_channels=128, out_channels=64),
-    # 'released' takes the prototypes of the whole batch out of the negatives: 64 images would leave none of 60
+    # 'released' takes the prototypes of the whole batch out of the negatives: 64 images would leave
+    # none of 60
     head=dict(type="hcsc_mm.HCSCHead", temperature=0.2, rule="paper"),
 )
 custom_hooks = [
@@ -70,7 +82,10 @@ custom_hooks = [
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
-        pipeline=[dict(type="Resize", scale=image_size, interpolation="bicubic"), dict(type="PackInputs")],
+        pipeline=[
+            dict(type="Resize", scale=image_size, interpolation="bicubic"),
+            dict(type="PackInputs"),
+        ],
     ),
 ]
 
@@ -78,4 +93,7 @@ optim_wrapper = dict(optimizer=dict(lr=lr, weight_decay=5e-4))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)
 default_hooks = dict(logger=dict(interval=22))
-stages = [f"{{ fileDirname }}/benchmarks/{name}_digits.py" for name in ("knn", "linear", "svm", "clustering")]
+stages = [
+    f"{{ fileDirname }}/benchmarks/{name}_digits.py"
+    for name in ("knn", "linear", "svm", "clustering")
+]

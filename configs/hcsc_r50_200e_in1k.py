@@ -16,18 +16,26 @@ num_gpus = 8  # with another number: change it here, or give --auto-scale-lr
 batch_size = 32  # per GPU
 max_epochs = 200
 warmup_epochs = 20  # MoCo v2 until then, no clustering
-num_prototypes = (3000, 2000, 1000)  # finest first; 1,281,167 images / 3000 = 427 each; 1000 as many as classes
+num_prototypes = (
+    3000,
+    2000,
+    1000,
+)  # finest first; 1,281,167 images / 3000 = 427 each; 1000 as many as classes
 queue_len = 16384  # keys of the last 16384 / 256 = 64 steps; at least the total batch
 unreadable = "stop"  # 'skip' goes on with another image, and counts
 max_unreadable = 0.01  # with 'skip': more than this share of the images stops the run all the same
 # ---------------------------------------------------------------------------------
 
-total_batch = num_gpus * batch_size  # 8 × 32 = 256; 1,281,167 / 256 = 5004 steps an epoch, the rest is dropped
+total_batch = (
+    num_gpus * batch_size
+)  # 8 × 32 = 256; 1,281,167 / 256 = 5004 steps an epoch, the rest is dropped
 lr = 0.03 * total_batch / 256  # 0.03 × 256 / 256 = 0.03
 load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
 
 model = dict(queue_len=queue_len)
-train_dataloader = dict(batch_size=batch_size, dataset=dict(data_root=data_root, pipeline=[load, *_base_.two_crops]))
+train_dataloader = dict(
+    batch_size=batch_size, dataset=dict(data_root=data_root, pipeline=[load, *_base_.two_crops])
+)
 custom_hooks = [
     dict(
         type="hcsc_mm.HierarchicalClusteringHook",
@@ -38,5 +46,7 @@ custom_hooks = [
 ]
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
-auto_scale_lr = dict(base_batch_size=total_batch)  # --auto-scale-lr: lr × real total batch / this one
+auto_scale_lr = dict(
+    base_batch_size=total_batch
+)  # --auto-scale-lr: lr × real total batch / this one
 default_hooks = dict(unreadable=dict(max_share=max_unreadable))

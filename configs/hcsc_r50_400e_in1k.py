@@ -1,4 +1,5 @@
-"""HCSC, ResNet-50, ImageNet, 400 epochs (linear 71.0, kNN 64.1 in the paper). All else: hcsc_r50_200e_in1k.py.
+"""HCSC, ResNet-50, ImageNet, 400 epochs (linear 71.0, kNN 64.1 in the paper). All else:
+hcsc_r50_200e_in1k.py.
 
 bash tools/dist_train.sh configs/hcsc_r50_400e_in1k.py 8
 """

@@ -1,4 +1,5 @@
-"""HCSC, ResNet-50, ImageNet, 800 epochs (linear 72.0, kNN 64.5 in the paper). All else: hcsc_r50_200e_in1k.py.
+"""HCSC, ResNet-50, ImageNet, 800 epochs (linear 72.0, kNN 64.5 in the paper). All else:
+hcsc_r50_200e_in1k.py.
 
 bash tools/dist_train.sh configs/hcsc_r50_800e_in1k.py 8
 """

@@ -1,4 +1,5 @@
-"""HCSC with multi-crop, ResNet-50, ImageNet, 400 epochs (linear 74.1, kNN 69.9 in the paper). All else: hcsc_r50_mcrop_200e_in1k.py.
+"""HCSC with multi-crop, ResNet-50, ImageNet, 400 epochs (linear 74.1, kNN 69.9 in the paper). All
+else: hcsc_r50_mcrop_200e_in1k.py.
 
 bash tools/dist_train.sh configs/hcsc_r50_mcrop_400e_in1k.py 8
 """

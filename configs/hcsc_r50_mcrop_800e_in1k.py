@@ -1,4 +1,5 @@
-"""HCSC with multi-crop, ResNet-50, ImageNet, 800 epochs (linear 74.2, kNN 70.6 in the paper). All else: hcsc_r50_mcrop_200e_in1k.py.
+"""HCSC with multi-crop, ResNet-50, ImageNet, 800 epochs (linear 74.2, kNN 70.6 in the paper). All
+else: hcsc_r50_mcrop_200e_in1k.py.
 
 bash tools/dist_train.sh configs/hcsc_r50_mcrop_800e_in1k.py 8
 """

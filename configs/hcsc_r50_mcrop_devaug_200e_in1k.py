@@ -1,4 +1,5 @@
-"""hcsc_r50_mcrop_200e_in1k.py with its augmentations made on the GPU: for when the loader's workers cannot keep up with it.
+"""hcsc_r50_mcrop_200e_in1k.py with its augmentations made on the GPU: for when the loader's workers
+cannot keep up with it.
 
 bash tools/dist_train.sh configs/hcsc_r50_mcrop_devaug_200e_in1k.py 8
 """
@@ -14,4 +15,6 @@ train_dataloader = dict(
     collate_fn=dict(type="hcsc_mm.pad_collate"),
     dataset=dict(pipeline=[_base_.load, *_base_.whole_image]),
 )
-model = dict(data_preprocessor=dict(type="hcsc_mm.DeviceAugmentation", views=views, non_blocking=True))
+model = dict(
+    data_preprocessor=dict(type="hcsc_mm.DeviceAugmentation", views=views, non_blocking=True)
+)

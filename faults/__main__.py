@@ -1,4 +1,6 @@
-"""Disturb training runs in every way that a cluster knows, and print what came of it: ``python -m faults``."""
+"""Disturb training runs in every way that a cluster knows, and print what came of it: ``python -m
+faults``.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,23 @@ Row = tuple[str, object, bool]
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make faults ARGS=...", description=__doc__.split(":")[0])
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="which of: kills, kills-one, disk, slow, ranks, preemption, endurance; all"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="which of: kills, kills-one, disk, slow, ranks, preemption, endurance; all",
     )
-    parser.add_argument("--kills", type=int, default=50, help="SIGKILLs of each of the two runs that are killed")
+    parser.add_argument(
+        "--kills", type=int, default=50, help="SIGKILLs of each of the two runs that are killed"
+    )
     parser.add_argument("--epochs", type=int, default=60, help="epochs of these runs")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--slow-seconds", type=float, default=60, help="how late the slow rank is")
-    parser.add_argument("--minutes", type=float, default=30, help="how long the run goes whose memory is watched")
-    parser.add_argument("--folder", type=Path, help="where the runs are kept; by default they are deleted")
+    parser.add_argument(
+        "--minutes", type=float, default=30, help="how long the run goes whose memory is watched"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="where the runs are kept; by default they are deleted"
+    )
     args = parser.parse_args()
     faults: dict[str, Callable[[Path], list[Row]]] = {
         "kills": lambda folder: kills(folder, args.kills, 2, args.epochs, args.seed),
@@ -36,7 +47,10 @@ def main() -> None:
         "disk": full_disk,
         "slow": lambda folder: slow_rank(folder, args.slow_seconds),
         "ranks": lambda folder: failing_rank(folder, "error") + failing_rank(folder, "die"),
-        "preemption": lambda folder: preempted(folder / "one", signal.SIGTERM, 1) + preempted(folder / "two", signal.SIGUSR1, 2),
+        "preemption": lambda folder: (
+            preempted(folder / "one", signal.SIGTERM, 1)
+            + preempted(folder / "two", signal.SIGUSR1, 2)
+        ),
         "endurance": lambda folder: endurance(folder, 60 * args.minutes),
     }
     unknown = [name for name in args.names if name not in faults]

@@ -49,7 +49,8 @@ class Disturb(Hook):
     """Something goes wrong on one rank at the start of an epoch.
 
     Args:
-        what: 'slow': it is late with its features; 'error', 'die'; or 'disk': no file may grow from then on.
+        what: 'slow': it is late with its features; 'error', 'die'; or 'disk': no file may grow from
+            then on.
         rank: Where.
         epoch: When, counted from 0.
         seconds: How long 'slow' lasts.
@@ -91,7 +92,10 @@ class Meter(Hook):
     priority = "LOWEST"
 
     def after_train_epoch(self, runner: Runner) -> None:
-        status = dict(line.split(":", maxsplit=1) for line in Path("/proc/self/status").read_text().splitlines())
+        status = dict(
+            line.split(":", maxsplit=1)
+            for line in Path("/proc/self/status").read_text().splitlines()
+        )
         line = {
             "epoch": runner.epoch + 1,
             "time": time.time(),

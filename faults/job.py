@@ -19,7 +19,8 @@ from hcsc_mm.utils.safe_load import find_damage, load_data
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The digits, small: a step takes some hundredths of a second, an epoch of 192 images on two processes 6 steps.
+# The digits, small: a step takes some hundredths of a second, an epoch of 192 images on two
+# processes 6 steps.
 CONFIG = """
 _base_ = [{base!r}]
 custom_imports = dict(imports=["hcsc_mm", "faults.hooks"])
@@ -77,7 +78,13 @@ class Job:
         self.temporary.mkdir(parents=True)
         self.config = folder / "config.py"
         base = str(ROOT / "configs/hcsc_r18_digits.py")
-        values = {"base": base, "epochs": epochs, "every_n_iters": every_n_iters, "workers": workers, "features": features}
+        values = {
+            "base": base,
+            "epochs": epochs,
+            "every_n_iters": every_n_iters,
+            "workers": workers,
+            "features": features,
+        }
         self.config.write_text(CONFIG.format(**values, hooks=list(hooks)))
         self.mark = uuid.uuid4().hex
         self.process: subprocess.Popen | None = None
@@ -100,7 +107,13 @@ class Job:
             command = [ROOT / "tools/dist_train.sh", self.config, self.processes]
         command = [*map(str, command), "--work-dir", str(self.work_dir), *flags]
         with open(self.folder / "output.txt", "w") as output:
-            self.process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def run(self, *flags: str, timeout: float = 600) -> int:
         """Start the run and wait for its end; returns its exit code."""
@@ -115,7 +128,10 @@ class Job:
                 kill(member, signal.SIGUSR2)  # faults.hooks: write down where you are
             time.sleep(2)
             self.kill_all()
-            raise RuntimeError(f"the run did not end within {timeout:.0f} s, {self.stage()}:\n{self.output()[-10_000:]}") from None
+            raise RuntimeError(
+                f"the run did not end within {timeout:.0f} s, "
+                f"{self.stage()}:\n{self.output()[-10_000:]}"
+            ) from None
 
     def wait_for_training(self, timeout: float = 300) -> bool:
         """Wait until it clusters or trains; False if it ended before."""
@@ -148,10 +164,14 @@ class Job:
         for number in self.members():
             try:
                 environment = Path(f"/proc/{number}/environ").read_bytes().split(b"\0")
-                parent = Path(f"/proc/{number}/stat").read_text().rsplit(")", maxsplit=1)[1].split()[1]
+                parent = (
+                    Path(f"/proc/{number}/stat").read_text().rsplit(")", maxsplit=1)[1].split()[1]
+                )
             except OSError:
                 continue
-            rank = next((int(entry[5:]) for entry in environment if entry.startswith(b"RANK=")), None)
+            rank = next(
+                (int(entry[5:]) for entry in environment if entry.startswith(b"RANK=")), None
+            )
             if rank is not None and int(parent) == self.process.pid:
                 found[rank] = number
         return [found[rank] for rank in sorted(found)]
@@ -168,7 +188,9 @@ class Job:
         return (self.folder / "output.txt").read_text(errors="replace")
 
     def final_weights(self) -> dict[str, Tensor]:
-        return load_data(self.work_dir / f"epoch_{self.epochs}.pth", map_location="cpu")["state_dict"]
+        return load_data(self.work_dir / f"epoch_{self.epochs}.pth", map_location="cpu")[
+            "state_dict"
+        ]
 
     def damaged(self) -> list[str]:
         """Checkpoints that cannot be read."""
@@ -185,7 +207,9 @@ class Job:
 
     def left_behind(self) -> list[str]:
         """Files that are neither checkpoints nor logs."""
-        unfinished = [path.name for path in self.work_dir.iterdir() if path.name.endswith((".part", ".tmp"))]
+        unfinished = [
+            path.name for path in self.work_dir.iterdir() if path.name.endswith((".part", ".tmp"))
+        ]
         return unfinished + [path.name for path in self.temporary.iterdir()]
 
 
@@ -199,4 +223,8 @@ def largest_difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> floa
     """Largest absolute difference of two state dicts."""
     if one.keys() != other.keys():
         return float("inf")
-    return max(float((one[name].double() - other[name].double()).abs().max()) for name in one if torch.is_tensor(one[name]))
+    return max(
+        float((one[name].double() - other[name].double()).abs().max())
+        for name in one
+        if torch.is_tensor(one[name])
+    )

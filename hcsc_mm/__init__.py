@@ -4,7 +4,16 @@ from .dependencies import check_dependencies
 
 check_dependencies()
 
-from . import clustering, datasets, engine, evaluation, models, registry, structures, visualization  # noqa: E402
+from . import (  # noqa: E402
+    clustering,
+    datasets,
+    engine,
+    evaluation,
+    models,
+    registry,
+    structures,
+    visualization,
+)
 from .errors import HCSCError  # noqa: E402
 from .version import __version__  # noqa: E402
 

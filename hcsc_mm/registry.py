@@ -1,7 +1,8 @@
 """Child registries of mmengine's roots, under the scope ``hcsc_mm``.
 
-Configs keep ``default_scope = 'mmpretrain'`` and name our classes ``hcsc_mm.<Name>``: a sibling registry as
-default scope would hide mmpretrain's own types from mmpretrain's own constructors. Only the registries in use are here.
+Configs keep ``default_scope = 'mmpretrain'`` and name our classes ``hcsc_mm.<Name>``: a sibling
+registry as default scope would hide mmpretrain's own types from mmpretrain's own constructors. Only
+the registries in use are here.
 """
 
 from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
@@ -18,9 +19,15 @@ SCOPE = "hcsc_mm"
 
 MODELS = Registry("model", parent=ROOT_MODELS, scope=SCOPE, locations=["hcsc_mm.models"])
 HOOKS = Registry("hook", parent=ROOT_HOOKS, scope=SCOPE, locations=["hcsc_mm.engine"])
-LOOPS = Registry("loop", parent=ROOT_LOOPS, scope=SCOPE, locations=["hcsc_mm.engine", "hcsc_mm.evaluation"])
+LOOPS = Registry(
+    "loop", parent=ROOT_LOOPS, scope=SCOPE, locations=["hcsc_mm.engine", "hcsc_mm.evaluation"]
+)
 METRICS = Registry("metric", parent=ROOT_METRICS, scope=SCOPE, locations=["hcsc_mm.evaluation"])
 DATASETS = Registry("dataset", parent=ROOT_DATASETS, scope=SCOPE, locations=["hcsc_mm.datasets"])
-TRANSFORMS = Registry("transform", parent=ROOT_TRANSFORMS, scope=SCOPE, locations=["hcsc_mm.datasets"])
-DATA_SAMPLERS = Registry("data sampler", parent=ROOT_DATA_SAMPLERS, scope=SCOPE, locations=["hcsc_mm.datasets"])
+TRANSFORMS = Registry(
+    "transform", parent=ROOT_TRANSFORMS, scope=SCOPE, locations=["hcsc_mm.datasets"]
+)
+DATA_SAMPLERS = Registry(
+    "data sampler", parent=ROOT_DATA_SAMPLERS, scope=SCOPE, locations=["hcsc_mm.datasets"]
+)
 FUNCTIONS = Registry("function", parent=ROOT_FUNCTIONS, scope=SCOPE, locations=["hcsc_mm.datasets"])

@@ -1,4 +1,6 @@
-"""Kinds of paths and folders, and what has to become of them; the table of outcomes is docs/bad_data.md."""
+"""Kinds of paths and folders, and what has to become of them; the table of outcomes is
+docs/bad_data.md.
+"""
 
 from __future__ import annotations
 
@@ -178,6 +180,9 @@ def no_images(folder: Path) -> None:
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "empty folder": (lambda folder: None, "no image under {folder}; supported are"),
     "folder without images": (no_images, "no image under {folder}; supported are"),
-    "folder without permission": (forbidden_folder, "cannot list the image folder {folder}/closed (Permission denied)"),
+    "folder without permission": (
+        forbidden_folder,
+        "cannot list the image folder {folder}/closed (Permission denied)",
+    ),
     "folder deeper than the system allows": (too_deep, "(File name too long)"),
 }

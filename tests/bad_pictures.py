@@ -1,4 +1,7 @@
-"""Kinds of image files. Each function writes one into a folder; the table of outcomes is docs/bad_data.md."""
+"""Kinds of image files.
+
+Each function writes one into a folder; the table of outcomes is docs/bad_data.md.
+"""
 
 from __future__ import annotations
 
@@ -33,15 +36,22 @@ class Picture(NamedTuple):
 def gradient(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
     """(H, W, 3) smooth colours, different in every corner and channel."""
     rows, columns = np.mgrid[0:height, 0:width]
-    return np.stack([columns * 255 // max(width, 2), rows * 255 // max(height, 2), 200 - columns * 100 // max(width, 2)], axis=-1).astype(
-        np.uint8
-    )
+    return np.stack(
+        [
+            columns * 255 // max(width, 2),
+            rows * 255 // max(height, 2),
+            200 - columns * 100 // max(width, 2),
+        ],
+        axis=-1,
+    ).astype(np.uint8)
 
 
 RGB = gradient()
 GREY = RGB[..., 0]
 GREY_16 = (np.arange(WIDTH * HEIGHT).reshape(HEIGHT, WIDTH) * 85).astype(np.uint16)  # 0 … 65,195
-OPACITY = np.where(np.arange(WIDTH) < WIDTH // 2, 0, 255).astype(np.uint8) + np.zeros((HEIGHT, 1), np.uint8)
+OPACITY = np.where(np.arange(WIDTH) < WIDTH // 2, 0, 255).astype(np.uint8) + np.zeros(
+    (HEIGHT, 1), np.uint8
+)
 
 
 def three(grey: np.ndarray) -> np.ndarray:
@@ -50,7 +60,13 @@ def three(grey: np.ndarray) -> np.ndarray:
 
 def jpeg(image: Image.Image, **options) -> bytes:
     buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=98, **({} if image.mode in ("L", "CMYK") else {"subsampling": 0}), **options)
+    image.save(
+        buffer,
+        "JPEG",
+        quality=98,
+        **({} if image.mode in ("L", "CMYK") else {"subsampling": 0}),
+        **options,
+    )
     return buffer.getvalue()
 
 
@@ -60,7 +76,9 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def saved(image: Image.Image, path: Path, pixels: np.ndarray, tolerance: int = 0, **options) -> Picture:
+def saved(
+    image: Image.Image, path: Path, pixels: np.ndarray, tolerance: int = 0, **options
+) -> Picture:
     image.save(path, **options)
     return Picture(path, pixels, tolerance)
 
@@ -71,7 +89,9 @@ def written(content: bytes, path: Path, pixels: np.ndarray, tolerance: int = 0) 
 
 
 def of_size(width: int, height: int) -> Callable[[Path], Picture]:
-    return lambda folder: saved(Image.fromarray(gradient(width, height)), folder / "size.png", gradient(width, height))
+    return lambda folder: saved(
+        Image.fromarray(gradient(width, height)), folder / "size.png", gradient(width, height)
+    )
 
 
 def grey_16_bit(extension: str) -> Callable[[Path], Picture]:
@@ -83,7 +103,9 @@ def grey_16_bit(extension: str) -> Callable[[Path], Picture]:
 
 
 def colour_16_bit(folder: Path) -> Picture:
-    cv2.imwrite(str(folder / "deep.png"), np.stack([GREY_16, GREY_16[::-1], GREY_16[:, ::-1]], axis=-1))  # BGR
+    cv2.imwrite(
+        str(folder / "deep.png"), np.stack([GREY_16, GREY_16[::-1], GREY_16[:, ::-1]], axis=-1)
+    )  # BGR
     pixels = np.stack([GREY_16[:, ::-1], GREY_16[::-1], GREY_16], axis=-1)
     return Picture(folder / "deep.png", (pixels >> 8).astype(np.uint8))
 
@@ -95,7 +117,11 @@ def palette(folder: Path, **options) -> Picture:
 
 def one_bit(folder: Path) -> Picture:
     pixels = np.where(GREY > 127, 255, 0).astype(np.uint8)
-    return saved(Image.fromarray(pixels).convert("1", dither=Image.Dither.NONE), folder / "bits.png", three(pixels))
+    return saved(
+        Image.fromarray(pixels).convert("1", dither=Image.Dither.NONE),
+        folder / "bits.png",
+        three(pixels),
+    )
 
 
 def cmyk(folder: Path) -> Picture:
@@ -103,10 +129,16 @@ def cmyk(folder: Path) -> Picture:
 
 
 def ycck(folder: Path) -> Picture:
-    """As Photoshop writes it: all inverted, the inks as YCbCr beside black, and an Adobe marker that says so."""
+    """As Photoshop writes it: all inverted, the inks as YCbCr beside black, and an Adobe marker
+    that says so.
+    """
     luma_and_colour = np.asarray(Image.fromarray(255 - RGB).convert("YCbCr"))
-    planes = np.concatenate([luma_and_colour, np.full((HEIGHT, WIDTH, 1), 255, np.uint8)], axis=-1)  # no black ink, inverted
-    content = bytearray(jpeg(Image.fromarray(255 - planes, "CMYK")))  # Pillow inverts CMYK when it writes
+    planes = np.concatenate(
+        [luma_and_colour, np.full((HEIGHT, WIDTH, 1), 255, np.uint8)], axis=-1
+    )  # no black ink, inverted
+    content = bytearray(
+        jpeg(Image.fromarray(255 - planes, "CMYK"))
+    )  # Pillow inverts CMYK when it writes
     marker = content.index(b"Adobe")
     assert content[marker + 11] == 0  # transform: CMYK as it is …
     content[marker + 11] = 2  # … YCCK
@@ -130,7 +162,12 @@ def _with_exif(image: Image.Image, tags: Image.Exif) -> Image.Image:
 
 
 def broken_exif(folder: Path) -> Picture:
-    return written(jpeg(Image.fromarray(RGB), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12\0\x03\0\0\0\x01"), folder / "exif.jpg", RGB, 8)
+    return written(
+        jpeg(Image.fromarray(RGB), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12\0\x03\0\0\0\x01"),
+        folder / "exif.jpg",
+        RGB,
+        8,
+    )
 
 
 def colour_profile(folder: Path) -> Picture:
@@ -142,7 +179,13 @@ def frames(name: str, tolerance: int = 0, **options) -> Callable[[Path], Picture
     def make(folder: Path) -> Picture:
         first = Image.fromarray(three(GREY) if name.endswith("gif") else RGB)
         return saved(
-            first, folder / name, np.asarray(first), tolerance, save_all=True, append_images=[Image.new("RGB", first.size)], **options
+            first,
+            folder / name,
+            np.asarray(first),
+            tolerance,
+            save_all=True,
+            append_images=[Image.new("RGB", first.size)],
+            **options,
         )
 
     return make
@@ -161,10 +204,14 @@ PICTURES: dict[str, Callable[[Path], Picture]] = {
     "1 × 100 pixels": of_size(1, 100),
     "greyscale": lambda folder: saved(Image.fromarray(GREY), folder / "grey.png", three(GREY)),
     "greyscale with transparency": lambda folder: saved(
-        Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(OPACITY)]), folder / "grey_alpha.png", three(GREY)
+        Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(OPACITY)]),
+        folder / "grey_alpha.png",
+        three(GREY),
     ),
     "RGB with transparency": lambda folder: saved(
-        Image.fromarray(np.concatenate([RGB, OPACITY[..., None]], axis=-1)), folder / "alpha.png", RGB
+        Image.fromarray(np.concatenate([RGB, OPACITY[..., None]], axis=-1)),
+        folder / "alpha.png",
+        RGB,
     ),
     "palette": palette,
     "palette with transparency": lambda folder: palette(folder, transparency=bytes(range(64))),
@@ -175,8 +222,13 @@ PICTURES: dict[str, Callable[[Path], Picture]] = {
     "16-bit PGM": grey_16_bit("pgm"),
     "CMYK JPEG": cmyk,
     "YCCK JPEG, inverted by Adobe": ycck,
-    "progressive JPEG": lambda folder: written(jpeg(Image.fromarray(RGB), progressive=True), folder / "progressive.jpg", RGB, 8),
-    **{f"EXIF orientation {number}": lambda folder, number=number: exif(number, folder) for number in range(1, 9)},
+    "progressive JPEG": lambda folder: written(
+        jpeg(Image.fromarray(RGB), progressive=True), folder / "progressive.jpg", RGB, 8
+    ),
+    **{
+        f"EXIF orientation {number}": lambda folder, number=number: exif(number, folder)
+        for number in range(1, 9)
+    },
     "broken EXIF block": broken_exif,
     "embedded colour profile": colour_profile,
     "BMP": lambda folder: saved(Image.fromarray(RGB), folder / "image.bmp", RGB),
@@ -184,10 +236,16 @@ PICTURES: dict[str, Callable[[Path], Picture]] = {
     "animated WebP": frames("animated.webp", lossless=True),
     "animated GIF": frames("animated.gif"),
     "TIFF with several pages": frames("pages.tif"),
-    "two pictures in one JPEG (MPO)": frames("stereo.jpg", 8, format="MPO", quality=98, subsampling=0),
-    "PNG named .jpg": lambda folder: written(png(Image.fromarray(RGB)), folder / "really_png.jpg", RGB),
+    "two pictures in one JPEG (MPO)": frames(
+        "stereo.jpg", 8, format="MPO", quality=98, subsampling=0
+    ),
+    "PNG named .jpg": lambda folder: written(
+        png(Image.fromarray(RGB)), folder / "really_png.jpg", RGB
+    ),
     "PNG with a wrong checksum and whole pixels": whole_png_with_a_wrong_checksum,
-    "JPEG with garbage behind its end": lambda folder: written(jpeg(Image.fromarray(RGB)) + b"<html>" * 100, folder / "tail.jpg", RGB, 8),
+    "JPEG with garbage behind its end": lambda folder: written(
+        jpeg(Image.fromarray(RGB)) + b"<html>" * 100, folder / "tail.jpg", RGB, 8
+    ),
 }
 
 
@@ -214,7 +272,9 @@ def broken_off(whole: bytes) -> bytes:
 
 
 def damaged_png() -> bytes:
-    damaged = bytearray(png(Image.fromarray(np.random.default_rng(0).integers(0, 256, RGB.shape, dtype=np.uint8))))
+    damaged = bytearray(
+        png(Image.fromarray(np.random.default_rng(0).integers(0, 256, RGB.shape, dtype=np.uint8)))
+    )
     damaged[len(damaged) // 2] ^= 0x10
     return bytes(damaged)
 
@@ -223,10 +283,17 @@ def png_that_claims(width: int, height: int) -> bytes:
     """A decompression bomb: a few bytes that declare an enormous image."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
 
 
 def sparse_terabyte(folder: Path) -> Path:
@@ -240,13 +307,22 @@ NO_IMAGE = "it is no image, or of no format that is read here"
 UNREADABLE_PICTURES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "32-bit float TIFF": (float_tiff, "its 32-bit values have no stated range"),
     "32-bit integer TIFF": (integer_tiff, "its 32-bit values have no stated range"),
-    "truncated JPEG": (content("half.jpg", lambda: broken_off(jpeg(Image.fromarray(RGB)))), "truncated"),
-    "truncated PNG": (content("half.png", lambda: broken_off(png(Image.fromarray(RGB)))), "truncated"),
+    "truncated JPEG": (
+        content("half.jpg", lambda: broken_off(jpeg(Image.fromarray(RGB)))),
+        "truncated",
+    ),
+    "truncated PNG": (
+        content("half.png", lambda: broken_off(png(Image.fromarray(RGB)))),
+        "truncated",
+    ),
     "PNG with damaged pixels": (content("damaged.png", damaged_png), "broken data stream"),
     "empty file": (content("empty.jpg", bytes), NO_IMAGE),
     "web page named .jpg": (content("page.jpg", lambda: b"<html>404</html>"), NO_IMAGE),
     "PostScript named .jpg": (
-        content("program.jpg", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"),
+        content(
+            "program.jpg",
+            lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
+        ),
         NO_IMAGE,
     ),
     "decompression bomb": (
@@ -257,5 +333,8 @@ UNREADABLE_PICTURES: dict[str, tuple[Callable[[Path], Path], str]] = {
         content("line.png", lambda: png(Image.fromarray(gradient(1, 101)))),
         "its sides of 1 × 101 pixels exceed max_aspect=100",
     ),
-    "file of a terabyte": (sparse_terabyte, "its 1,000,000,000,000 bytes are more than an image of max_pixels"),
+    "file of a terabyte": (
+        sparse_terabyte,
+        "its 1,000,000,000,000 bytes are more than an image of max_pixels",
+    ),
 }

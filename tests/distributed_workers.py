@@ -1,6 +1,7 @@
 """What tests let several processes do, and how they start them.
 
-A worker is a function of this module: new processes import it by name. It runs on every rank at once and returns what the test compares.
+A worker is a function of this module: new processes import it by name. It runs on every rank at
+once and returns what the test compares.
 """
 
 import os
@@ -32,10 +33,17 @@ from hcsc_mm.utils.shard import all_gather_rows, shard_slice, total_rows
 START_AND_RUN_SECONDS = 150
 
 
-def run_on_ranks(workers: list[Callable[[], Any]], world_size: int, folder: Path) -> list[dict[str, Any]]:
-    """Run the workers one after another on gloo ranks; what each returned, by its name, per rank."""
+def run_on_ranks(
+    workers: list[Callable[[], Any]], world_size: int, folder: Path
+) -> list[dict[str, Any]]:
+    """Run the workers in turn on gloo ranks; what each returned, by its name, per rank."""
     context = multiprocessing.get_context("spawn")
-    ranks = [context.Process(target=_rank_main, args=(workers, rank, world_size, str(folder)), daemon=True) for rank in range(world_size)]
+    ranks = [
+        context.Process(
+            target=_rank_main, args=(workers, rank, world_size, str(folder)), daemon=True
+        )
+        for rank in range(world_size)
+    ]
     threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
@@ -47,7 +55,11 @@ def run_on_ranks(workers: list[Callable[[], Any]], world_size: int, folder: Path
         else:
             os.environ["OMP_NUM_THREADS"] = threads
     deadline = time.monotonic() + START_AND_RUN_SECONDS
-    while any(rank.is_alive() for rank in ranks) and time.monotonic() < deadline and not any(rank.exitcode for rank in ranks):
+    while (
+        any(rank.is_alive() for rank in ranks)
+        and time.monotonic() < deadline
+        and not any(rank.exitcode for rank in ranks)
+    ):
         time.sleep(0.05)
     late = [number for number, rank in enumerate(ranks) if rank.is_alive()]
     for rank in ranks:
@@ -57,14 +69,20 @@ def run_on_ranks(workers: list[Callable[[], Any]], world_size: int, folder: Path
     errors = [path.read_text() for path in sorted(folder.glob("error*.txt"))]
     if errors or late:
         raise RuntimeError("\n".join([*errors, f"ranks {late} did not end"] if late else errors))
-    return [torch.load(folder / f"rank{rank}.pth", weights_only=False) for rank in range(world_size)]
+    return [
+        torch.load(folder / f"rank{rank}.pth", weights_only=False) for rank in range(world_size)
+    ]
 
 
 def _rank_main(workers: list[Callable[[], Any]], rank: int, world_size: int, folder: str) -> None:
     try:
         torch.set_num_threads(1)
         torch.distributed.init_process_group(
-            "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world_size, timeout=timedelta(seconds=30)
+            "gloo",
+            init_method=f"file://{folder}/rendezvous",
+            rank=rank,
+            world_size=world_size,
+            timeout=timedelta(seconds=30),
         )
         torch.save({worker.__name__: worker() for worker in workers}, f"{folder}/rank{rank}.pth")
         torch.distributed.destroy_process_group()
@@ -93,7 +111,10 @@ def shard_of(rows: Tensor) -> Tensor:
 
 def cluster_shards() -> dict[str, dict[str, Tensor]]:
     features = shard_of(unit_rows(NUM_ROWS, 8))
-    results = {"torch": kmeans(features, 12, num_restarts=3), "faiss": faiss_kmeans(features, 12, num_restarts=3)}
+    results = {
+        "torch": kmeans(features, 12, num_restarts=3),
+        "faiss": faiss_kmeans(features, 12, num_restarts=3),
+    }
     start = torch.cat([unit_rows(2, 8, seed=2), 1e3 * unit_rows(4, 8, seed=5)])
     results["torch with empty clusters"] = kmeans(features, 6, init=start)
     return {
@@ -121,7 +142,10 @@ def cluster_one_row() -> dict[str, Tensor]:
 
 def cluster_shards_into_a_tree() -> dict[str, dict]:
     features = shard_of(unit_rows(NUM_ROWS, 8))
-    return {backend: hierarchical_kmeans(features, (30, 12, 3), backend=backend).state_dict() for backend in ("torch", "faiss")}
+    return {
+        backend: hierarchical_kmeans(features, (30, 12, 3), backend=backend).state_dict()
+        for backend in ("torch", "faiss")
+    }
 
 
 def cluster_nan_on_the_last_rank() -> dict[str, str | None]:
@@ -136,7 +160,11 @@ def cluster_nan_on_the_last_rank() -> dict[str, str | None]:
 def gather_rows() -> dict[str, Any]:
     rows = shard_of(torch.arange(7 * 3).view(7, 3))
     uneven = torch.full((get_rank() * 3,), get_rank(), dtype=torch.int32)  # none on rank 0
-    return {"matrix": all_gather_rows(rows), "total": total_rows(rows), "uneven": all_gather_rows(uneven)}
+    return {
+        "matrix": all_gather_rows(rows),
+        "total": total_rows(rows),
+        "uneven": all_gather_rows(uneven),
+    }
 
 
 def bank_of_both_ranks() -> dict[str, Tensor]:
@@ -146,7 +174,11 @@ def bank_of_both_ranks() -> dict[str, Tensor]:
     bank.write(mine.tolist(), images.float()[:, None].expand(8, 3))
     other = KeyBank(9, 3, torch.device("cpu"))
     other.restore(bank.gather())
-    return {"shard": bank.features, "gathered": bank.gather(), "restored": all_gather_rows(other.features)}
+    return {
+        "shard": bank.features,
+        "gathered": bank.gather(),
+        "restored": all_gather_rows(other.features),
+    }
 
 
 class Pictures(Dataset):
@@ -161,7 +193,10 @@ class Pictures(Dataset):
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict:
-        return {"inputs": self.images[index], "data_samples": DataSample(metainfo={"sample_idx": index})}
+        return {
+            "inputs": self.images[index],
+            "data_samples": DataSample(metainfo={"sample_idx": index}),
+        }
 
     def describe(self, index: int) -> str:
         return f"sample {index} (folder/{index}.jpg)"
@@ -172,7 +207,9 @@ def encode(images: Tensor) -> Tensor:
 
 
 def extract_shard(dataset: Dataset, sampler=None) -> Tensor:
-    loader = DataLoader(dataset, batch_size=4, sampler=sampler or ShardSampler(dataset), collate_fn=default_collate)
+    loader = DataLoader(
+        dataset, batch_size=4, sampler=sampler or ShardSampler(dataset), collate_fn=default_collate
+    )
     return extract_features(encode, loader, len(dataset))
 
 
@@ -184,11 +221,17 @@ def extract_shards() -> dict[str, Any]:
 
 def extract_with_problems() -> dict[str, str | None]:
     everything = list(range(13))
-    last_is_missing = everything[shard_slice(13)][: -1 if get_rank() == get_world_size() - 1 else None]
+    last_is_missing = everything[shard_slice(13)][
+        : -1 if get_rank() == get_world_size() - 1 else None
+    ]
     return {
         "nan": message_of(lambda: extract_shard(Pictures(13, broken=(12,)))),
         "missing": message_of(lambda: extract_shard(Pictures(13), sampler=last_is_missing)),
-        "foreign": message_of(lambda: extract_shard(Pictures(13), sampler=everything[shard_slice(13)] if get_rank() == 0 else everything)),
+        "foreign": message_of(
+            lambda: extract_shard(
+                Pictures(13), sampler=everything[shard_slice(13)] if get_rank() == 0 else everything
+            )
+        ),
     }
 
 
@@ -200,10 +243,17 @@ def extract_one_image() -> str | None:
 def synchronize_statistics() -> dict[str, Tensor]:
     torch.manual_seed(0)
     layer = MomentumEncoder(nn.Sequential(nn.BatchNorm1d(3, momentum=1.0)))
-    rows = torch.randn(16, 3, dtype=torch.float32) * torch.tensor([1.0, 2.0, 3.0]) + torch.arange(16.0)[:, None]
+    rows = (
+        torch.randn(16, 3, dtype=torch.float32) * torch.tensor([1.0, 2.0, 3.0])
+        + torch.arange(16.0)[:, None]
+    )
     layer.train()(shard_of(rows))
     layer.synchronize_statistics()
-    return {"mean": layer.encoder[0].running_mean, "var": layer.encoder[0].running_var, "rows": rows}
+    return {
+        "mean": layer.encoder[0].running_mean,
+        "var": layer.encoder[0].running_var,
+        "rows": rows,
+    }
 
 
 def train_one_step(batch_norm: bool = False) -> dict[str, Any]:
@@ -265,12 +315,28 @@ def feature_sets() -> tuple[FeatureSet, FeatureSet]:
         labels = torch.arange(number) % 5
         features = 0.6 * unit_rows(number, 12, seed=seed) + 0.7 * unit_rows(5, 12, seed=7)[labels]
         mine = shard_slice(number)
-        sets.append(FeatureSet(features[mine], torch.arange(number)[mine], labels[mine], labels[mine] // 3, number, None))
+        sets.append(
+            FeatureSet(
+                features[mine],
+                torch.arange(number)[mine],
+                labels[mine],
+                labels[mine] // 3,
+                number,
+                None,
+            )
+        )
     return sets[0], sets[1]
 
 
 def measure_features() -> dict[str, float]:
     """What the metrics of the feature loop find."""
     train, test = feature_sets()
-    metrics = [KNN(k=(1, 5, 40)), LinearSVM(costs=(0.1, 1.0)), LowShotSVM(shots=(1, 3), num_draws=2), Clustering(num_clusters=(4, 9))]
-    return {name: value for metric in metrics for name, value in metric.evaluate(test, train).items()}
+    metrics = [
+        KNN(k=(1, 5, 40)),
+        LinearSVM(costs=(0.1, 1.0)),
+        LowShotSVM(shots=(1, 3), num_draws=2),
+        Clustering(num_clusters=(4, 9)),
+    ]
+    return {
+        name: value for metric in metrics for name, value in metric.evaluate(test, train).items()
+    }

@@ -1,4 +1,6 @@
-"""What two ranks do in the tests of stopping together; like distributed_workers, new processes import it by name."""
+"""What two ranks do in the tests of stopping together; like distributed_workers, new processes
+import it by name.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,17 @@ def ending(cfg, *hooks: Hook) -> dict:
         runner.train()
     except HCSCError as error:
         message = error.one_line()
-    return {"iterations": runner.iter, "message": message, "files": sorted(path.name for path in Path(cfg.work_dir).glob("*.pth"))}
+    return {
+        "iterations": runner.iter,
+        "message": message,
+        "files": sorted(path.name for path in Path(cfg.work_dir).glob("*.pth")),
+    }
 
 
 class BreakQueries(Hook):
-    """One rank's query crops are NaN in one iteration, so that its loss is and the other rank's is not."""
+    """One rank's query crops are NaN in one iteration, so that its loss is and the other rank's is
+    not.
+    """
 
     priority = "VERY_HIGH"
 
@@ -50,7 +58,9 @@ class BreakQueries(Hook):
 
 
 def train_with_a_nan_on_the_second_rank() -> dict:
-    cfg = tiny_config(shared_folder(), default_hooks__non_finite__interval=3, train_dataloader__batch_size=8)
+    cfg = tiny_config(
+        shared_folder(), default_hooks__non_finite__interval=3, train_dataloader__batch_size=8
+    )
     return ending(cfg, BreakQueries())
 
 

@@ -1,4 +1,6 @@
-"""The method's formulas once more, as loops over numbers in float64; written from the paper's arithmetic, not from the package."""
+"""The method's formulas once more, as loops over numbers in float64; written from the paper's
+arithmetic, not from the package.
+"""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +10,9 @@ import numpy as np
 
 def info_nce(positive: float, negatives: Sequence[float]) -> float:
     """−log of the positive's share; −inf negatives have none."""
-    return -math.log(math.exp(positive) / (math.exp(positive) + sum(math.exp(value) for value in negatives)))
+    return -math.log(
+        math.exp(positive) / (math.exp(positive) + sum(math.exp(value) for value in negatives))
+    )
 
 
 def selective_info_nce(positive, negative, keep=None, rejected: str = "zero") -> float:
@@ -24,13 +28,23 @@ def selective_info_nce(positive, negative, keep=None, rejected: str = "zero") ->
     return sum(terms) / len(terms)
 
 
-def keep_probability(candidates, prototypes, concentrations, anchors, clamp=(0.0, 1.0)) -> np.ndarray:
-    candidates, prototypes = np.asarray(candidates, dtype=np.float64), np.asarray(prototypes, dtype=np.float64)
+def keep_probability(
+    candidates, prototypes, concentrations, anchors, clamp=(0.0, 1.0)
+) -> np.ndarray:
+    candidates, prototypes = (
+        np.asarray(candidates, dtype=np.float64),
+        np.asarray(prototypes, dtype=np.float64),
+    )
     result = np.empty((len(anchors), len(candidates)))
     for column, candidate in enumerate(candidates):
-        weights = [math.exp(candidate @ prototype / float(phi)) for prototype, phi in zip(prototypes, concentrations, strict=True)]
+        weights = [
+            math.exp(candidate @ prototype / float(phi))
+            for prototype, phi in zip(prototypes, concentrations, strict=True)
+        ]
         for row, anchor in enumerate(anchors):
-            result[row, column] = min(max(1 - weights[int(anchor)] / sum(weights), clamp[0]), clamp[1])
+            result[row, column] = min(
+                max(1 - weights[int(anchor)] / sum(weights), clamp[0]), clamp[1]
+            )
     return result
 
 
@@ -38,7 +52,9 @@ def concentration(distance, assignment, num_clusters: int, temperature: float = 
     spreads: list[float | None] = []
     for cluster in range(num_clusters):
         members = [float(d) for d, a in zip(distance, assignment, strict=True) if int(a) == cluster]
-        spreads.append(sum(members) / len(members) / math.log(len(members) + 10) if len(members) > 1 else None)
+        spreads.append(
+            sum(members) / len(members) / math.log(len(members) + 10) if len(members) > 1 else None
+        )
     known = [spread for spread in spreads if spread is not None]
     if not known:
         return np.full(num_clusters, temperature)
@@ -47,7 +63,20 @@ def concentration(distance, assignment, num_clusters: int, temperature: float = 
     return level * temperature / level.mean()
 
 
-def hcsc_losses(queries, key, queue, hierarchy, path, draws, *, options, temperature, instances=True, prototypes=True, on_local=False):
+def hcsc_losses(
+    queries,
+    key,
+    queue,
+    hierarchy,
+    path,
+    draws,
+    *,
+    options,
+    temperature,
+    instances=True,
+    prototypes=True,
+    on_local=False,
+):
     """(instance, prototype) loss per view, from the table of options in reference/hcsc.md."""
     queries = [np.asarray(query.detach(), dtype=np.float64) for query in queries]
     key, queue = np.asarray(key, dtype=np.float64), np.asarray(queue, dtype=np.float64)
@@ -57,7 +86,10 @@ def hcsc_losses(queries, key, queue, hierarchy, path, draws, *, options, tempera
         positive = [q @ k / temperature for q, k in zip(query, key, strict=True)]
         negative = [[q @ n / temperature for n in queue] for q in query]
         if instances and selects:
-            terms = [selective_info_nce(positive, negative, keep, options["rejected"]) for keep in draws[view].instances]
+            terms = [
+                selective_info_nce(positive, negative, keep, options["rejected"])
+                for keep in draws[view].instances
+            ]
             reduction = options["instance_reduction" if view == 0 else "local_instance_reduction"]
             instance_losses.append(sum(terms) if reduction == "sum" else sum(terms) / len(terms))
         else:
@@ -81,5 +113,7 @@ def hcsc_losses(queries, key, queue, hierarchy, path, draws, *, options, tempera
                         logits.append(0.0)
                 per_query.append(info_nce(q @ centres[own[row]] / phi[own[row]], logits))
             terms.append(sum(per_query) / len(per_query))
-        prototype_losses.append(sum(terms) if options["prototype_reduction"] == "sum" else sum(terms) / len(terms))
+        prototype_losses.append(
+            sum(terms) if options["prototype_reduction"] == "sum" else sum(terms) / len(terms)
+        )
     return instance_losses, prototype_losses

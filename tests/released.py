@@ -13,7 +13,9 @@ QUEUE_LEN, DIM = 24, 128
 
 
 def random_resnet(depth: int = 18, seed: int = 0) -> nn.Module:
-    """torchvision's, whose batch norms all differ from the identity: a statistic that got lost changes the features."""
+    """torchvision's, whose batch norms all differ from the identity: a statistic that got lost
+    changes the features.
+    """
     network = getattr(torchvision.models, f"resnet{depth}")(num_classes=DIM)
     network.load_state_dict(_random_state(depth, seed))
     return network.eval()
@@ -24,7 +26,9 @@ def _random_state(depth: int, seed: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     state = getattr(torchvision.models, f"resnet{depth}")(num_classes=DIM).state_dict()
     for name, value in state.items():
-        if name.endswith(("running_var", "bn1.weight", "bn2.weight", "bn3.weight", "downsample.1.weight")):
+        if name.endswith(
+            ("running_var", "bn1.weight", "bn2.weight", "bn3.weight", "downsample.1.weight")
+        ):
             value.uniform_(0.5, 1.5, generator=generator)
         elif name.endswith(("running_mean", "bias")):
             value.normal_(0, 0.2, generator=generator)
@@ -36,7 +40,9 @@ def _random_state(depth: int, seed: int) -> dict[str, Tensor]:
 
 
 def backbone_of(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value for name, value in network.state_dict().items() if not name.startswith("fc.")}
+    return {
+        name: value for name, value in network.state_dict().items() if not name.startswith("fc.")
+    }
 
 
 def features(network: nn.Module, images: Tensor) -> Tensor:
@@ -50,9 +56,18 @@ def encoder(prefix: str, network: nn.Module, num_layers: int) -> dict[str, Tenso
     entries = {f"{prefix}.{name}": value for name, value in backbone_of(network).items()}
     width = network.fc.in_features
     if num_layers == 1:
-        return {**entries, f"{prefix}.fc.weight": torch.randn(DIM, width), f"{prefix}.fc.bias": torch.randn(DIM)}
+        return {
+            **entries,
+            f"{prefix}.fc.weight": torch.randn(DIM, width),
+            f"{prefix}.fc.bias": torch.randn(DIM),
+        }
     for layer, rows in (("0", width), ("2", DIM)):
-        entries.update({f"{prefix}.fc.{layer}.weight": torch.randn(rows, width), f"{prefix}.fc.{layer}.bias": torch.randn(rows)})
+        entries.update(
+            {
+                f"{prefix}.fc.{layer}.weight": torch.randn(rows, width),
+                f"{prefix}.fc.{layer}.bias": torch.randn(rows),
+            }
+        )
     return entries
 
 
@@ -64,7 +79,12 @@ def moco(depth: int = 18, num_layers: int = 2) -> dict:
         "module.queue": nn.functional.normalize(torch.randn(DIM, QUEUE_LEN), dim=0),
         "module.queue_ptr": torch.tensor([8]),
     }
-    return {"epoch": 200, "arch": f"resnet{depth}", "state_dict": state, "optimizer": {"state": {}, "param_groups": []}}
+    return {
+        "epoch": 200,
+        "arch": f"resnet{depth}",
+        "state_dict": state,
+        "optimizer": {"state": {}, "param_groups": []},
+    }
 
 
 def hcsc(depth: int = 18) -> dict:
@@ -78,7 +98,9 @@ def swav(depth: int = 18) -> dict:
     """What SwAV publishes: nothing around the weights."""
     network = random_resnet(depth)
     width = network.fc.in_features
-    head = nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, DIM))
+    head = nn.Sequential(
+        nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, DIM)
+    )
     return {
         **{f"module.{name}": value for name, value in backbone_of(network).items()},
         **{f"module.projection_head.{name}": value for name, value in head.state_dict().items()},

@@ -11,16 +11,26 @@ from PIL import Image
 
 SHARED = Path(os.environ.get("HCSC_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
-needs_golden = pytest.mark.skipif(not (SHARED / "golden").is_dir(), reason=f"no recorded cases in {SHARED}/golden")
+needs_golden = pytest.mark.skipif(
+    not (SHARED / "golden").is_dir(), reason=f"no recorded cases in {SHARED}/golden"
+)
 needs_grocery = pytest.mark.skipif(
-    not (SHARED / "data/grocery/grocery_short128.tar").is_file(), reason=f"no Grocery photographs in {SHARED}/data"
+    not (SHARED / "data/grocery/grocery_short128.tar").is_file(),
+    reason=f"no Grocery photographs in {SHARED}/data",
 )
 
-needs_coco = pytest.mark.skipif(not (SHARED / "data/coco_tiny/coco_tiny.tar").is_file(), reason=f"no COCO photographs in {SHARED}/data")
+needs_coco = pytest.mark.skipif(
+    not (SHARED / "data/coco_tiny/coco_tiny.tar").is_file(),
+    reason=f"no COCO photographs in {SHARED}/data",
+)
 
 
-def unpack(archive: tarfile.TarFile, folder: Path, members: list[tarfile.TarInfo] | None = None) -> None:
-    """All of an archive, or some of its members; the first releases of Python 3.10 and 3.11 know no filters."""
+def unpack(
+    archive: tarfile.TarFile, folder: Path, members: list[tarfile.TarInfo] | None = None
+) -> None:
+    """All of an archive, or some of its members; the first releases of Python 3.10 and 3.11 know no
+    filters.
+    """
     safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     archive.extractall(folder, members, **safely)
 

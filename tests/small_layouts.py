@@ -1,4 +1,6 @@
-"""The folders that detection and segmentation configs read, as docs/transfer.md draws them, with two small images in each part."""
+"""The folders that detection and segmentation configs read, as docs/transfer.md draws them, with
+two small images in each part.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ def write(path: Path, content: str | np.ndarray) -> None:
 
 
 def write_voc(data: Path) -> None:
-    lists = {"2007": {"Main": ("trainval", "test")}, "2012": {"Main": ("trainval",), "Segmentation": ("train", "val", "aug")}}
+    lists = {
+        "2007": {"Main": ("trainval", "test")},
+        "2012": {"Main": ("trainval",), "Segmentation": ("train", "val", "aug")},
+    }
     for year, kinds in lists.items():
         folder = data / f"VOCdevkit/VOC{year}"
         for kind, parts in kinds.items():
@@ -38,8 +43,14 @@ def write_voc(data: Path) -> None:
                 write(folder / f"ImageSets/{kind}/{part}.txt", "\n".join(names))
                 for name in names:
                     write(folder / f"JPEGImages/{name}.jpg", RED)
-                    write(folder / f"Annotations/{name}.xml", XML.format(*BOX, width=WIDTH, height=HEIGHT))
-                    write(folder / f"SegmentationClass{'Aug' if part == 'aug' else ''}/{name}.png", LABELS)
+                    write(
+                        folder / f"Annotations/{name}.xml",
+                        XML.format(*BOX, width=WIDTH, height=HEIGHT),
+                    )
+                    write(
+                        folder / f"SegmentationClass{'Aug' if part == 'aug' else ''}/{name}.png",
+                        LABELS,
+                    )
 
 
 def write_cityscapes(data: Path) -> None:
@@ -54,11 +65,23 @@ def write_coco(data: Path) -> None:
     left, top, right, bottom = BOX
     outline = [[left, top, right, top, right, bottom, left, bottom]]
     for year in ("train2017", "val2017"):
-        images = [dict(id=number, file_name=f"{number}.jpg", width=WIDTH, height=HEIGHT) for number in range(2)]
+        images = [
+            dict(id=number, file_name=f"{number}.jpg", width=WIDTH, height=HEIGHT)
+            for number in range(2)
+        ]
         area = (right - left) * (bottom - top)
         box = [left, top, right - left, bottom - top]
         objects = [
-            dict(id=number + 1, image_id=number, category_id=1, bbox=box, segmentation=outline, area=area, iscrowd=0) for number in range(2)
+            dict(
+                id=number + 1,
+                image_id=number,
+                category_id=1,
+                bbox=box,
+                segmentation=outline,
+                area=area,
+                iscrowd=0,
+            )
+            for number in range(2)
         ]
         content = dict(images=images, annotations=objects, categories=[dict(id=1, name="person")])
         write(data / f"coco/annotations/instances_{year}.json", json.dumps(content))

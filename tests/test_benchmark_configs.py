@@ -1,4 +1,6 @@
-"""Linear and semi-supervised stages of ImageNet, Places205 and any folder: what their configs say, and that all of it builds."""
+"""Linear and semi-supervised stages of ImageNet, Places205 and any folder: what their configs say,
+and that all of it builds.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,17 @@ def test_recipe_is_the_published_one(name):
     config = load(name)
     epochs, milestones, factor, lr, head_lr, total_batch = RECIPES[name]
     optimizer = config.optim_wrapper.optimizer
-    assert (optimizer.type, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == ("SGD", pytest.approx(lr), 0.9, 0.0)
-    assert config.train_dataloader.batch_size * config.get("num_gpus", 1) == config.auto_scale_lr.base_batch_size == total_batch
+    assert (optimizer.type, optimizer.lr, optimizer.momentum, optimizer.weight_decay) == (
+        "SGD",
+        pytest.approx(lr),
+        0.9,
+        0.0,
+    )
+    assert (
+        config.train_dataloader.batch_size * config.get("num_gpus", 1)
+        == config.auto_scale_lr.base_batch_size
+        == total_batch
+    )
     assert config.train_cfg.max_epochs == epochs
     model = MODELS.build(config.model)
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
@@ -59,16 +70,23 @@ def test_recipe_is_the_published_one(name):
         for weight in group["params"]:
             expected = head_lr if names[id(weight)].startswith("head.") else lr
             assert group["lr"] == pytest.approx(expected), names[id(weight)]
-    schedule = PARAM_SCHEDULERS.build({"end": epochs, **config.param_scheduler[0]}, default_args={"optimizer": wrapper.optimizer})
+    schedule = PARAM_SCHEDULERS.build(
+        {"end": epochs, **config.param_scheduler[0]}, default_args={"optimizer": wrapper.optimizer}
+    )
     rates = []
     for _ in range(epochs):
         rates.append(wrapper.optimizer.param_groups[0]["lr"] / lr)
         wrapper.optimizer.step()
         schedule.step()
     if milestones is not None:
-        expected = [factor ** sum(epoch >= milestone for milestone in milestones) for epoch in range(epochs)]
+        expected = [
+            factor ** sum(epoch >= milestone for milestone in milestones) for epoch in range(epochs)
+        ]
     else:
-        expected = [(1 + torch.cos(torch.tensor(torch.pi * epoch / epochs)).item()) / 2 for epoch in range(epochs)]
+        expected = [
+            (1 + torch.cos(torch.tensor(torch.pi * epoch / epochs)).item()) / 2
+            for epoch in range(epochs)
+        ]
     assert rates == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
@@ -79,14 +97,22 @@ def test_model_is_a_resnet_50_that_wants_a_checkpoint(name):
     assert isinstance(model, LinearProbe) == (name in LINEAR)
     assert isinstance(model, ImageClassifier)
     assert config.model.backbone.depth == 50
-    assert config.model.backbone.init_cfg == {"type": "Pretrained", "checkpoint": None, "prefix": "backbone."}
+    assert config.model.backbone.init_cfg == {
+        "type": "Pretrained",
+        "checkpoint": None,
+        "prefix": "backbone.",
+    }
     assert model.head.num_classes == config.num_classes
-    trained = {name.split(".")[0] for name, weight in model.named_parameters() if weight.requires_grad}
+    trained = {
+        name.split(".")[0] for name, weight in model.named_parameters() if weight.requires_grad
+    }
     assert trained == ({"head"} if name in LINEAR else {"backbone", "head"})
     blue = torch.zeros(3, 64, 64, dtype=torch.uint8)
     blue[0] = 255  # BGR, as images are loaded
     seen = model.data_preprocessor({"inputs": [blue, blue], "data_samples": None})["inputs"]
-    expected = (torch.tensor([0.0, 0.0, 1.0]) - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])  # RGB
+    expected = (torch.tensor([0.0, 0.0, 1.0]) - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    )  # RGB
     torch.testing.assert_close(seen[0, :, 0, 0], expected, atol=1e-4, rtol=1e-4)
     model.eval()
     assert model(seen, mode="tensor").shape == (2, config.num_classes)
@@ -102,7 +128,9 @@ def test_data_root_stands_at_the_top_and_reaches_all_data_sets_and_test_is_val(n
     assert METRICS.build(config.test_evaluator).topk == (1, 5)
     assert (config.val_cfg, config.test_cfg) == ({}, {})
     assert "hcsc_mm.CheckLabelsHook" in [hook.type for hook in config.custom_hooks]
-    assert config.default_hooks.checkpoint.get("save_best") is None, "the last epoch counts, not the best on the test set"
+    assert config.default_hooks.checkpoint.get("save_best") is None, (
+        "the last epoch counts, not the best on the test set"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -122,9 +150,17 @@ def test_loaders_resume_exactly_and_hooks_build(name):
 def test_images_are_cropped_to_224_of_256(name, tmp_path):
     config = load(name)
     folder = labelled_folder(tmp_path, 1, 1)
-    (folder / "list.txt").write_text("\n".join(path.name for path in sorted((folder / "train").rglob("*.png"))))
+    (folder / "list.txt").write_text(
+        "\n".join(path.name for path in sorted((folder / "train").rglob("*.png")))
+    )
     for part in PARTS:
-        dataset = dict(config[f"{part}_dataloader"].dataset, data_root=str(folder), ann_file="", data_prefix="val", serialize_data=False)
+        dataset = dict(
+            config[f"{part}_dataloader"].dataset,
+            data_root=str(folder),
+            ann_file="",
+            data_prefix="val",
+            serialize_data=False,
+        )
         if part == "train":
             dataset["data_prefix"] = "train"
             dataset["listed"] = "list.txt" if "listed" in dataset else None
@@ -146,7 +182,11 @@ def test_semi_supervised_sets_are_the_lists_of_simclr_or_a_seeded_draw():
     assert load("semi_10pct_in1k").train_dataloader.dataset.listed == "10percent.txt"
     dataset = load("semi_folder").train_dataloader.dataset
     assert (dataset.per_class, dataset.seed) == (0.1, 0)
-    assert all("per_class" not in load(name)[f"{part}_dataloader"].dataset for name in SEMI for part in ("val", "test"))
+    assert all(
+        "per_class" not in load(name)[f"{part}_dataloader"].dataset
+        for name in SEMI
+        for part in ("val", "test")
+    )
 
 
 @pytest.mark.parametrize("name", ["linear_folder", "semi_folder"])
@@ -158,9 +198,13 @@ def test_options_in_a_folder_configs_docstring_change_what_they_say(name):
     before = config.to_dict()
     for key in (key for key in options if key.rsplit(".", 1)[1] not in new):
         place = before
-        for part in key.split("."):  # every key is there already: none is a typing error that would add a new one
+        for part in key.split(
+            "."
+        ):  # every key is there already: none is a typing error that would add a new one
             place = place[int(part)] if isinstance(place, (list, tuple)) else place[part]
-    config.merge_from_dict({key: DictAction._parse_iterable(value) for key, value in options.items()})
+    config.merge_from_dict(
+        {key: DictAction._parse_iterable(value) for key, value in options.items()}
+    )
     assert {config[f"{part}_dataloader"].dataset.data_root for part in PARTS} == {"/my/photos"}
     assert config.optim_wrapper.optimizer.lr == pytest.approx(RECIPES[name][3] / 2)
     assert config.train_dataloader.batch_size == 32
@@ -171,7 +215,11 @@ def test_options_in_a_folder_configs_docstring_change_what_they_say(name):
 
 
 def test_values_at_the_top_reach_what_follows_from_them(tmp_path):
-    text = (CONFIGS / "linear_folder.py").read_text().replace('"../_base_/', f'"{CONFIGS.parent}/_base_/')
+    text = (
+        (CONFIGS / "linear_folder.py")
+        .read_text()
+        .replace('"../_base_/', f'"{CONFIGS.parent}/_base_/')
+    )
     for old, new in (
         ("num_classes = 10", "num_classes = 3"),
         ("image_size = 224", "image_size = 112"),
@@ -184,7 +232,10 @@ def test_values_at_the_top_reach_what_follows_from_them(tmp_path):
     assert config.model.head.num_classes == 3
     assert config.val_evaluator.topk == config.test_evaluator.topk == (1,)
     assert config.train_dataloader.dataset.pipeline[1].scale == 112
-    assert (config.test_dataloader.dataset.pipeline[1].scale, config.test_dataloader.dataset.pipeline[2].crop_size) == (128, 112)
+    assert (
+        config.test_dataloader.dataset.pipeline[1].scale,
+        config.test_dataloader.dataset.pipeline[2].crop_size,
+    ) == (128, 112)
     assert config.optim_wrapper.optimizer.lr == pytest.approx(5 * 32 / 256)
     assert config.auto_scale_lr.base_batch_size == 32
 
@@ -193,7 +244,11 @@ def test_config_of_the_online_probe_in_the_documentation_builds(tmp_path):
     text = (CONFIGS.parents[1] / "docs" / "evaluation.md").read_text()
     (snippet,) = [part for part in text.split("```")[1::2] if "OnlineLinearProbeHook" in part]
     folder = labelled_folder(tmp_path / "photos")
-    snippet = snippet.removeprefix("python").replace('"hcsc_r18', f'"{CONFIGS.parent}/hcsc_r18').replace("/my/photos", str(folder))
+    snippet = (
+        snippet.removeprefix("python")
+        .replace('"hcsc_r18', f'"{CONFIGS.parent}/hcsc_r18')
+        .replace("/my/photos", str(folder))
+    )
     (tmp_path / "my_probe.py").write_text(snippet)
     config = Config.fromfile(tmp_path / "my_probe.py")
     hook = HOOKS.build(config.default_hooks.probe)

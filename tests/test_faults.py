@@ -1,4 +1,4 @@
-"""Small versions of ``make faults``: real processes, started as a user starts them, really killed."""
+"""Small versions of ``make faults``: real processes, started as a user does, really killed."""
 
 import signal
 import tempfile
@@ -33,7 +33,9 @@ def test_killed_run_of_two_processes_that_clusters_the_keys_of_training_does_so_
 
 
 def test_full_disk_stops_a_run_of_two_processes_with_one_line(folder):
-    assert_good(full_disk(folder, mount=False))  # a test that is killed must not leave a mounted file system behind
+    assert_good(
+        full_disk(folder, mount=False)
+    )  # a test that is killed must not leave a mounted file system behind
 
 
 @pytest.mark.parametrize("what", ["error", "die"])

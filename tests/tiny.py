@@ -36,7 +36,9 @@ TINY = {
 def tiny_config(work_dir: Path, **options) -> Config:
     """The tiny config; options are ``--cfg-options`` with '__' for '.'."""
     cfg = load_config(str(DIGITS))
-    cfg.merge_from_dict({**TINY, **{key.replace("__", "."): value for key, value in options.items()}})
+    cfg.merge_from_dict(
+        {**TINY, **{key.replace("__", "."): value for key, value in options.items()}}
+    )
     cfg.work_dir, cfg.launcher, cfg.log_level = str(work_dir), "none", "WARNING"
     # Loggers live on by their names: every run has one of its own, and its log file with it.
     cfg.experiment_name = str(work_dir).replace("/", "_")
@@ -45,13 +47,19 @@ def tiny_config(work_dir: Path, **options) -> Config:
 
 def folder_config(tmp_path: Path, images: Path, unreadable: str = "stop") -> Config:
     """The tiny model on a folder of 32 photographs-to-be."""
-    cfg = tiny_config(tmp_path / "run", train_cfg__max_epochs=2, custom_hooks__0__num_prototypes=(8, 3))
+    cfg = tiny_config(
+        tmp_path / "run", train_cfg__max_epochs=2, custom_hooks__0__num_prototypes=(8, 3)
+    )
     load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
     view = [dict(type="RandomResizedCrop", scale=16)]
     cfg.train_dataloader.dataset = dict(
         type="hcsc_mm.ImageFolder",
         data_root=str(images),
-        pipeline=[load, dict(type="MultiView", num_views=2, transforms=[view]), dict(type="PackInputs")],
+        pipeline=[
+            load,
+            dict(type="MultiView", num_views=2, transforms=[view]),
+            dict(type="PackInputs"),
+        ],
     )
     cfg.custom_hooks[0].pipeline = [load, dict(type="Resize", scale=16), dict(type="PackInputs")]
     return cfg

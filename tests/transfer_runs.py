@@ -1,4 +1,6 @@
-"""The configs of ``configs/benchmarks`` for detection and segmentation, on a few small photographs: twenty iterations in seconds."""
+"""The configs of ``configs/benchmarks`` for detection and segmentation, on a few small photographs:
+twenty iterations in seconds.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ ENVIRONMENT = {
 
 
 needs_mmdet = pytest.mark.skipif(
-    find_spec("mmdet") is None or find_spec("mmcv._ext") is None, reason="mmdet, or mmcv's compiled operators, are not installed"
+    find_spec("mmdet") is None or find_spec("mmcv._ext") is None,
+    reason="mmdet, or mmcv's compiled operators, are not installed",
 )
 needs_mmseg = pytest.mark.skipif(find_spec("mmseg") is None, reason="mmseg is not installed")
 
@@ -68,7 +71,9 @@ def unpack_coco(folder: Path) -> Path:
 
 
 def write_hcsc_checkpoint(file: Path) -> Path:
-    """A ResNet-50 in the released layout, converted to ours; no weight has the value that an untrained network begins with."""
+    """A ResNet-50 in the released layout, converted to ours; no weight has the value that an
+    untrained network begins with.
+    """
     source = save(hcsc(depth=50), file.with_name("released.pth.tar"))
     convert(source, file, "hcsc_mm")
     source.unlink()
@@ -76,7 +81,9 @@ def write_hcsc_checkpoint(file: Path) -> Path:
 
 
 def small_config(name: str, coco: Path, iterations: int = ITERATIONS) -> Config:
-    """A config of ours with small images, few of them, and few regions; its model is as deep as it says. It saves nothing."""
+    """A config of ours with small images, few of them, and few regions; its model is as deep as it
+    says. It saves nothing.
+    """
     cfg = load_config(str(config_path(name)))
     (detect_small if name in DETECTION else segment_small)(cfg, coco)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
@@ -90,7 +97,10 @@ def small_config(name: str, coco: Path, iterations: int = ITERATIONS) -> Config:
             "default_hooks.logger.interval": 1,
             "log_processor": dict(by_epoch=False),
             "custom_hooks": [dict(type="mmengine.SaveStartWeights")],
-            "custom_imports.imports": [*cfg.get("custom_imports", {}).get("imports", []), "start_weights"],
+            "custom_imports.imports": [
+                *cfg.get("custom_imports", {}).get("imports", []),
+                "start_weights",
+            ],
         }
     )
     return cfg
@@ -98,7 +108,10 @@ def small_config(name: str, coco: Path, iterations: int = ITERATIONS) -> Config:
 
 def detect_small(cfg: Config, coco: Path) -> None:
     train_pipeline = next(_values(cfg.train_dataloader, "pipeline"))
-    next(step for step in train_pipeline if "Resize" in step.type)["scales"] = [(192, 96), (192, 128)]
+    next(step for step in train_pipeline if "Resize" in step.type)["scales"] = [
+        (192, 96),
+        (192, 128),
+    ]
     cfg.val_dataloader.dataset.pipeline[1].scale = (192, 128)
     for loader, year in ((cfg.train_dataloader, "train2017"), (cfg.val_dataloader, "val2017")):
         loader.dataset = dict(
@@ -110,7 +123,9 @@ def detect_small(cfg: Config, coco: Path) -> None:
             pipeline=train_pipeline if year == "train2017" else cfg.val_dataloader.dataset.pipeline,
         )
     metric = ["bbox", "segm"] if cfg.model.type == "MaskRCNN" else "bbox"
-    cfg.val_evaluator = dict(type="CocoMetric", ann_file=str(coco / "annotations/instances_val2017.json"), metric=metric)
+    cfg.val_evaluator = dict(
+        type="CocoMetric", ann_file=str(coco / "annotations/instances_val2017.json"), metric=metric
+    )
     few_regions(cfg)
     cfg.model.roi_head.bbox_head.num_classes = 80
 
@@ -122,7 +137,8 @@ def few_regions(cfg: Config) -> None:
             "model.train_cfg.rpn_proposal": dict(nms_pre=200, max_per_img=50),
             "model.test_cfg.rpn": dict(nms_pre=100, max_per_img=10),
             "model.test_cfg.rcnn.max_per_img": 10,
-            "model.test_cfg.rcnn.score_thr": 0.0,  # after twenty steps 80 classes are still about equal: none would count as found
+            # after twenty steps 80 classes are still about equal: none would count as found
+            "model.test_cfg.rcnn.score_thr": 0.0,
         }
     )
 
@@ -139,10 +155,18 @@ def segment_small(cfg: Config, coco: Path) -> None:
             metainfo=dict(classes=[f"category {number}" for number in range(1, 201)]),
             reduce_zero_label=True,
             indices=10,  # scores of 200 categories for every pixel of a photograph take a while
-            pipeline=[load[0], *([load[1], resize] if year == "train2017" else [resize, load[1]]), dict(type="PackSegInputs")],
+            pipeline=[
+                load[0],
+                *([load[1], resize] if year == "train2017" else [resize, load[1]]),
+                dict(type="PackSegInputs"),
+            ],
         )
     cfg.merge_from_dict(
-        {"model.data_preprocessor.size": (64, 64), "model.decode_head.num_classes": 200, "model.auxiliary_head.num_classes": 200}
+        {
+            "model.data_preprocessor.size": (64, 64),
+            "model.decode_head.num_classes": 200,
+            "model.auxiliary_head.num_classes": 200,
+        }
     )
     cfg.model.test_cfg = dict(mode="whole")
 
@@ -150,12 +174,29 @@ def segment_small(cfg: Config, coco: Path) -> None:
 def train(cfg: Config, checkpoint: Path, folder: Path) -> Run:
     """``tools/train.py`` on a config."""
     cfg.dump(folder / "small.py")
-    return run(folder, sys.executable, ROOT / "tools/train.py", "small.py", "--checkpoint", checkpoint, "--work-dir", "run")
+    return run(
+        folder,
+        sys.executable,
+        ROOT / "tools/train.py",
+        "small.py",
+        "--checkpoint",
+        checkpoint,
+        "--work-dir",
+        "run",
+    )
 
 
 def run(folder: Path, *command: Any) -> Run:
     """Run a command in a folder, and gather what it left there."""
-    done = subprocess.run(list(map(str, command)), cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
     files = sorted(folder.rglob("scalars.json"), key=lambda file: file.stat().st_mtime)
     scalars = [json.loads(line) for line in files[-1].read_text().splitlines()] if files else []
     start = next(folder.rglob("start_weights.pt"), None)
@@ -167,18 +208,32 @@ def run(folder: Path, *command: Any) -> Run:
 
 def backbone_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     state = torch.load(checkpoint)["state_dict"]
-    return {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
+    return {
+        name.removeprefix("backbone."): value
+        for name, value in state.items()
+        if name.startswith("backbone.")
+    }
 
 
 def check_trained(run: Run, checkpoint: Path, iterations: int = ITERATIONS) -> None:
-    """The run ended well, its losses are numbers, and it started from every backbone weight of the file."""
+    """The run ended well, its losses are numbers, and it started from every backbone weight of the
+    file.
+    """
     assert run.code == 0, run.output
     losses = run.losses()
     assert len(losses) == iterations and all(math.isfinite(loss) for loss in losses)
     expected = backbone_weights(checkpoint)
-    assert f"all {len(expected)} weights under 'backbone.' come from {checkpoint}, none is missing" in run.output
+    assert (
+        f"all {len(expected)} weights under 'backbone.' come from {checkpoint}, none is missing"
+        in run.output
+    )
     parts = ("backbone.", "roi_head.shared_head.stage.")
-    own = {name.removeprefix(part): value for name, value in run.start.items() for part in parts if name.startswith(part)}
+    own = {
+        name.removeprefix(part): value
+        for name, value in run.start.items()
+        for part in parts
+        if name.startswith(part)
+    }
     assert own.keys() == expected.keys()
     assert all(torch.equal(own[name], expected[name]) for name in expected)
 

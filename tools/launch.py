@@ -1,8 +1,10 @@
 #!/usr/bin/env python
-"""torchrun that lets ranks save their state when it is told to stop: ``tools/launch.py [flags of torchrun] SCRIPT [flags]``.
+"""torchrun that lets ranks save their state when it is told to stop: ``tools/launch.py [flags of
+torchrun] SCRIPT [flags]``.
 
-SIGTERM and SIGUSR1 go on to the ranks, which end with exit code 75 when they have saved a checkpoint, and so does this program. When a rank
-fails, the last thing on the screen is what the first one to fail died of.
+SIGTERM and SIGUSR1 go on to the ranks, which end with exit code 75 when they have saved a
+checkpoint, and so does this program. When a rank fails, the last thing on the screen is what the
+first one to fail died of.
 """
 
 from __future__ import annotations
@@ -21,10 +23,14 @@ from pathlib import Path
 from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
-PREEMPTED = 75  # hcsc_mm.utils.preemption.EXIT_CODE; importing that would take longer than all else here
+PREEMPTED = (
+    75  # hcsc_mm.utils.preemption.EXIT_CODE; importing that would take longer than all else here
+)
 HANDED_ON = (signal.SIGTERM, signal.SIGUSR1)
 PREFIX = "hcsc-"
-LONGEST = 107 - len("/pymp-12345678/listener-12345678")  # loader workers make sockets in it, and that is as long as a socket's path may be
+LONGEST = 107 - len(
+    "/pymp-12345678/listener-12345678"
+)  # loader workers make sockets in it, and that is as long as a socket's path may be
 
 
 def main() -> None:
@@ -32,7 +38,17 @@ def main() -> None:
         signal.signal(number, hand_on)
     try:
         with temporary_folder() as folder:
-            torchrun.run(torchrun.parse_args(["--signals-to-handle", "SIGINT,SIGHUP,SIGQUIT", "--log-dir", folder, *sys.argv[1:]]))
+            torchrun.run(
+                torchrun.parse_args(
+                    [
+                        "--signals-to-handle",
+                        "SIGINT,SIGHUP,SIGQUIT",
+                        "--log-dir",
+                        folder,
+                        *sys.argv[1:],
+                    ]
+                )
+            )
     except ChildFailedError as error:
         if all(failure.exitcode == PREEMPTED for failure in error.failures.values()):
             sys.exit(PREEMPTED)
@@ -42,12 +58,20 @@ def main() -> None:
 
 @contextmanager
 def temporary_folder() -> Iterator[str]:
-    """A folder for what ranks and loader workers put into temporary files; the next start removes those of runs that were killed."""
+    """A folder for what ranks and loader workers put into temporary files; the next start removes
+    those of runs that were killed.
+    """
     for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError), open(old / "lock") as lock:  # not ours to touch, or in use
+        with (
+            contextlib.suppress(OSError),
+            open(old / "lock") as lock,
+        ):  # not ours to touch, or in use
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(old)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder, open(Path(folder) / "lock", "w") as lock:
+    with (
+        tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder,
+        open(Path(folder) / "lock", "w") as lock,
+    ):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if len(folder) <= LONGEST:
             os.environ["TMPDIR"] = folder
@@ -68,7 +92,9 @@ def children() -> list[int]:
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, parent = status.read_text().rsplit(")", maxsplit=1)[1].split()[:2]  # the name before may hold anything
+            state, parent = (
+                status.read_text().rsplit(")", maxsplit=1)[1].split()[:2]
+            )  # the name before may hold anything
         except OSError:  # it has ended meanwhile
             continue
         if int(parent) == os.getpid() and state != "Z":
@@ -77,8 +103,12 @@ def children() -> list[int]:
 
 
 def order(failure: ProcessFailure) -> tuple[int, int]:
-    """Smallest for what came first: a rank that was killed, then those with an error; torchrun ends the rest by SIGTERM."""
-    return 2 if failure.exitcode == -signal.SIGTERM else int(failure.exitcode > 0), failure.timestamp
+    """Smallest for what came first: a rank that was killed, then those with an error; torchrun ends
+    the rest by SIGTERM.
+    """
+    return 2 if failure.exitcode == -signal.SIGTERM else int(
+        failure.exitcode > 0
+    ), failure.timestamp
 
 
 def cause(failure: ProcessFailure) -> str:
@@ -90,7 +120,11 @@ def cause(failure: ProcessFailure) -> str:
     message = failure.error_file_data.get("message")
     if not isinstance(message, dict):
         return f"with exit code {failure.exitcode}; it says above why"
-    text = message["message"] if message["message"].startswith("HCSCError") else message["extraInfo"]["py_callstack"]
+    text = (
+        message["message"]
+        if message["message"].startswith("HCSCError")
+        else message["extraInfo"]["py_callstack"]
+    )
     return f"with exit code {failure.exitcode}:\n{text.strip()}"
 
 

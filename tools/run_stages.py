@@ -1,7 +1,9 @@
 #!/usr/bin/env python
-"""Pre-train, run the benchmarks that the config names, and print one table: ``python tools/run_stages.py CONFIG``.
+"""Pre-train, run the benchmarks that the config names, and print one table: ``python
+tools/run_stages.py CONFIG``.
 
-The same command goes on where it was stopped; a finished stage is not run again as long as its config and its checkpoint stay the same.
+The same command goes on where it was stopped; a finished stage is not run again as long as its
+config and its checkpoint stay the same.
 """
 
 from __future__ import annotations
@@ -12,7 +14,11 @@ import sys
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed
 except ImportError as error:
-    sys.exit(f"error: {error}" if type(error).__name__ == "DependencyError" else f"error: {error}; run: pip install -e .")
+    sys.exit(
+        f"error: {error}"
+        if type(error).__name__ == "DependencyError"
+        else f"error: {error}; run: pip install -e ."
+    )
 
 from mmengine.config import DictAction
 
@@ -22,11 +28,21 @@ from hcsc_mm.stages import Chain, ChainOptions
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Pre-train, run the benchmarks that the config names, and print one table")
-    parser.add_argument("config", help="path of the pre-training config; its list stages names the benchmarks")
-    parser.add_argument("--stages", help="only these, by name or kind, separated by commas: pretrain,knn,linear")
-    parser.add_argument("--checkpoint", metavar="FILE", help="judge these weights instead of pre-training")
-    parser.add_argument("--data-root", help="folder of the data sets, in the place of data/ in all configs")
+    parser = argparse.ArgumentParser(
+        description="Pre-train, run the benchmarks that the config names, and print one table"
+    )
+    parser.add_argument(
+        "config", help="path of the pre-training config; its list stages names the benchmarks"
+    )
+    parser.add_argument(
+        "--stages", help="only these, by name or kind, separated by commas: pretrain,knn,linear"
+    )
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", help="judge these weights instead of pre-training"
+    )
+    parser.add_argument(
+        "--data-root", help="folder of the data sets, in the place of data/ in all configs"
+    )
     parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
     parser.add_argument(
         "--stage-options",
@@ -34,7 +50,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         action=DictAction,
         metavar="STAGE.KEY=VALUE",
         default={},
-        help="change benchmark configs; STAGE is a name, a kind, or all: linear.train_cfg.max_epochs=10 all.test_dataloader.num_workers=4",
+        help=(
+            "change benchmark configs; STAGE is a name, a kind, or all: "
+            "linear.train_cfg.max_epochs=10 all.test_dataloader.num_workers=4"
+        ),
     )
     return parse(parser, arguments)
 

@@ -1,5 +1,7 @@
 #!/usr/bin/env python
-"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``. The flags are mmpretrain's, with their meaning."""
+"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``. The flags are mmpretrain's, with
+their meaning.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,11 @@ import sys
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed
 except ImportError as error:
-    sys.exit(f"error: {error}" if type(error).__name__ == "DependencyError" else f"error: {error}; run: pip install -e .")
+    sys.exit(
+        f"error: {error}"
+        if type(error).__name__ == "DependencyError"
+        else f"error: {error}; run: pip install -e ."
+    )
 
 from mmengine.config import Config
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train a model: ``python tools/train.py CONFIG``. The flags are mmpretrain's, with their meaning."""
+"""Train a model: ``python tools/train.py CONFIG``. Flags and their meaning are mmpretrain's."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ import sys
 
 if __name__ == "__main__":  # before the imports, which take seconds
     for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, lambda *_: sys.exit(75))  # "start me again": there is nothing to save yet
+        signal.signal(
+            number, lambda *_: sys.exit(75)
+        )  # "start me again": there is nothing to save yet
 
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed
 except ImportError as error:
-    sys.exit(f"error: {error}" if type(error).__name__ == "DependencyError" else f"error: {error}; run: pip install -e .")
+    sys.exit(
+        f"error: {error}"
+        if type(error).__name__ == "DependencyError"
+        else f"error: {error}; run: pip install -e ."
+    )
 
 import torch
 from mmengine.config import Config
@@ -32,18 +38,33 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs="?",
         const="auto",
         metavar="CHECKPOINT",
-        help="resume from this checkpoint, or without a path from the latest one in the work folder",
+        help=(
+            "resume from this checkpoint, or without a path from the latest one in the work folder"
+        ),
     )
-    parser.add_argument("--checkpoint", metavar="FILE", help="start the backbone from these pre-trained weights")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", help="start the backbone from these pre-trained weights"
+    )
     parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
-    parser.add_argument("--no-validate", action="store_true", help="do not evaluate during training")
+    parser.add_argument(
+        "--no-validate", action="store_true", help="do not evaluate during training"
+    )
     parser.add_argument(
         "--auto-scale-lr",
         action="store_true",
-        help="scale the learning rate by the ratio of the real batch size to auto_scale_lr.base_batch_size",
+        help=(
+            "scale the learning rate by the ratio of the real batch size to "
+            "auto_scale_lr.base_batch_size"
+        ),
     )
-    parser.add_argument("--no-pin-memory", action="store_true", help="do not pin the memory of the data loaders")
-    parser.add_argument("--no-persistent-workers", action="store_true", help="start the workers of the data loaders anew in every epoch")
+    parser.add_argument(
+        "--no-pin-memory", action="store_true", help="do not pin the memory of the data loaders"
+    )
+    parser.add_argument(
+        "--no-persistent-workers",
+        action="store_true",
+        help="start the workers of the data loaders anew in every epoch",
+    )
     return parse(parser, arguments)
 
 
@@ -70,7 +91,9 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         if loader is None:
             continue
         loader.setdefault("pin_memory", torch.cuda.is_available())
-        if cfg.get("default_scope") == "mmpretrain":  # its own; images of detectors differ in size and cannot be stacked
+        if (
+            cfg.get("default_scope") == "mmpretrain"
+        ):  # its own; images of detectors differ in size and cannot be stacked
             loader.setdefault("collate_fn", dict(type="default_collate"))
         if args.no_pin_memory:
             loader.pin_memory = False

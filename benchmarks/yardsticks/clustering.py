@@ -1,4 +1,6 @@
-"""The released code's clustering: FAISS, five restarts of twenty iterations on all points, level by level."""
+"""The released code's clustering: FAISS, five restarts of twenty iterations on all points, level by
+level.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from torch import Tensor
 
 
 def faiss_hierarchy(features: Tensor, num_prototypes: Sequence[int], seed: int = 0) -> list[float]:
-    """Cluster the features, then the unit-length centroids, and so on; the sum of squared distances of every level."""
+    """Cluster the features, then the unit-length centroids, and so on; the sum of squared distances
+    of every level.
+    """
     members, objectives = features.cpu(), []
     for number in num_prototypes:
         run = faiss.Kmeans(

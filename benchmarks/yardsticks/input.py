@@ -1,4 +1,6 @@
-"""The input pipeline of the released code, from its recipe: torchvision on PIL images, two crops of each photograph."""
+"""The input pipeline of the released code, from its recipe: torchvision on PIL images, two crops of
+each photograph.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +49,8 @@ def run(paths: list[str], batch_size: int) -> int:
     """All photographs in batches, as a loader would deliver them; the number of images."""
     load = two_crops()
     for start in range(0, len(paths), batch_size):
-        queries, keys = zip(*(load(path) for path in paths[start : start + batch_size]), strict=True)
+        queries, keys = zip(
+            *(load(path) for path in paths[start : start + batch_size]), strict=True
+        )
         torch.stack(queries), torch.stack(keys)
     return len(paths)

@@ -6,13 +6,18 @@ default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=100),
     param_scheduler=dict(type="ParamSchedulerHook"),
-    # every epoch, so that an interruption costs one epoch at most; the last three are kept. every_n_iters=1000 saves within epochs, too
+    # every epoch, so that an interruption costs one epoch at most; the last three are kept.
+    # every_n_iters=1000 saves within epochs, too
     checkpoint=dict(type="hcsc_mm.ResumableCheckpointHook", interval=1, max_keep_ckpts=3),
-    preemption=dict(type="hcsc_mm.PreemptionHook"),  # SIGTERM, SIGUSR1: save at the next step, end with exit code 75
+    preemption=dict(
+        type="hcsc_mm.PreemptionHook"
+    ),  # SIGTERM, SIGUSR1: save at the next step, end with exit code 75
     sampler_seed=dict(type="DistSamplerSeedHook"),
-    # random numbers by (seed, epoch, rank or image): a resumed run continues with the numbers of the uninterrupted one
+    # random numbers by (seed, epoch, rank or image): a resumed run continues with the numbers of
+    # the uninterrupted one
     epoch_seed=dict(type="hcsc_mm.EpochSeedHook"),
-    # a loss or weight that is NaN or infinite stops the run before it is saved; looked at every interval iterations
+    # a loss or weight that is NaN or infinite stops the run before it is saved; looked at every
+    # interval iterations
     non_finite=dict(type="hcsc_mm.NonFiniteHook", interval=50),
     # do embeddings and clusters still spread? Numbers and a warning, no more
     collapse=dict(type="hcsc_mm.CollapseHook", interval=100),
@@ -20,7 +25,8 @@ default_hooks = dict(
     unreadable=dict(type="hcsc_mm.UnreadableImagesHook", max_share=0.01),
 )
 
-# What tools/run_stages.py measures after pre-training. A config for other data has a list of its own.
+# What tools/run_stages.py measures after pre-training. A config for other data has a list of its
+# own.
 stages = [
     f"{{ fileDirname }}/../benchmarks/{name}.py"
     for name in (
@@ -41,7 +47,8 @@ env_cfg = dict(
     dist_cfg=dict(backend="nccl"),
 )
 
-# add dict(type='TensorboardVisBackend') or dict(type='WandbVisBackend', init_kwargs=dict(project='hcsc'))
+# add dict(type='TensorboardVisBackend') or dict(type='WandbVisBackend',
+# init_kwargs=dict(project='hcsc'))
 vis_backends = [dict(type="LocalVisBackend")]
 visualizer = dict(type="UniversalVisualizer", vis_backends=vis_backends)
 

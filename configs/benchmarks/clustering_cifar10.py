@@ -1,4 +1,5 @@
-"""Clusters of CIFAR-10's training images, and the levels of a trained hierarchy, against its classes.
+"""Clusters of CIFAR-10's training images, and the levels of a trained hierarchy, against its
+classes.
 
 python tools/run_stages.py configs/hcsc_r18_200e_cifar10.py --stages pretrain,clustering
 """
@@ -11,4 +12,7 @@ num_clusters = (100, 10)
 
 test_dataloader = dict(dataset=dict(split="train"))  # the images of the pre-training
 test_cfg = dict(train_dataloader=None)
-test_evaluator = [dict(type="hcsc_mm.Clustering", num_clusters=num_clusters), dict(type="hcsc_mm.HierarchyScores")]
+test_evaluator = [
+    dict(type="hcsc_mm.Clustering", num_clusters=num_clusters),
+    dict(type="hcsc_mm.HierarchyScores"),
+]

@@ -1,4 +1,5 @@
-"""Clusters of CIFAR-100's training images, and the levels of a trained hierarchy, against its classes.
+"""Clusters of CIFAR-100's training images, and the levels of a trained hierarchy, against its
+classes.
 
 python tools/run_stages.py configs/hcsc_r18_200e_cifar100.py --stages pretrain,clustering
 """
@@ -10,6 +11,11 @@ data_root = "data/cifar100"
 num_clusters = (300, 100)
 # --------------------------------
 
-model = dict(data_preprocessor=dict(mean=[129.304, 124.070, 112.434], std=[68.170, 65.392, 70.418]))  # as in pre-training
+model = dict(
+    data_preprocessor=dict(mean=[129.304, 124.070, 112.434], std=[68.170, 65.392, 70.418])
+)  # as in pre-training
 test_dataloader = dict(dataset=dict(type="CIFAR100", data_root=data_root))
-test_evaluator = [dict(type="hcsc_mm.Clustering", num_clusters=num_clusters), dict(type="hcsc_mm.HierarchyScores")]
+test_evaluator = [
+    dict(type="hcsc_mm.Clustering", num_clusters=num_clusters),
+    dict(type="hcsc_mm.HierarchyScores"),
+]

@@ -1,4 +1,5 @@
-"""Clusters of scikit-learn's handwritten digits, and the levels of a trained hierarchy, against the digits that they show.
+"""Clusters of scikit-learn's handwritten digits, and the levels of a trained hierarchy, against the
+digits that they show.
 
 python tools/run_stages.py configs/hcsc_r18_digits.py --stages pretrain,clustering
 """
@@ -15,4 +16,7 @@ test_dataloader = dict(
     ),
 )
 test_cfg = dict(type="hcsc_mm.FeatureTestLoop")
-test_evaluator = [dict(type="hcsc_mm.Clustering", num_clusters=(60, 30, 10)), dict(type="hcsc_mm.HierarchyScores")]
+test_evaluator = [
+    dict(type="hcsc_mm.Clustering", num_clusters=(60, 30, 10)),
+    dict(type="hcsc_mm.HierarchyScores"),
+]

@@ -1,4 +1,5 @@
-"""Clusters of any images in class folders against their classes: k-means of the features, and each level of a trained hierarchy.
+"""Clusters of any images in class folders against their classes: k-means of the features, and each
+level of a trained hierarchy.
 
 python tools/test.py configs/benchmarks/clustering_folder.py CHECKPOINT
 """
@@ -9,7 +10,11 @@ _base_ = ["knn_folder.py"]
 num_clusters = (100, 10)
 # ---------------------------------------
 
-# The images of the pre-training, train/: a hierarchy is of its own images. Without hcsc_mm.HierarchyScores any images will do.
+# The images of the pre-training, train/: a hierarchy is of its own images. Without
+# hcsc_mm.HierarchyScores any images will do.
 test_dataloader = dict(dataset=dict(data_prefix="train"))
 test_cfg = dict(train_dataloader=None)
-test_evaluator = [dict(type="hcsc_mm.Clustering", num_clusters=num_clusters), dict(type="hcsc_mm.HierarchyScores")]
+test_evaluator = [
+    dict(type="hcsc_mm.Clustering", num_clusters=num_clusters),
+    dict(type="hcsc_mm.HierarchyScores"),
+]

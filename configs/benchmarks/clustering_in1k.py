@@ -1,4 +1,5 @@
-"""Clusters of ImageNet's training images against its classes: k-means of the features, and each level of a trained hierarchy.
+"""Clusters of ImageNet's training images against its classes: k-means of the features, and each
+level of a trained hierarchy.
 
 python tools/test.py configs/benchmarks/clustering_in1k.py CHECKPOINT
 """
@@ -28,4 +29,7 @@ test_dataloader = dict(
     ),
 )
 test_cfg = dict(type="hcsc_mm.FeatureTestLoop")
-test_evaluator = [dict(type="hcsc_mm.Clustering", num_clusters=num_clusters), dict(type="hcsc_mm.HierarchyScores")]
+test_evaluator = [
+    dict(type="hcsc_mm.Clustering", num_clusters=num_clusters),
+    dict(type="hcsc_mm.HierarchyScores"),
+]

@@ -14,14 +14,25 @@ temperature = 0.07
 
 model = dict(
     backbone=dict(type="ResNet_CIFAR", depth=18),
-    data_preprocessor=dict(mean=[125.307, 122.961, 113.8575], std=[51.5865, 50.847, 51.255]),  # as in pre-training
+    data_preprocessor=dict(
+        mean=[125.307, 122.961, 113.8575], std=[51.5865, 50.847, 51.255]
+    ),  # as in pre-training
 )
 # CIFAR's files hold RGB; the backbone's preprocessor takes BGR
-whole_image = [dict(type="NumpyToPIL", to_rgb=False), dict(type="PILToNumpy", to_bgr=True), dict(type="PackInputs")]
+whole_image = [
+    dict(type="NumpyToPIL", to_rgb=False),
+    dict(type="PILToNumpy", to_bgr=True),
+    dict(type="PackInputs"),
+]
 loader = dict(batch_size=batch_size, num_workers=4, persistent_workers=False)
-test_dataloader = dict(**loader, dataset=dict(type="CIFAR10", data_root=data_root, split="test", pipeline=whole_image))
+test_dataloader = dict(
+    **loader, dataset=dict(type="CIFAR10", data_root=data_root, split="test", pipeline=whole_image)
+)
 test_cfg = dict(
     type="hcsc_mm.FeatureTestLoop",
-    train_dataloader=dict(**loader, dataset=dict(type="CIFAR10", data_root=data_root, split="train", pipeline=whole_image)),
+    train_dataloader=dict(
+        **loader,
+        dataset=dict(type="CIFAR10", data_root=data_root, split="train", pipeline=whole_image),
+    ),
 )
 test_evaluator = dict(type="hcsc_mm.KNN", k=k, temperature=temperature)

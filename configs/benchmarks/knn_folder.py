@@ -15,7 +15,9 @@ temperature = 0.07
 
 centre_crop = [
     dict(type="hcsc_mm.LoadImage"),
-    dict(type="ResizeEdge", scale=image_size * 8 // 7, edge="short", backend="pillow"),  # 256 for 224, as on ImageNet
+    dict(
+        type="ResizeEdge", scale=image_size * 8 // 7, edge="short", backend="pillow"
+    ),  # 256 for 224, as on ImageNet
     dict(type="CenterCrop", crop_size=image_size),
     dict(type="PackInputs"),
 ]
@@ -24,8 +26,12 @@ loader = dict(
     num_workers=2,
     persistent_workers=False,
 )
-train_set = dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="train", pipeline=centre_crop)
-test_set = dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="val", pipeline=centre_crop)
+train_set = dict(
+    type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="train", pipeline=centre_crop
+)
+test_set = dict(
+    type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="val", pipeline=centre_crop
+)
 test_dataloader = dict(**loader, dataset=test_set)
 test_cfg = dict(type="hcsc_mm.FeatureTestLoop", train_dataloader=dict(**loader, dataset=train_set))
 test_evaluator = dict(type="hcsc_mm.KNN", k=k, temperature=temperature)

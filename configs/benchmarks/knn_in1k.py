@@ -23,12 +23,22 @@ loader = dict(
     num_workers=8,
     persistent_workers=False,
 )
-test_dataloader = dict(**loader, dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="val", pipeline=centre_crop))
+test_dataloader = dict(
+    **loader,
+    dataset=dict(
+        type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="val", pipeline=centre_crop
+    ),
+)
 test_cfg = dict(
     type="hcsc_mm.FeatureTestLoop",
     train_dataloader=dict(
         **loader,
-        dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="train", pipeline=centre_crop),
+        dataset=dict(
+            type="hcsc_mm.LabelledImages",
+            data_root=data_root,
+            data_prefix="train",
+            pipeline=centre_crop,
+        ),
     ),
 )
 test_evaluator = dict(type="hcsc_mm.KNN", k=k, temperature=temperature)

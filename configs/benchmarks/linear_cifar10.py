@@ -28,12 +28,18 @@ random_crop = [
     dict(type="PackInputs"),
 ]
 whole_image = [*to_bgr, dict(type="PackInputs")]
-train_set = dict(_delete_=True, type="CIFAR10", data_root=data_root, split="train", pipeline=random_crop)
-test_set = dict(_delete_=True, type="CIFAR10", data_root=data_root, split="test", pipeline=whole_image)
+train_set = dict(
+    _delete_=True, type="CIFAR10", data_root=data_root, split="train", pipeline=random_crop
+)
+test_set = dict(
+    _delete_=True, type="CIFAR10", data_root=data_root, split="test", pipeline=whole_image
+)
 
 model = dict(
     backbone=dict(type="ResNet_CIFAR", depth=18),
-    data_preprocessor=dict(mean=[125.307, 122.961, 113.8575], std=[51.5865, 50.847, 51.255]),  # as in pre-training
+    data_preprocessor=dict(
+        mean=[125.307, 122.961, 113.8575], std=[51.5865, 50.847, 51.255]
+    ),  # as in pre-training
     head=dict(num_classes=num_classes, in_channels=512),
 )
 train_dataloader = dict(batch_size=batch_size, num_workers=4, dataset=train_set)

@@ -17,7 +17,10 @@ milestones = [12, 16]  # lr × 0.1 after so many epochs: as late as 60 and 80 of
 # ---------------------------------------------------------------------------------
 
 lr = 5.0 * batch_size / 256  # ImageNet's 5 per 256 images: 5 × 64 / 256 = 1.25
-view = [dict(type="Resize", scale=16, interpolation="bicubic"), dict(type="PackInputs")]  # as in pre-training; no flip
+view = [
+    dict(type="Resize", scale=16, interpolation="bicubic"),
+    dict(type="PackInputs"),
+]  # as in pre-training; no flip
 train_set = dict(_delete_=True, type="hcsc_mm.Digits", split="train", pipeline=view)
 test_set = dict(_delete_=True, type="hcsc_mm.Digits", split="test", pipeline=view)
 

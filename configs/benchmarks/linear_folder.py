@@ -1,17 +1,21 @@
-"""Linear classification on frozen features, any folder with train/<class>/ and val/<class>/, on one GPU or CPU.
+"""Linear classification on frozen features, any folder with train/<class>/ and val/<class>/, on one
+GPU or CPU.
 
     python tools/train.py configs/benchmarks/linear_folder.py --checkpoint FILE.pth
 
-To change more than a value or two, copy this file and edit its top. On the command line a value is changed where it is used:
+To change more than a value or two, copy this file and edit its top. On the command line a value is
+changed where it is used:
 
-    data_root       train_dataloader.dataset.data_root=/my/photos val_dataloader.dataset.data_root=/my/photos
+    data_root       train_dataloader.dataset.data_root=/my/photos
+    val_dataloader.dataset.data_root=/my/photos
                     test_dataloader.dataset.data_root=/my/photos
     num_classes     model.head.num_classes=12
     batch_size 32   train_dataloader.batch_size=32 optim_wrapper.optimizer.lr=0.625
     max_epochs      train_cfg.max_epochs=50
     milestones      param_scheduler.0.milestones="[30,40]"
     ResNet-18       model.backbone.depth=18 model.head.in_channels=512
-    lists           train_dataloader.dataset.ann_file=train.txt train_dataloader.dataset.data_prefix=.
+    lists           train_dataloader.dataset.ann_file=train.txt
+    train_dataloader.dataset.data_prefix=.
                     val_dataloader.dataset.ann_file=val.txt val_dataloader.dataset.data_prefix=.
                     test_dataloader.dataset.ann_file=val.txt test_dataloader.dataset.data_prefix=.
 """
@@ -43,13 +47,17 @@ train_pipeline = [
 ]
 test_pipeline = [
     load,
-    dict(type="ResizeEdge", scale=image_size * 8 // 7, edge="short", backend="pillow"),  # 256 for 224, as on ImageNet
+    dict(
+        type="ResizeEdge", scale=image_size * 8 // 7, edge="short", backend="pillow"
+    ),  # 256 for 224, as on ImageNet
     dict(type="CenterCrop", crop_size=image_size),
     dict(type="PackInputs"),
 ]
 
 model = dict(head=dict(num_classes=num_classes))
-train_dataloader = dict(batch_size=batch_size, num_workers=4, dataset=dict(data_root=data_root, pipeline=train_pipeline))
+train_dataloader = dict(
+    batch_size=batch_size, num_workers=4, dataset=dict(data_root=data_root, pipeline=train_pipeline)
+)
 val_dataloader = dict(num_workers=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = dict(num_workers=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 val_evaluator = dict(topk=topk)
@@ -57,5 +65,7 @@ test_evaluator = dict(topk=topk)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=milestones, gamma=0.1)]
 train_cfg = dict(max_epochs=max_epochs)
-auto_scale_lr = dict(base_batch_size=batch_size)  # --auto-scale-lr: lr × real total batch / this one
+auto_scale_lr = dict(
+    base_batch_size=batch_size
+)  # --auto-scale-lr: lr × real total batch / this one
 default_hooks = dict(logger=dict(interval=10))

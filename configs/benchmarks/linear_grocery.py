@@ -21,7 +21,9 @@ lr = 5.0 * batch_size / 256  # ImageNet's 5 per 256 images: 5 × 64 / 256 = 1.25
 model = dict(backbone=dict(depth=18), head=dict(num_classes=_base_.num_classes, in_channels=512))
 test_set = dict(**_base_.test_images, data_prefix="", pipeline=_base_.centre_crop)
 train_dataloader = dict(
-    batch_size=batch_size, num_workers=1, dataset=dict(**_base_.train_images, data_prefix="", pipeline=_base_.random_crop)
+    batch_size=batch_size,
+    num_workers=1,
+    dataset=dict(**_base_.train_images, data_prefix="", pipeline=_base_.random_crop),
 )
 val_dataloader = dict(batch_size=128, num_workers=1, dataset=test_set)
 test_dataloader = dict(batch_size=128, num_workers=1, dataset=test_set)

@@ -1,6 +1,8 @@
-"""Linear classification on frozen features, ImageNet, the recipe of the released code (published for 200 epochs of HCSC: 69.2).
+"""Linear classification on frozen features, ImageNet, the recipe of the released code (published
+for 200 epochs of HCSC: 69.2).
 
-bash tools/dist_train.sh configs/benchmarks/linear_in1k.py 8 --checkpoint work_dirs/hcsc_r50_200e_in1k/epoch_200.pth
+bash tools/dist_train.sh configs/benchmarks/linear_in1k.py 8 --checkpoint
+work_dirs/hcsc_r50_200e_in1k/epoch_200.pth
 """
 
 _base_ = [
@@ -29,4 +31,6 @@ test_dataloader = dict(dataset=dict(data_root=data_root))
 optim_wrapper = dict(optimizer=dict(lr=lr))
 param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=milestones, gamma=0.1)]
 train_cfg = dict(max_epochs=max_epochs)
-auto_scale_lr = dict(base_batch_size=total_batch)  # --auto-scale-lr: lr × real total batch / this one
+auto_scale_lr = dict(
+    base_batch_size=total_batch
+)  # --auto-scale-lr: lr × real total batch / this one

@@ -1,6 +1,7 @@
 """Linear classification on frozen features, Places205, the recipe of the released code.
 
-bash tools/dist_train.sh configs/benchmarks/linear_places205.py 8 --checkpoint work_dirs/hcsc_r50_200e_in1k/epoch_200.pth
+bash tools/dist_train.sh configs/benchmarks/linear_places205.py 8 --checkpoint
+work_dirs/hcsc_r50_200e_in1k/epoch_200.pth
 """
 
 _base_ = [
@@ -12,8 +13,10 @@ _base_ = [
 
 # ---- the values that people change; all else in this file follows from them ----
 data_root = "data/places205"
-images = "data/vision/torralba/deeplearning/images256"  # under data_root, as imagesPlaces205_resize.tar.gz unpacks
-train_list = "trainvalsplit_places205/train_places205.csv"  # under data_root, as trainvalsplit_places205.tar.gz unpacks
+# under data_root, as imagesPlaces205_resize.tar.gz unpacks
+images = "data/vision/torralba/deeplearning/images256"
+# under data_root, as trainvalsplit_places205.tar.gz unpacks
+train_list = "trainvalsplit_places205/train_places205.csv"
 val_list = "trainvalsplit_places205/val_places205.csv"
 num_classes = 205
 num_gpus = 8  # with another number: change it here, or give --auto-scale-lr
@@ -25,9 +28,14 @@ total_batch = num_gpus * batch_size  # 8 × 32 = 256
 lr = 3.0 * total_batch / 256  # 3 × 256 / 256 = 3
 
 model = dict(head=dict(num_classes=num_classes))
-train_dataloader = dict(batch_size=batch_size, dataset=dict(data_root=data_root, data_prefix=images, ann_file=train_list))
+train_dataloader = dict(
+    batch_size=batch_size,
+    dataset=dict(data_root=data_root, data_prefix=images, ann_file=train_list),
+)
 val_dataloader = dict(dataset=dict(data_root=data_root, data_prefix=images, ann_file=val_list))
 test_dataloader = dict(dataset=dict(data_root=data_root, data_prefix=images, ann_file=val_list))
 optim_wrapper = dict(optimizer=dict(lr=lr, weight_decay=0.0))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
-auto_scale_lr = dict(base_batch_size=total_batch)  # --auto-scale-lr: lr × real total batch / this one
+auto_scale_lr = dict(
+    base_batch_size=total_batch
+)  # --auto-scale-lr: lr × real total batch / this one

@@ -1,4 +1,5 @@
-"""Classification on PASCAL VOC 2007 from a few images per class: mAP on test, mean and standard deviation over draws.
+"""Classification on PASCAL VOC 2007 from a few images per class: mAP on test, mean and standard
+deviation over draws.
 
 python tools/test.py configs/benchmarks/lowshot_voc07.py CHECKPOINT
 """
@@ -11,4 +12,6 @@ num_draws = 5
 cost = 0.5
 # ---------------------------------------
 
-test_evaluator = dict(_delete_=True, type="hcsc_mm.LowShotSVM", shots=shots, num_draws=num_draws, cost=cost)
+test_evaluator = dict(
+    _delete_=True, type="hcsc_mm.LowShotSVM", shots=shots, num_draws=num_draws, cost=cost
+)

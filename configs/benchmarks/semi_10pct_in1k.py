@@ -1,6 +1,8 @@
-"""Fine-tuning with the labels of 10 % of ImageNet, on SimCLR's list of images; the recipe of the released code.
+"""Fine-tuning with the labels of 10 % of ImageNet, on SimCLR's list of images; the recipe of the
+released code.
 
-bash tools/dist_train.sh configs/benchmarks/semi_10pct_in1k.py 8 --checkpoint work_dirs/hcsc_r50_200e_in1k/epoch_200.pth
+bash tools/dist_train.sh configs/benchmarks/semi_10pct_in1k.py 8 --checkpoint
+work_dirs/hcsc_r50_200e_in1k/epoch_200.pth
 """
 
 _base_ = [
@@ -12,7 +14,8 @@ _base_ = [
 
 # ---- the values that people change; all else in this file follows from them ----
 data_root = "data/imagenet"  # train/<class>/*.JPEG and val/<class>/*.JPEG
-listed = "10percent.txt"  # under data_root: file names such as n01440764_10026.JPEG, from SimCLR's imagenet_subsets
+# under data_root: file names such as n01440764_10026.JPEG, from SimCLR's imagenet_subsets
+listed = "10percent.txt"
 num_classes = 1000
 num_gpus = 8  # with another number: change it here, or give --auto-scale-lr
 batch_size = 32  # per GPU
@@ -29,7 +32,11 @@ train_dataloader = dict(batch_size=batch_size, dataset=dict(data_root=data_root,
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = dict(dataset=dict(data_root=data_root))
 # Weight decay stays 0, as in SwAV's fine-tuning: the published recipe names none.
-optim_wrapper = dict(optimizer=dict(lr=lr), paramwise_cfg=dict(custom_keys={"head.": dict(lr_mult=head_lr / lr)}))
+optim_wrapper = dict(
+    optimizer=dict(lr=lr), paramwise_cfg=dict(custom_keys={"head.": dict(lr_mult=head_lr / lr)})
+)
 param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=milestones, gamma=0.1)]
 train_cfg = dict(max_epochs=max_epochs)
-auto_scale_lr = dict(base_batch_size=total_batch)  # --auto-scale-lr: both lr × real total batch / this one
+auto_scale_lr = dict(
+    base_batch_size=total_batch
+)  # --auto-scale-lr: both lr × real total batch / this one

@@ -18,7 +18,9 @@ batch_size = 32  # on one process
 max_epochs = 30
 milestones = [20, 26]  # both lr × 0.1 after so many epochs
 lr = 0.01  # of the backbone
-head_lr = 0.02  # of the classifier; the best of four pairs, 0.01 to 0.03 and 0.02 to 1, by accuracy on the test images
+# of the classifier; the best of four pairs, 0.01 to 0.03 and 0.02 to 1, by accuracy on the test
+# images
+head_lr = 0.02
 # ---------------------------------------------------------------------------------
 
 model = dict(backbone=dict(depth=18), head=dict(num_classes=_base_.num_classes, in_channels=512))
@@ -26,11 +28,19 @@ test_set = dict(**_base_.test_images, data_prefix="", pipeline=_base_.centre_cro
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=1,
-    dataset=dict(**_base_.train_images, data_prefix="", per_class=per_class, seed=seed, pipeline=_base_.random_crop),
+    dataset=dict(
+        **_base_.train_images,
+        data_prefix="",
+        per_class=per_class,
+        seed=seed,
+        pipeline=_base_.random_crop,
+    ),
 )
 val_dataloader = dict(batch_size=128, num_workers=1, dataset=test_set)
 test_dataloader = dict(batch_size=128, num_workers=1, dataset=test_set)
-optim_wrapper = dict(optimizer=dict(lr=lr), paramwise_cfg=dict(custom_keys={"head.": dict(lr_mult=head_lr / lr)}))
+optim_wrapper = dict(
+    optimizer=dict(lr=lr), paramwise_cfg=dict(custom_keys={"head.": dict(lr_mult=head_lr / lr)})
+)
 param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=milestones, gamma=0.1)]
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 auto_scale_lr = dict(base_batch_size=batch_size)

@@ -1,4 +1,5 @@
-"""Linear support vector machines on scikit-learn's handwritten digits, from all scans and from a few per class.
+"""Linear support vector machines on scikit-learn's handwritten digits, from all scans and from a
+few per class.
 
 python tools/run_stages.py configs/hcsc_r18_digits.py --stages pretrain,svm
 """

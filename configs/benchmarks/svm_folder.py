@@ -1,4 +1,5 @@
-"""Linear support vector machines on frozen features of any images in class folders, from all of them and from a few per class.
+"""Linear support vector machines on frozen features of any images in class folders, from all of
+them and from a few per class.
 
 python tools/test.py configs/benchmarks/svm_folder.py CHECKPOINT
 """

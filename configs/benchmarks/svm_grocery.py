@@ -1,4 +1,5 @@
-"""Linear support vector machines on the Grocery Store data set, from all training images and from a few per class.
+"""Linear support vector machines on the Grocery Store data set, from all training images and from a
+few per class.
 
 python tools/run_stages.py configs/hcsc_r18_grocery.py --stages pretrain,svm
 """

@@ -1,5 +1,10 @@
 from .faiss_kmeans import faiss_kmeans
-from .hierarchical_kmeans import check_num_prototypes, concentration, hierarchical_kmeans, resolve_backend
+from .hierarchical_kmeans import (
+    check_num_prototypes,
+    concentration,
+    hierarchical_kmeans,
+    resolve_backend,
+)
 from .kmeans import KMeansResult, kmeans
 
 __all__ = [

@@ -22,23 +22,34 @@ def faiss_kmeans(
     seed: int = 0,
     memory_mb: int = 256,
 ) -> KMeansResult:
-    """As :func:`hcsc_mm.clustering.kmeans.kmeans`, each rank's rows searched by FAISS: on its GPU if FAISS was built for GPUs.
+    """As :func:`hcsc_mm.clustering.kmeans.kmeans`, each rank's rows searched by FAISS: on its GPU
+    if FAISS was built for GPUs.
 
-    ``faiss.Kmeans`` itself works in one process, runs every restart on all rows and never stops early. Its search of an exact flat index
-    is what makes it fast, and that is used here, inside the iterations of the torch back end. FAISS minds its own memory: ``memory_mb``
-    has no effect.
+    ``faiss.Kmeans`` itself works in one process, runs every restart on all rows and never stops
+    early. Its search of an exact flat index is what makes it fast, and that is used here, inside
+    the iterations of the torch back end. FAISS minds its own memory: ``memory_mb`` has no effect.
     """
     try:
         import faiss
         import faiss.contrib.torch_utils
     except ImportError as error:
-        raise HCSCError(f"backend='faiss' needs FAISS ({error}); pip install faiss-cpu, faiss-gpu, or set backend='torch'") from error
+        raise HCSCError(
+            f"backend='faiss' needs FAISS ({error}); pip install faiss-cpu, faiss-gpu, or set "
+            "backend='torch'"
+        ) from error
     if features.is_cuda and not hasattr(faiss, "StandardGpuResources"):
-        raise HCSCError("backend='faiss' on a GPU needs faiss-gpu; the installed FAISS knows the CPU only. Set backend='torch'")
+        raise HCSCError(
+            "backend='faiss' on a GPU needs faiss-gpu; the installed FAISS knows the CPU only. Set "
+            "backend='torch'"
+        )
     resources = faiss.StandardGpuResources() if features.is_cuda else None
 
     def nearest(rows: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
-        index = faiss.IndexFlatL2(rows.shape[1]) if resources is None else faiss.GpuIndexFlatL2(resources, rows.shape[1])
+        index = (
+            faiss.IndexFlatL2(rows.shape[1])
+            if resources is None
+            else faiss.GpuIndexFlatL2(resources, rows.shape[1])
+        )
         index.add(centroids.contiguous())
         assignment = torch.empty(len(rows), dtype=torch.long, device=rows.device)
         distance = rows.new_empty(len(rows))
@@ -48,4 +59,6 @@ def faiss_kmeans(
             distance[part] = (rows[part] - centroids[assignment[part]]).square().sum(dim=1)
         return assignment, distance
 
-    return cluster(features, num_clusters, num_iterations, num_restarts, init, seed, nearest=nearest)
+    return cluster(
+        features, num_clusters, num_iterations, num_restarts, init, seed, nearest=nearest
+    )

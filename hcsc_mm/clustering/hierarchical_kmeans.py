@@ -31,34 +31,45 @@ def hierarchical_kmeans(
     """Cluster the features, then the unit-length centroids, and so on up.
 
     Args:
-        features: (n, D) float, unit length; with several ranks each gives its own shard, in the order of the data set.
+        features: (n, D) float, unit length; with several ranks each gives its own shard, in the
+            order of the data set.
         num_prototypes: K_l, finest first, strictly decreasing.
         temperature: Mean of every level's concentrations.
-        backend: 'torch', 'faiss' or 'auto', which is torch: as fast in ``benchmarks/``, within a memory budget, and exact where float32
-            cannot tell two centroids apart.
-        warm_start: The last hierarchy; its prototypes are the first centroids of a single run per level.
+        backend: 'torch', 'faiss' or 'auto', which is torch: as fast in ``benchmarks/``, within a
+            memory budget, and exact where float32 cannot tell two centroids apart.
+        warm_start: The last hierarchy; its prototypes are the first centroids of a single run per
+            level.
         seed: Of the seeding.
-        memory_mb: Memory that the torch back end may use beyond the features and the result, in MiB per rank.
+        memory_mb: Memory that the torch back end may use beyond the features and the result, in MiB
+            per rank.
 
     Returns:
         The same hierarchy on all ranks, on the features' device.
 
     Raises:
-        HCSCError: numbers of prototypes that do not decrease, exceed the images or fall below 2, or features that cannot be clustered.
+        HCSCError: numbers of prototypes that do not decrease, exceed the images or fall below 2, or
+            features that cannot be clustered.
     """
     cluster = BACKENDS[resolve_backend(backend)]
     check_num_prototypes(num_prototypes, total_rows(features))
     if warm_start is not None and warm_start.num_prototypes != tuple(num_prototypes):
-        raise HCSCError(f"warm_start has {warm_start.num_prototypes} prototypes, wanted are {tuple(num_prototypes)}")
+        raise HCSCError(
+            f"warm_start has {warm_start.num_prototypes} prototypes, wanted are "
+            f"{tuple(num_prototypes)}"
+        )
     members, assignments, prototypes, concentrations = features, [], [], []
     for level, num_clusters in enumerate(num_prototypes):
         init = None if warm_start is None else warm_start.prototypes[level].to(features.device)
         result = cluster(members, num_clusters, init=init, seed=seed, memory_mb=memory_mb)
         assignments.append(all_gather_rows(result.assignment))
         centroids = result.centroids
-        totals = global_sum(_totals(result.squared_distance.sqrt(), result.assignment, num_clusters))
+        totals = global_sum(
+            _totals(result.squared_distance.sqrt(), result.assignment, num_clusters)
+        )
         concentrations.append(_concentration(totals, temperature))
-        if get_world_size() > 1:  # equal to the last bit on every rank: they select the same negatives
+        if (
+            get_world_size() > 1
+        ):  # equal to the last bit on every rank: they select the same negatives
             broadcast(centroids)
             broadcast(concentrations[-1])
         prototypes.append(_unit_length(centroids))
@@ -71,11 +82,15 @@ def hierarchical_kmeans(
     )
 
 
-def concentration(distance: Tensor, assignment: Tensor, num_clusters: int, *, temperature: float = 0.2) -> Tensor:
-    """Concentration φ of every cluster of a level: small for a tight or populous cluster (HCSC, Section 3.2; PCL, Section 3.3).
+def concentration(
+    distance: Tensor, assignment: Tensor, num_clusters: int, *, temperature: float = 0.2
+) -> Tensor:
+    """Concentration φ of every cluster of a level: small for a tight or populous cluster (HCSC,
+    Section 3.2; PCL, Section 3.3).
 
-    mean‖x − centroid‖ / log(n + 10) over the n members. A cluster of one member or none has no spread of its own and takes the level's
-    largest value. The level is then clipped to its 10th and 90th percentile and scaled to a mean of ``temperature``.
+    mean‖x − centroid‖ / log(n + 10) over the n members. A cluster of one member or none has no
+    spread of its own and takes the level's largest value. The level is then clipped to its 10th and
+    90th percentile and scaled to a mean of ``temperature``.
 
     Args:
         distance: (M,) L2 distance, not squared, of each member to its un-normalised centroid.
@@ -84,13 +99,16 @@ def concentration(distance: Tensor, assignment: Tensor, num_clusters: int, *, te
         temperature: Mean of the result.
 
     Returns:
-        (K,) float32 > 0. If no cluster has a spread (only singletons, only duplicates), all are ``temperature``.
+        (K,) float32 > 0. If no cluster has a spread (only singletons, only duplicates), all are
+        ``temperature``.
     """
     return _concentration(_totals(distance, assignment.long(), num_clusters), temperature)
 
 
 def _totals(distance: Tensor, assignment: Tensor, num_clusters: int) -> Tensor:
-    """(2, K) float64 sum of the members' distances and number of members: what the shards of all ranks add up to."""
+    """(2, K) float64 sum of the members' distances and number of members: what the shards of all
+    ranks add up to.
+    """
     totals = torch.zeros(2, num_clusters, dtype=torch.float64, device=distance.device)
     totals[0].index_add_(0, assignment, distance.double())
     totals[1] = torch.bincount(assignment, minlength=num_clusters)
@@ -114,19 +132,31 @@ def _concentration(totals: Tensor, temperature: float) -> Tensor:
 
 
 def check_num_prototypes(num_prototypes: Sequence[int], num_samples: int | None = None) -> None:
-    """Refuse numbers of prototypes that make no hierarchy over ``num_samples`` images, or over any if that is None."""
+    """Refuse numbers of prototypes that make no hierarchy over ``num_samples`` images, or over any
+    if that is None.
+    """
     if len(num_prototypes) == 0:
-        raise HCSCError("num_prototypes is empty; give one number per level, finest first, such as (3000, 2000, 1000)")
+        raise HCSCError(
+            "num_prototypes is empty; give one number per level, finest first, such as (3000, "
+            "2000, 1000)"
+        )
     for level, number in enumerate(num_prototypes):
         if isinstance(number, bool) or not isinstance(number, int):
             raise HCSCError(f"num_prototypes[{level}]={number!r} must be a whole number")
         if number < 2:
-            raise HCSCError(f"num_prototypes[{level}]={number} must be at least 2; with one prototype a level says nothing")
+            raise HCSCError(
+                f"num_prototypes[{level}]={number} must be at least 2; with one prototype a level "
+                "says nothing"
+            )
         if level == 0 and num_samples is not None and number > num_samples:
-            raise HCSCError(f"num_prototypes[0]={number} exceeds the {num_samples} training images; set at most {num_samples}")
+            raise HCSCError(
+                f"num_prototypes[0]={number} exceeds the {num_samples} training images; set at "
+                f"most {num_samples}"
+            )
         if level > 0 and number >= num_prototypes[level - 1]:
             raise HCSCError(
-                f"num_prototypes[{level}]={number} must be below num_prototypes[{level - 1}]={num_prototypes[level - 1]}; "
+                f"num_prototypes[{level}]={number} must be below "
+                f"num_prototypes[{level - 1}]={num_prototypes[level - 1]}; "
                 "levels go from fine to coarse"
             )
 
@@ -136,12 +166,17 @@ def resolve_backend(backend: str) -> str:
     if backend == "auto":
         return "torch"
     if backend not in BACKENDS:
-        raise HCSCError(f"backend={backend!r} is unknown; choose 'auto', {', '.join(map(repr, BACKENDS))}")
+        raise HCSCError(
+            f"backend={backend!r} is unknown; choose 'auto', {', '.join(map(repr, BACKENDS))}"
+        )
     return backend
 
 
 def _unit_length(centroids: Tensor) -> Tensor:
-    """Prototypes of the centroids. A centroid at the origin (opposite members) has no direction and gets a fixed one."""
+    """Prototypes of the centroids.
+
+    A centroid at the origin (opposite members) has no direction and gets a fixed one.
+    """
     at_origin = centroids.norm(dim=1) < 1e-12
     axis = torch.arange(len(centroids), device=centroids.device) % centroids.shape[1]
     fixed = F.one_hot(axis, centroids.shape[1]).to(centroids.dtype)

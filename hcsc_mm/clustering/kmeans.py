@@ -16,8 +16,9 @@ from .lloyd import Nearest, lloyd
 from .nearest import nearest_centroid
 from .seeding import GREEDY_POINTS, sample_rows, seed_centroids
 
-# Restarts of a large problem are compared by how well their seeds fit a sample of so many rows per cluster. Iterations on the sample would
-# fit it too closely: from where they end, all rows end 1 % worse (50,000 rows in 3000 clusters).
+# Restarts of a large problem are compared by how well their seeds fit a sample of so many rows per
+# cluster. Iterations on the sample would fit it too closely: from where they end, all rows end 1 %
+# worse (50,000 rows in 3000 clusters).
 _SAMPLE_ROWS_PER_CLUSTER = 4
 # Rows that are looked through at once for what is not finite.
 _CHECK_ROWS = 2**16
@@ -49,23 +50,35 @@ def kmeans(
 ) -> KMeansResult:
     """Lloyd's algorithm from k-means++ seeds, best of several restarts.
 
-    The restarts are shared over the ranks. On more than 4096 rows they are compared on a sample, of at least 4 rows per cluster, and
-    only the best one is run on all rows. A cluster that loses all members takes the row that is farthest from its centroid (the second
-    empty one the second farthest, and so on). The result depends on ``seed`` only, not on the number of ranks.
+    The restarts are shared over the ranks. On more than 4096 rows they are compared on a sample, of
+    at least 4 rows per cluster, and only the best one is run on all rows. A cluster that loses all
+    members takes the row that is farthest from its centroid (the second empty one the second
+    farthest, and so on). The result depends on ``seed`` only, not on the number of ranks.
 
     Args:
         features: (n, D) float, this rank's rows; the ranks' shards in rank order are the data set.
         num_clusters: K.
-        num_iterations: Upper bound; stops before when no row changes its cluster or the objective falls by less than 0.01 %.
-        num_restarts: Runs from different seeds, of which the one with the smallest sum of squared distances is kept.
+        num_iterations: Upper bound; stops before when no row changes its cluster or the objective
+            falls by less than 0.01 %.
+        num_restarts: Runs from different seeds, of which the one with the smallest sum of squared
+            distances is kept.
         init: (K, D) first centroids instead of seeding; there is one run then.
         seed: Of the seeding.
         memory_mb: Memory that may be used beyond features, centroids and result, in MiB per rank.
 
     Raises:
-        HCSCError: features that are not (n, D) floating point or not finite, fewer rows than clusters, or init of another shape.
+        HCSCError: features that are not (n, D) floating point or not finite, fewer rows than
+            clusters, or init of another shape.
     """
-    return cluster(features, num_clusters, num_iterations, num_restarts, init, seed, nearest=partial(nearest_centroid, memory_mb=memory_mb))
+    return cluster(
+        features,
+        num_clusters,
+        num_iterations,
+        num_restarts,
+        init,
+        seed,
+        nearest=partial(nearest_centroid, memory_mb=memory_mb),
+    )
 
 
 def cluster(
@@ -90,7 +103,9 @@ def cluster(
         size = min(num_rows, max(GREEDY_POINTS, _SAMPLE_ROWS_PER_CLUSTER * num_clusters))
         whole = size == num_rows
         sample = sample_rows(features, num_rows, size, seed)
-        start = _best_restart(sample, num_clusters, num_iterations if whole else 0, num_restarts, seed, nearest, name)
+        start = _best_restart(
+            sample, num_clusters, num_iterations if whole else 0, num_restarts, seed, nearest, name
+        )
         if whole:  # the restarts have seen all rows
             num_iterations = 0
     found = lloyd(features, start, num_iterations, nearest, description=name)
@@ -98,19 +113,36 @@ def cluster(
 
 
 def _best_restart(
-    sample: Tensor, num_clusters: int, num_iterations: int, num_restarts: int, seed: int, nearest: Nearest, name: str
+    sample: Tensor,
+    num_clusters: int,
+    num_iterations: int,
+    num_restarts: int,
+    seed: int,
+    nearest: Nearest,
+    name: str,
 ) -> Tensor:
-    """(K, D) centroids of the restart with the smallest objective; each rank runs its share of them alone."""
+    """(K, D) centroids of the restart with the smallest objective; each rank runs its share of them
+    alone.
+    """
     mine = range(get_rank(), num_restarts, get_world_size())
     best, objective = sample.new_empty(num_clusters, sample.shape[1]), float("inf")
     starts = seed_centroids(sample, num_clusters, [seed + restart for restart in mine])
     for restart, start in zip(mine, starts, strict=True):
-        run = lloyd(sample, start, num_iterations, nearest, shared=False, description=f"{name}, run {restart + 1}")
+        run = lloyd(
+            sample,
+            start,
+            num_iterations,
+            nearest,
+            shared=False,
+            description=f"{name}, run {restart + 1}",
+        )
         if run.objective < objective:
             best, objective = run.centroids, run.objective
     if get_world_size() > 1:
         wait_for_ranks("the restarts of k-means")  # the ranks' shares differ
-        objectives = torch.cat(all_gather(torch.tensor([objective], dtype=torch.float64, device=sample.device)))
+        objectives = torch.cat(
+            all_gather(torch.tensor([objective], dtype=torch.float64, device=sample.device))
+        )
         broadcast(best, src=int(objectives.argmin()))
     return best
 
@@ -118,16 +150,24 @@ def _best_restart(
 def check_kmeans_input(features: Tensor, num_clusters: int, init: Tensor | None) -> int:
     """Refuse what no back end can cluster; returns the number of rows over all ranks."""
     if features.ndim != 2 or not features.is_floating_point():
-        raise HCSCError(f"features must be (N, D) floating point, got {tuple(features.shape)} {features.dtype}")
+        raise HCSCError(
+            f"features must be (N, D) floating point, got {tuple(features.shape)} {features.dtype}"
+        )
     # In parts: a mask of all features would be a quarter as large as they are.
-    finite = torch.stack([torch.isfinite(rows).all() for rows in features.detach().split(_CHECK_ROWS)]).all()
+    finite = torch.stack(
+        [torch.isfinite(rows).all() for rows in features.detach().split(_CHECK_ROWS)]
+    ).all()
     # Both on all ranks at once: one rank that raises alone would leave the others waiting.
     facts = global_sum(torch.tensor([len(features), int(not finite)], dtype=torch.float64))
     num_rows, broken = int(facts[0]), int(facts[1])
     if broken:
         raise HCSCError("features contain NaN or infinite values; k-means needs finite ones")
     if not 1 <= num_clusters <= num_rows:
-        raise HCSCError(f"num_clusters={num_clusters} must lie in [1, {num_rows}], the number of rows")
+        raise HCSCError(
+            f"num_clusters={num_clusters} must lie in [1, {num_rows}], the number of rows"
+        )
     if init is not None and init.shape != (num_clusters, features.shape[1]):
-        raise HCSCError(f"init must be ({num_clusters}, {features.shape[1]}), got {tuple(init.shape)}")
+        raise HCSCError(
+            f"init must be ({num_clusters}, {features.shape[1]}), got {tuple(init.shape)}"
+        )
     return num_rows

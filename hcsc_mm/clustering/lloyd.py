@@ -36,28 +36,40 @@ class Partition(NamedTuple):
 
 
 def lloyd(
-    features: Tensor, centroids: Tensor, num_iterations: int, nearest: Nearest, *, shared: bool = True, description: str = "k-means"
+    features: Tensor,
+    centroids: Tensor,
+    num_iterations: int,
+    nearest: Nearest,
+    *,
+    shared: bool = True,
+    description: str = "k-means",
 ) -> Partition:
     """Alternate between the nearest centroids of the rows and the means of the centroids' rows.
 
-    Ends when no row changes its cluster, when the objective falls by less than 0.01 %, or after ``num_iterations``. One all-reduce an
-    iteration, of (K, D) sums, (K) counts and two numbers.
+    Ends when no row changes its cluster, when the objective falls by less than 0.01 %, or after
+    ``num_iterations``. One all-reduce an iteration, of (K, D) sums, (K) counts and two numbers.
 
     Args:
         features: (n, D) float32: this rank's rows if ``shared``, all rows otherwise.
         centroids: (K, D) to start at, the same on all ranks.
         num_iterations: Upper bound.
         nearest: (n, D) rows, (K, D) centroids → (n,) index, (n,) squared distance.
-        shared: The ranks iterate together, each on its shard. Otherwise each is on its own, without a word to the others.
+        shared: The ranks iterate together, each on its shard. Otherwise each is on its own, without
+            a word to the others.
         description: For the progress bar.
     """
-    objective, assignment = float("inf"), torch.full((len(features),), -1, dtype=torch.long, device=features.device)
+    objective, assignment = (
+        float("inf"),
+        torch.full((len(features),), -1, dtype=torch.long, device=features.device),
+    )
     # One more round than updates of the centroids: the rows belong to the final ones.
     for iteration in track(range(num_iterations + 1), description):
         previous_objective, previous = objective, assignment
         assignment, distance = nearest(features, centroids)
         last = iteration == num_iterations
-        sums, objective, moved = _totals(features, assignment, distance, previous, len(centroids), shared)
+        sums, objective, moved = _totals(
+            features, assignment, distance, previous, len(centroids), shared
+        )
         if last or moved == 0 or previous_objective - objective < _TOLERANCE * objective:
             break
         centroids = _means(sums, features, distance, centroids.dtype, shared)
@@ -65,9 +77,15 @@ def lloyd(
 
 
 def _totals(
-    features: Tensor, assignment: Tensor, distance: Tensor, previous: Tensor, num_clusters: int, shared: bool
+    features: Tensor,
+    assignment: Tensor,
+    distance: Tensor,
+    previous: Tensor,
+    num_clusters: int,
+    shared: bool,
 ) -> tuple[Tensor, float, int]:
-    """(K, D + 1) sums and counts of the clusters, the objective, and how many rows moved, over all rows.
+    """(K, D + 1) sums and counts of the clusters, the objective, and how many rows moved, over all
+    rows.
 
     In float64, so that neither the order of the rows nor their split over ranks leaves a trace.
     """
@@ -85,8 +103,12 @@ def _totals(
     return sums, objective, int(moved)
 
 
-def _means(sums: Tensor, features: Tensor, distance: Tensor, dtype: torch.dtype, shared: bool) -> Tensor:
-    """(K, D) mean of each cluster's rows; an empty one moves to the farthest row, the second empty one to the second farthest, …"""
+def _means(
+    sums: Tensor, features: Tensor, distance: Tensor, dtype: torch.dtype, shared: bool
+) -> Tensor:
+    """(K, D) mean of each cluster's rows; an empty one moves to the farthest row, the second empty
+    one to the second farthest, …
+    """
     counts = sums[:, -1]
     means = (sums[:, :-1] / counts.clamp(min=1)[:, None]).to(dtype)
     empty = (counts == 0).nonzero().squeeze(1)

@@ -8,9 +8,11 @@ from torch import Tensor
 
 from ..utils.products import inner_products
 
-# Floats of the (rows, K) score matrix that are alive at once: on a CPU what fits its caches, elsewhere a share of the memory budget.
+# Floats of the (rows, K) score matrix that are alive at once: on a CPU what fits its caches,
+# elsewhere a share of the memory budget.
 _CPU_CHUNK_FLOATS = 2**21
-# |a float32 sum of D products, in any order, minus the exact one| ≤ D · 2⁻²⁴ · |x||c| (Higham, Accuracy and Stability, Section 3.1).
+# |a float32 sum of D products, in any order, minus the exact one| ≤ D · 2⁻²⁴ · |x||c| (Higham,
+# Accuracy and Stability, Section 3.1).
 _UNIT_ROUNDOFF = 2.0**-24
 # Exact scores that differ by less are equal: the same centroid twice.
 _SAME = 1e-12
@@ -18,11 +20,14 @@ _SAME = 1e-12
 _BLOCK = 128
 
 
-def nearest_centroid(features: Tensor, centroids: Tensor, memory_mb: int = 256) -> tuple[Tensor, Tensor]:
+def nearest_centroid(
+    features: Tensor, centroids: Tensor, memory_mb: int = 256
+) -> tuple[Tensor, Tensor]:
     """Nearest centroid of each row, in chunks of bounded memory.
 
-    Computed in float32, and again in float64 for the rows whose two best centroids are closer together than float32 can tell. So the
-    answer depends on neither chunks nor threads nor the number of ranks; of equal centroids the first one is taken.
+    Computed in float32, and again in float64 for the rows whose two best centroids are closer
+    together than float32 can tell. So the answer depends on neither chunks nor threads nor the
+    number of ranks; of equal centroids the first one is taken.
 
     Args:
         features: (n, D) float32.
@@ -30,14 +35,16 @@ def nearest_centroid(features: Tensor, centroids: Tensor, memory_mb: int = 256) 
         memory_mb: Memory that may be used beyond the arguments and the result, in MiB.
 
     Returns:
-        (n,) int64 index and (n,) squared L2 distance, the latter from the difference itself: |x|² − 2x·c + |c|² loses the digits that
-        matter when x is close to c.
+        (n,) int64 index and (n,) squared L2 distance, the latter from the difference itself: |x|² −
+        2x·c + |c|² loses the digits that matter when x is close to c.
     """
     index = torch.empty(len(features), dtype=torch.long, device=features.device)
     distance = features.new_empty(len(features))
     doubtful = torch.empty(len(features), dtype=torch.bool, device=features.device)
     scorer = _Scorer(centroids)
-    chunk = max(1, _chunk_floats(features.device, memory_mb) // max(len(centroids), features.shape[1]))
+    chunk = max(
+        1, _chunk_floats(features.device, memory_mb) // max(len(centroids), features.shape[1])
+    )
     for start in range(0, len(features), chunk):
         rows, part = features[start : start + chunk], slice(start, start + chunk)
         index[part], doubtful[part] = scorer(rows)
@@ -52,8 +59,9 @@ def nearest_centroid(features: Tensor, centroids: Tensor, memory_mb: int = 256) 
 class _Scorer:
     """|c|²/2 − x·c of rows x against all centroids c: its smallest is the nearest.
 
-    The smallest of a row is found in two steps, the best block of 128 centroids and the best one in it, since the minimum of a block
-    takes a fraction of the time of an argmin over the row; the second best of both tells how clear the answer is.
+    The smallest of a row is found in two steps, the best block of 128 centroids and the best one in
+    it, since the minimum of a block takes a fraction of the time of an argmin over the row; the
+    second best of both tells how clear the answer is.
     """
 
     def __init__(self, centroids: Tensor) -> None:
@@ -64,7 +72,9 @@ class _Scorer:
 
     def __call__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(n,) index of the nearest centroid, and (n,) bool whether rounding may have decided."""
-        scores = inner_products(rows, self.negative, self.half_norm).view(len(rows), -1, _BLOCK)  # (n, blocks, 128)
+        scores = inner_products(rows, self.negative, self.half_norm).view(
+            len(rows), -1, _BLOCK
+        )  # (n, blocks, 128)
         blocks = scores.amin(dim=2)
         best_block = blocks.argmin(dim=1)
         inside = scores[torch.arange(len(rows), device=rows.device), best_block]  # (n, 128)
@@ -75,7 +85,9 @@ class _Scorer:
 
 
 def _lead(scores: Tensor, smallest: Tensor) -> Tensor:
-    """(n,) by how much the smallest of each row of (n, M), at column ``smallest``, is below the second smallest; ∞ if M is 1."""
+    """(n,) by how much the smallest of each row of (n, M), at column ``smallest``, is below the
+    second smallest; ∞ if M is 1.
+    """
     column = smallest[:, None]
     return scores.scatter(1, column, float("inf")).amin(dim=1) - scores.gather(1, column).squeeze(1)
 

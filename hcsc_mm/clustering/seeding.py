@@ -11,7 +11,8 @@ from torch import Tensor
 from ..utils.products import inner_products
 from ..utils.shard import first_row, global_sum
 
-# Up to here all distances between the points are kept (64 MiB), and seeds are drawn one after another.
+# Up to here all distances between the points are kept (64 MiB), and seeds are drawn one after
+# another.
 GREEDY_POINTS = 4096
 # Beyond, they are drawn in so many rounds.
 _ROUNDS = 16
@@ -20,9 +21,12 @@ _ROUNDS = 16
 def sample_rows(features: Tensor, num_rows: int, size: int, seed: int) -> Tensor:
     """(size, D) random rows of all ranks, the same on every rank.
 
-    Drawn by global index with a seeded generator, so that they are the same whatever the number of ranks.
+    Drawn by global index with a seeded generator, so that they are the same whatever the number of
+    ranks.
     """
-    chosen = torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))[:size].to(features.device)
+    chosen = torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))[:size].to(
+        features.device
+    )
     local = chosen - first_row(features)
     mine = (local >= 0) & (local < len(features))
     sample = features.new_zeros(size, features.shape[1])
@@ -31,10 +35,12 @@ def sample_rows(features: Tensor, num_rows: int, size: int, seed: int) -> Tensor
 
 
 def seed_centroids(points: Tensor, num_clusters: int, seeds: Sequence[int]) -> list[Tensor]:
-    """(K, D) first centroids for each of several restarts, rows of the points, spread by k-means++ (Arthur & Vassilvitskii, 2007).
+    """(K, D) first centroids for each of several restarts, rows of the points, spread by k-means++
+    (Arthur & Vassilvitskii, 2007).
 
-    Up to 4096 points: greedy k-means++. More: k-means++ in rounds, since a step for each of thousands of seeds over tens of thousands
-    of points would take longer than the clustering itself.
+    Up to 4096 points: greedy k-means++. More: k-means++ in rounds, since a step for each of
+    thousands of seeds over tens of thousands of points would take longer than the clustering
+    itself.
 
     Args:
         points: (n, D) float32.
@@ -49,28 +55,43 @@ def seed_centroids(points: Tensor, num_clusters: int, seeds: Sequence[int]) -> l
     return [points[seeds_in_rounds(points, num_clusters, generator)] for generator in generators]
 
 
-def greedy_seeds(points: Tensor, num_clusters: int, generators: Sequence[torch.Generator]) -> Tensor:
-    """Seeds one after another: of several points drawn with probability ∝ squared distance to the nearest seed, the one that helps most.
+def greedy_seeds(
+    points: Tensor, num_clusters: int, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Seeds one after another: of several points drawn with probability ∝ squared distance to the
+    nearest seed, the one that helps most.
 
-    k-means++ in its greedy form, with 2 + ⌊ln K⌋ candidates as in scikit-learn. On a few points per cluster, as in the upper levels of
-    a hierarchy, it reaches much smaller sums of squares than random seeds. The draws are a loop by nature; all restarts take each step
-    together.
+    k-means++ in its greedy form, with 2 + ⌊ln K⌋ candidates as in scikit-learn. On a few points per
+    cluster, as in the upper levels of a hierarchy, it reaches much smaller sums of squares than
+    random seeds. The draws are a loop by nature; all restarts take each step together.
 
     Returns:
         (R, K) int64, indices of points, for R generators.
     """
     num_candidates, device = 2 + int(math.log(num_clusters)), points.device
-    uniform = torch.stack([torch.rand(num_clusters, num_candidates, generator=g, dtype=torch.float64) for g in generators]).to(device)
-    between = _squared_distances(points, points).fill_diagonal_(0)  # (n, n); exactly 0, or a seed could be drawn again
+    uniform = torch.stack(
+        [
+            torch.rand(num_clusters, num_candidates, generator=g, dtype=torch.float64)
+            for g in generators
+        ]
+    ).to(device)
+    between = _squared_distances(points, points).fill_diagonal_(
+        0
+    )  # (n, n); exactly 0, or a seed could be drawn again
     restarts = torch.arange(len(generators), device=device)
     chosen = torch.empty(len(generators), num_clusters, dtype=torch.long, device=device)
     chosen[:, 0] = (uniform[:, 0, 0] * len(points)).long()
     nearest = between[chosen[:, 0]]  # (R, n)
     for k in range(1, num_clusters):
         cumulative = nearest.cumsum(dim=1, dtype=torch.float64)
-        # All distances zero (only duplicates left): any point is as good, and the clamp picks the last.
-        candidates = torch.searchsorted(cumulative, uniform[:, k] * cumulative[:, -1:], right=True).clamp_(max=len(points) - 1)
-        rows = between.index_select(0, candidates.flatten()).view(*candidates.shape, -1)  # between[candidates], copied row by row
+        # All distances zero (only duplicates left): any point is as good, and the clamp picks the
+        # last.
+        candidates = torch.searchsorted(
+            cumulative, uniform[:, k] * cumulative[:, -1:], right=True
+        ).clamp_(max=len(points) - 1)
+        rows = between.index_select(0, candidates.flatten()).view(
+            *candidates.shape, -1
+        )  # between[candidates], copied row by row
         remaining = torch.minimum(rows, nearest[:, None])  # (R, candidates, n)
         best = remaining.sum(dim=2).argmin(dim=1)
         chosen[:, k], nearest = candidates[restarts, best], remaining[restarts, best]
@@ -78,7 +99,8 @@ def greedy_seeds(points: Tensor, num_clusters: int, generators: Sequence[torch.G
 
 
 def seeds_in_rounds(points: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
-    """k-means++ with many seeds a round, each round drawn with probability ∝ squared distance to the seeds of the rounds before.
+    """k-means++ with many seeds a round, each round drawn with probability ∝ squared distance to
+    the seeds of the rounds before.
 
     One matrix product a round, as in k-means‖ (Bahmani et al., 2012), but without its oversampling.
 
@@ -89,14 +111,19 @@ def seeds_in_rounds(points: Tensor, num_clusters: int, generator: torch.Generato
     nearest = points.new_full((len(points),), float("inf"))
     fresh = chosen
     for remaining_rounds in range(_ROUNDS, 0, -1):
-        for part, rows in zip(nearest.split(GREEDY_POINTS), points.split(GREEDY_POINTS), strict=True):
+        for part, rows in zip(
+            nearest.split(GREEDY_POINTS), points.split(GREEDY_POINTS), strict=True
+        ):
             torch.minimum(part, _squared_distances(rows, points[fresh]).amin(dim=1), out=part)
         wanted = -(-(num_clusters - len(chosen)) // remaining_rounds)
         if wanted == 0:
             break
-        # The largest of log weight + Gumbel noise are a weighted draw without replacement (Vieira, 2014).
+        # The largest of log weight + Gumbel noise are a weighted draw without replacement (Vieira,
+        # 2014).
         noise = -torch.empty(len(points)).exponential_(generator=generator).log_().to(points.device)
-        order = (nearest.clamp(min=torch.finfo(nearest.dtype).tiny).log() + noise).index_fill_(0, chosen, float("-inf"))
+        order = (nearest.clamp(min=torch.finfo(nearest.dtype).tiny).log() + noise).index_fill_(
+            0, chosen, float("-inf")
+        )
         fresh = order.topk(wanted).indices
         chosen = torch.cat([chosen, fresh])
     return chosen

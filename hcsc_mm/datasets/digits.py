@@ -16,7 +16,8 @@ from ..registry import DATASETS
 class Digits(BaseDataset):
     """The 1,797 8 × 8 scans of the UCI optical digits test set that scikit-learn bundles.
 
-    Every fifth scan is held out for testing, so the split is fixed: 1,437 to train on, 360 to test on.
+    Every fifth scan is held out for testing, so the split is fixed: 1,437 to train on, 360 to test
+    on.
 
     Args:
         split: 'train', 'test' or 'all'.
@@ -37,6 +38,11 @@ class Digits(BaseDataset):
         held_out = np.arange(len(images)) % 5 == 0
         chosen = {"train": ~held_out, "test": held_out, "all": np.ones_like(held_out)}[self.split]
         return [
-            {"img": np.repeat(image[..., None], 3, axis=2), "img_shape": (8, 8), "ori_shape": (8, 8), "gt_label": int(label)}
+            {
+                "img": np.repeat(image[..., None], 3, axis=2),
+                "img_shape": (8, 8),
+                "ori_shape": (8, 8),
+                "gt_label": int(label),
+            }
             for image, label in zip(images[chosen], labels[chosen], strict=True)
         ]

@@ -35,19 +35,26 @@ class ExtractionView(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> dict:
-        """The sample. One whose image is skipped comes with another's pixels, its neighbour's if possible, and ``unreadable`` set."""
+        """The sample.
+
+        One whose image is skipped comes with another's pixels, its neighbour's if possible, and
+        ``unreadable`` set.
+        """
         tried: set[int] = set()
         for candidate in self._candidates(index):
             tried.add(candidate)
             packed = self.dataset.prepare_data(candidate)
             if packed is not None:
                 packed["data_samples"].set_field(index, "sample_idx", field_type="metainfo")
-                packed["data_samples"].set_field(candidate != index, "unreadable", field_type="metainfo")
+                packed["data_samples"].set_field(
+                    candidate != index, "unreadable", field_type="metainfo"
+                )
                 return packed
         if len(tried) == len(self):
             raise HCSCError("no image of the data set can be read")
         raise HCSCError(
-            f"{len(tried)} images from all over the data set cannot be read, the first is {self.describe(index)}; "
+            f"{len(tried)} images from all over the data set cannot be read, the first is "
+            f"{self.describe(index)}; "
             "see whether its folder is still there"
         )
 

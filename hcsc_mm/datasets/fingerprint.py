@@ -12,7 +12,8 @@ _LOOKED_AT = 1000
 
 
 def fingerprint(dataset: BaseDataset) -> str | None:
-    """A digest of the file names of up to 1000 images, evenly spread; None for data sets whose images have no file.
+    """A digest of the file names of up to 1000 images, evenly spread; None for data sets whose
+    images have no file.
 
     Folders do not count: the same images may lie elsewhere on another machine.
     """

@@ -13,10 +13,12 @@ from .resume_state import generator_states, restore_generators
 
 @contextmanager
 def measured_aside(backbone: nn.Module) -> Iterator[None]:
-    """The backbone in eval mode, as a checkpoint would hold it; afterwards modes, statistics and generators are as they were, bit by bit.
+    """The backbone in eval mode, as a checkpoint would hold it; afterwards modes, statistics and
+    generators are as they were, bit by bit.
 
-    Ranks have batch-norm statistics of their own, and a checkpoint holds those of the first one: they are on all ranks meanwhile.
-    Generators matter because loaders draw a seed for their workers.
+    Ranks have batch-norm statistics of their own, and a checkpoint holds those of the first one:
+    they are on all ranks meanwhile. Generators matter because loaders draw a seed for their
+    workers.
     """
     states = generator_states()
     modes = [(module, module.training) for module in backbone.modules()]

@@ -21,17 +21,24 @@ _NEEDED_TO_RESUME = ("state_dict", "optimizer", "message_hub", "meta")
 
 
 class WholeFiles(LocalBackend):
-    """mmengine's local files, written aside, read back, and renamed: a name always stands for a whole file."""
+    """mmengine's local files, written aside, read back, and renamed: a name always stands for a
+    whole file.
+    """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write ``obj``; on an error nothing is left behind, and a file that had the name before is still there."""
+        """Write ``obj``; on an error nothing is left behind, and a file that had the name before is
+        still there.
+        """
         aside = f"{filepath}{_ASIDE}"
         try:
             os.makedirs(os.path.dirname(os.path.abspath(filepath)), exist_ok=True)
             with open(aside, "wb") as file:
                 file.write(obj)
                 file.flush()
-                os.fsync(file.fileno())  # before the rename: after a power cut the new name must not stand for an empty file
+                os.fsync(
+                    file.fileno()
+                    # before the rename: after a power cut the name must not stand for an empty file
+                )
             _check_written(aside, len(obj))
             os.replace(aside, filepath)
             _sync_folder(os.path.dirname(os.path.abspath(filepath)))
@@ -54,7 +61,13 @@ register_backend(WHOLE_FILES, WholeFiles, force=True)
 def _check_written(path: str, num_bytes: int) -> None:
     """Some file systems report a full disk or a lost server only when the file is read again."""
     size = os.path.getsize(path)
-    problem = f"{size} of {num_bytes} bytes arrived" if size != num_bytes else find_damage(path) if path.endswith(f".pth{_ASIDE}") else None
+    problem = (
+        f"{size} of {num_bytes} bytes arrived"
+        if size != num_bytes
+        else find_damage(path)
+        if path.endswith(f".pth{_ASIDE}")
+        else None
+    )
     if problem is not None:
         raise OSError(f"{path} was not written as it should ({problem})")
 
@@ -82,12 +95,15 @@ def remove_unfinished(folder: str | os.PathLike) -> list[str]:
 
 
 def newest_checkpoint(folder: str | os.PathLike) -> str | None:
-    """The newest whole checkpoint of a work folder that a run can go on from; None if there is no checkpoint at all.
+    """The newest whole checkpoint of a work folder that a run can go on from; None if there is no
+    checkpoint at all.
 
-    Weights alone, such as those of ``save_best``, do not count. Damaged files are passed over with a warning.
+    Weights alone, such as those of ``save_best``, do not count. Damaged files are passed over with
+    a warning.
 
     Raises:
-        HCSCError: there are checkpoints, and all of them are damaged; starting anew must be the user's decision.
+        HCSCError: there are checkpoints, and all of them are damaged; starting anew must be the
+            user's decision.
     """
     damaged = []
     for path in _by_age(folder):
@@ -98,7 +114,10 @@ def newest_checkpoint(folder: str | os.PathLike) -> str | None:
             damaged.append(path)
             print_log(f"passed over {path}: {problem}", logger="current", level=30)
     if damaged:
-        raise HCSCError(f"none of the {len(damaged)} checkpoints in {folder} can be resumed from; remove them to start anew")
+        raise HCSCError(
+            f"none of the {len(damaged)} checkpoints in {folder} can be resumed from; remove them "
+            "to start anew"
+        )
     return None
 
 
@@ -112,7 +131,7 @@ def _by_age(folder: str | os.PathLike) -> list[Path]:
 
 
 def _why_not(path: Path) -> str | None:
-    """What keeps a file from being resumed from; None if nothing, '' if it was never meant for it."""
+    """What keeps a file from being resumed from; None: nothing, '': it was never meant for it."""
     problem = find_damage(path)
     if problem is not None:
         return problem
@@ -120,21 +139,33 @@ def _why_not(path: Path) -> str | None:
         checkpoint = load_data(path, map_location="cpu", mmap=True)
     except HCSCError as error:
         return error.one_line()
-    return None if isinstance(checkpoint, dict) and all(key in checkpoint for key in _NEEDED_TO_RESUME) else ""
+    return (
+        None
+        if isinstance(checkpoint, dict) and all(key in checkpoint for key in _NEEDED_TO_RESUME)
+        else ""
+    )
 
 
 def to_plain(value: Any, place: str = "checkpoint") -> Any:
-    """The same in tensors, numbers, text and plain containers, which ``torch.load(weights_only=True)`` reads without further ado.
+    """The same in tensors, numbers, text and plain containers, which
+    ``torch.load(weights_only=True)`` reads without further ado.
 
-    Log histories become dicts of tensors, see :func:`histories_from_plain`. What has no plain form is left out, with a warning.
+    Log histories become dicts of tensors, see :func:`histories_from_plain`. What has no plain form
+    is left out, with a warning.
     """
     if isinstance(value, np.generic):  # first: NumPy's float64 is a float, too
         return value.item()
-    if value is None or isinstance(value, (torch.Tensor, str, bytes, bool, int, float, torch.dtype, torch.device)):
+    if value is None or isinstance(
+        value, (torch.Tensor, str, bytes, bool, int, float, torch.dtype, torch.device)
+    ):
         return value
     if isinstance(value, HistoryBuffer):
         log, count = value.data
-        return {"log": torch.as_tensor(log), "count": torch.as_tensor(count), "max_length": value.max_length}
+        return {
+            "log": torch.as_tensor(log),
+            "count": torch.as_tensor(count),
+            "max_length": value.max_length,
+        }
     if isinstance(value, np.ndarray) and value.dtype != object:
         return torch.from_numpy(np.ascontiguousarray(value))
     if isinstance(value, os.PathLike):
@@ -144,14 +175,20 @@ def to_plain(value: Any, place: str = "checkpoint") -> Any:
     if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
         items = [to_plain(item, f"{place}[]") for item in value]
         return tuple(items) if isinstance(value, tuple) else items
-    print_log(f"{place} is a {type(value).__name__} and is not saved: it has no plain form", logger="current", level=30)
+    print_log(
+        f"{place} is a {type(value).__name__} and is not saved: it has no plain form",
+        logger="current",
+        level=30,
+    )
     return None
 
 
 def histories_from_plain(message_hub: dict) -> dict:
-    """The message hub's state with log histories again, where :func:`to_plain` made dicts of them."""
+    """The message hub's state with log histories, where :func:`to_plain` made dicts of them."""
     scalars = {
-        name: HistoryBuffer(value["log"].tolist(), value["count"].tolist(), value["max_length"]) if isinstance(value, dict) else value
+        name: HistoryBuffer(value["log"].tolist(), value["count"].tolist(), value["max_length"])
+        if isinstance(value, dict)
+        else value
         for name, value in message_hub["log_scalars"].items()
     }
     return {**message_hub, "log_scalars": scalars}

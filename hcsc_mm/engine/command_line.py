@@ -1,4 +1,6 @@
-"""What the command lines of tools/train.py, tools/test.py and tools/run_stages.py have in common; the flags are mmpretrain's."""
+"""What the command lines of tools/train.py, tools/test.py and tools/run_stages.py have in common;
+the flags are mmpretrain's.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,10 @@ from mmengine.config import DictAction
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
     """Add the flags of every tool, and parse; None: the arguments of this process."""
-    parser.add_argument("--work-dir", help="folder for logs and whatever else is written; by default work_dirs/<config name>")
+    parser.add_argument(
+        "--work-dir",
+        help="folder for logs and whatever else is written; by default work_dirs/<config name>",
+    )
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -19,7 +24,12 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argpa
         metavar="KEY=VALUE",
         help='change entries of the config, such as train_dataloader.batch_size=64 or key="[a,b]"',
     )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none", help="what started the processes")
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="what started the processes",
+    )
     # torch.distributed.launch still gives it to scripts; torchrun sets the environment variable
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)

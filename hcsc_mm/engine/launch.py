@@ -1,4 +1,4 @@
-"""From a config file to a running Runner, on any number of processes, with errors told in one line."""
+"""From a config file to a running Runner, on any number of processes, errors in one line."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ _GLOO_SECONDS = 0.5
 
 @contextmanager
 def one_line_errors(interrupted: str = "interrupted; continue with --resume") -> Iterator[None]:
-    """Turn a user's mistake into one line on standard error and exit code 1; anything else keeps its traceback.
+    """Turn a user's mistake into one line on standard error and exit code 1; anything else keeps
+    its traceback.
 
-    Ctrl-C says ``interrupted`` and exits with 130, as shells expect. ``HCSC_TRACEBACK=1`` shows tracebacks of mistakes, too.
+    Ctrl-C says ``interrupted`` and exits with 130, as shells expect. ``HCSC_TRACEBACK=1`` shows
+    tracebacks of mistakes, too.
     """
     if os.environ.get("HCSC_TRACEBACK"):
         yield
@@ -49,7 +51,10 @@ def one_line_errors(interrupted: str = "interrupted; continue with --resume") ->
     except HCSCError as error:
         sys.exit(f"error: {error.one_line()}")
     except URLError as error:  # a data set or weights that are fetched when they are not there
-        sys.exit(f"error: a download failed ({error.reason}); put the files in place by hand, or mend the connection")
+        sys.exit(
+            f"error: a download failed ({error.reason}); put the files in place by hand, or mend "
+            "the connection"
+        )
     except OSError as error:  # a folder that may not be written, a full disk
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
@@ -67,7 +72,8 @@ def load_config(path: str) -> Config:
     """Read a config file.
 
     Raises:
-        HCSCError: it does not exist, or cannot be read, or needs a library that is not installed; with the reason.
+        HCSCError: it does not exist, or cannot be read, or needs a library that is not installed;
+            with the reason.
     """
     if not os.path.isfile(path):
         raise HCSCError(f"there is no config file {path}")
@@ -78,7 +84,9 @@ def load_config(path: str) -> Config:
         check_library(first_line(error).split()[0])  # mmengine: "mmdet is not installed, ..."
         raise HCSCError(f"cannot read the config {path}: {first_line(error)}") from error
     except (OSError, SyntaxError, KeyError, TypeError, AttributeError) as error:
-        raise HCSCError(f"cannot read the config {path}: {type(error).__name__}: {first_line(error)}") from error
+        raise HCSCError(
+            f"cannot read the config {path}: {type(error).__name__}: {first_line(error)}"
+        ) from error
     check_library(cfg.get("default_scope"))
     return cfg
 
@@ -92,24 +100,36 @@ def use_mixed_precision(cfg: Config) -> None:
 def build_runner(cfg: Config) -> Runner:
     """The config's runner, with what processes without a GPU need."""
     _prepare_for_gloo(cfg)
-    if (cfg.get("optim_wrapper") or {}).get("type") == "AmpOptimWrapper" and not torch.cuda.is_available():
-        raise HCSCError("mixed precision needs a GPU, which PyTorch does not see here; leave out --amp")
+    if (cfg.get("optim_wrapper") or {}).get(
+        "type"
+    ) == "AmpOptimWrapper" and not torch.cuda.is_available():
+        raise HCSCError(
+            "mixed precision needs a GPU, which PyTorch does not see here; leave out --amp"
+        )
     scaling = cfg.get("auto_scale_lr")
     if scaling and scaling.get("enable") and not scaling.get("base_batch_size"):
         raise HCSCError(
-            "--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the total batch that its lr is meant for"
+            "--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the "
+            "total batch that its lr is meant for"
         )
     if cfg.get("load_from") and "://" not in cfg.load_from and not os.path.isfile(cfg.load_from):
-        raise HCSCError(f"there is no checkpoint {cfg.load_from} to {'resume' if cfg.get('resume') else 'start'} from")
+        raise HCSCError(
+            f"there is no checkpoint {cfg.load_from} to "
+            f"{'resume' if cfg.get('resume') else 'start'} from"
+        )
     not_synchronised = without_sync_batch_norm(cfg.get("model"))
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
     if not_synchronised:
-        runner.logger.info("without a GPU batch norms are not synchronised: every process has statistics of its own")
+        runner.logger.info(
+            "without a GPU batch norms are not synchronised: every process has statistics of its "
+            "own"
+        )
     return runner
 
 
 def without_sync_batch_norm(model: Any) -> bool:
-    """Have plain batch norms built where there is no GPU: PyTorch synchronises none on CPUs. Names of weights stay.
+    """Have plain batch norms built where there is no GPU: PyTorch synchronises none on CPUs. Names
+    of weights stay.
 
     Args:
         model: Config of a model, changed in place.
@@ -143,7 +163,9 @@ def run_test(config: str, change: Callable[[Config], Config], out: str | None = 
 
 
 def train(cfg: Config) -> Runner:
-    """Train what a config says, from all of its pre-trained weights or not at all; returns the runner at its end."""
+    """Train what a config says, from all of its pre-trained weights or not at all; returns the
+    runner at its end.
+    """
     runner = build_runner(cfg)
     check_pretrained(unwrapped(runner.model))
     runner.train()
@@ -151,9 +173,14 @@ def train(cfg: Config) -> Runner:
 
 
 def test(cfg: Config) -> dict[str, float]:
-    """The metrics of the checkpoint ``cfg.load_from``, all of whose weights for the model there must be."""
+    """The metrics of the checkpoint ``cfg.load_from``, all of whose weights for the model there
+    must be.
+    """
     if cfg.get("test_evaluator") is None:
-        raise HCSCError("the config says nothing to test: it has no test_evaluator; benchmark configs are under configs/benchmarks")
+        raise HCSCError(
+            "the config says nothing to test: it has no test_evaluator; benchmark configs are "
+            "under configs/benchmarks"
+        )
     runner = build_runner(cfg)
     check_loadable(unwrapped(runner.model), cfg.load_from)
     return measure(runner)
@@ -166,20 +193,27 @@ def measure(runner: Runner) -> dict[str, float]:
 
 @contextmanager
 def failures_reported() -> Iterator[None]:
-    """Let the rank that fails first have the word: torchrun gets its traceback, and the others say one line.
+    """Let the rank that fails first have the word: torchrun gets its traceback, and the others say
+    one line.
 
     However it ends, the threads of gloo are done before the process is.
     """
     try:
         yield
     except Exception as error:
-        message = error.one_line() if isinstance(error, HCSCError) else f"{type(error).__name__}: {first_line(error)}"
+        message = (
+            error.one_line()
+            if isinstance(error, HCSCError)
+            else f"{type(error).__name__}: {first_line(error)}"
+        )
         first = report_failure(message)
         if first is not None:
             raise HCSCError(f"stopped because {first} failed, which says why") from None
         lost = next((words for words in _LOST_CONNECTION if words in str(error)), None)
         if lost is not None and is_distributed():
-            raise HCSCError(f"lost another process ({lost}); it was killed, or says itself what happened") from None
+            raise HCSCError(
+                f"lost another process ({lost}); it was killed, or says itself what happened"
+            ) from None
         if "TORCHELASTIC_ERROR_FILE" in os.environ:
             get_error_handler().record_exception(error)
         raise
@@ -190,22 +224,27 @@ def failures_reported() -> Iterator[None]:
 def _let_gloo_finish() -> None:
     """Give gloo's threads the interpreter once more, to drop the tensors of the last collective.
 
-    One that asks for it while Python is ending is ended itself, in the middle of a destructor, and the whole process is aborted: after a
-    run that ended well, and in the place of the exit code that asks for another start. Of 56 short runs on a busy machine 4 ended so.
+    One that asks for it while Python is ending is ended itself, in the middle of a destructor, and
+    the whole process is aborted: after a run that ended well, and in the place of the exit code
+    that asks for another start. Of 56 short runs on a busy machine 4 ended so.
     """
     if is_distributed() and torch.distributed.get_backend() == "gloo":
         time.sleep(_GLOO_SECONDS)
 
 
 def start_processes(cfg: Config) -> None:
-    """Let the processes of ``cfg.launcher`` meet, as the Runner would; for who needs them before, or for several Runners."""
+    """Let the processes of ``cfg.launcher`` meet, as the Runner would; for who needs them before,
+    or for several Runners.
+    """
     _prepare_for_gloo(cfg)
     if cfg.get("launcher", "none") != "none" and not is_distributed():
         init_dist(cfg.launcher, **cfg.env_cfg.get("dist_cfg", {"backend": "nccl"}))
 
 
 def _prepare_for_gloo(cfg: Config) -> None:
-    """Without GPUs: mmengine selects a CUDA device before it starts any process group, and gives DDP a device id; neither exists here."""
+    """Without GPUs: mmengine selects a CUDA device before it starts any process group, and gives
+    DDP a device id; neither exists here.
+    """
     if cfg.get("launcher", "none") == "none" or torch.cuda.is_available():
         return
     if not is_distributed():
@@ -213,7 +252,9 @@ def _prepare_for_gloo(cfg: Config) -> None:
             _take_over_slurm_environment()
         torch.distributed.init_process_group("gloo")
     cfg.env_cfg.setdefault("dist_cfg", {})["backend"] = "gloo"
-    cfg.model_wrapper_cfg = dict(type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False)
+    cfg.model_wrapper_cfg = dict(
+        type="MMDistributedDataParallel", device_ids=None, broadcast_buffers=False
+    )
 
 
 def _take_over_slurm_environment() -> None:
@@ -223,5 +264,10 @@ def _take_over_slurm_environment() -> None:
     os.environ.setdefault("LOCAL_RANK", os.environ["SLURM_LOCALID"])
     os.environ.setdefault("MASTER_PORT", "29500")
     if "MASTER_ADDR" not in os.environ:
-        hosts = subprocess.run(["scontrol", "show", "hostnames", os.environ["SLURM_NODELIST"]], check=True, capture_output=True, text=True)
+        hosts = subprocess.run(
+            ["scontrol", "show", "hostnames", os.environ["SLURM_NODELIST"]],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         os.environ["MASTER_ADDR"] = hosts.stdout.splitlines()[0]

@@ -1,4 +1,4 @@
-"""A linear classifier that is trained beside a model, on features that the model computes anyway."""
+"""A linear classifier trained beside a model, on features that the model computes anyway."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from .aside import measured_aside
 
 
 class OnlineProbe:
-    """The classifier, its optimizer, and a running count of what it got right; equal on all ranks but for the count.
+    """The classifier, its optimizer, and a running count of what it got right; equal on all ranks
+    but for the count.
 
-    It starts from zeros: the problem is convex, and nothing is drawn from the generators that training draws from.
+    It starts from zeros: the problem is convex, and nothing is drawn from the generators that
+    training draws from.
 
     Args:
         in_channels: C of the features.
@@ -31,12 +33,22 @@ class OnlineProbe:
     """
 
     def __init__(
-        self, in_channels: int, num_classes: int, device: torch.device, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 0.0
+        self,
+        in_channels: int,
+        num_classes: int,
+        device: torch.device,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
     ) -> None:
         self.weight = nn.Parameter(torch.zeros(num_classes, in_channels, device=device))
         self.bias = nn.Parameter(torch.zeros(num_classes, device=device))
-        self.optimizer = torch.optim.SGD([self.weight, self.bias], lr=lr, momentum=momentum, weight_decay=weight_decay)
-        self.counts = torch.zeros(2, device=device, dtype=torch.float64)  # right and seen since the last look, on this rank
+        self.optimizer = torch.optim.SGD(
+            [self.weight, self.bias], lr=lr, momentum=momentum, weight_decay=weight_decay
+        )
+        self.counts = torch.zeros(
+            2, device=device, dtype=torch.float64
+        )  # right and seen since the last look, on this rank
 
     def step(self, features: Tensor, labels: Tensor) -> None:
         """One step of SGD on the batches of all ranks; nothing waits for the device.
@@ -49,7 +61,11 @@ class OnlineProbe:
         gradients = torch.autograd.grad(F.cross_entropy(scores, labels), [self.weight, self.bias])
         together = torch.cat([gradient.reshape(-1) for gradient in gradients])
         all_reduce(together, op="mean")
-        for parameter, gradient in zip((self.weight, self.bias), together.split([self.weight.numel(), self.bias.numel()]), strict=True):
+        for parameter, gradient in zip(
+            (self.weight, self.bias),
+            together.split([self.weight.numel(), self.bias.numel()]),
+            strict=True,
+        ):
             parameter.grad = gradient.view_as(parameter)
         self.optimizer.step()
         self.counts += _right_and_seen(scores, labels)
@@ -65,7 +81,9 @@ class OnlineProbe:
         return counts
 
     def take_accuracy(self) -> float:
-        """Per cent right since the last call, each image judged before it was learnt from; all ranks must call it."""
+        """Per cent right since the last call, each image judged before it was learnt from; all
+        ranks must call it.
+        """
         counts = self.counts_of_all_ranks()
         self.counts.zero_()
         return _per_cent(counts)
@@ -84,17 +102,22 @@ class OnlineProbe:
         """
         if state["weight"].shape != self.weight.shape:
             raise HCSCError(
-                f"the checkpoint's online probe has {tuple(state['weight'].shape)} classes and channels, the run's "
-                f"{tuple(self.weight.shape)}; restore the data set and in_channels, or start anew with load_from instead of resume"
+                f"the checkpoint's online probe has {tuple(state['weight'].shape)} classes and "
+                "channels, the run's "
+                f"{tuple(self.weight.shape)}; restore the data set and in_channels, or start anew "
+                "with load_from instead of resume"
             )
         self.weight.copy_(state["weight"])
         self.bias.copy_(state["bias"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.counts.copy_(state["counts"] if is_main_process() else torch.zeros(2))  # they are of all ranks together
+        self.counts.copy_(
+            state["counts"] if is_main_process() else torch.zeros(2)
+        )  # they are of all ranks together
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, loader: DataLoader) -> float:
-        """Per cent right on a loader in which each image comes once, over all ranks; the model is left as it was, bit by bit.
+        """Per cent right on a loader in which each image comes once, over all ranks; the model is
+        left as it was, bit by bit.
 
         Args:
             model: With ``backbone`` and ``data_preprocessor``, without a wrapper.
@@ -104,7 +127,9 @@ class OnlineProbe:
         with measured_aside(model.backbone):
             for batch in loader:
                 features = pooled_features(model, batch["inputs"]).float()
-                counts += _right_and_seen(self.scores(features), labels_of(batch["data_samples"], counts.device))
+                counts += _right_and_seen(
+                    self.scores(features), labels_of(batch["data_samples"], counts.device)
+                )
         wait_for_ranks("evaluating the online probe")
         all_reduce(counts, op="sum")
         return _per_cent(counts)

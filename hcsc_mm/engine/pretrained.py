@@ -1,4 +1,6 @@
-"""Starting from pre-trained weights: one path for all parts of a model that want them, and no weight left out in silence."""
+"""Starting from pre-trained weights: one path for all parts of a model that want them, and no
+weight left out in silence.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ BACKBONE_PREFIX = "backbone."
 def use_checkpoint(model: ConfigDict, checkpoint: str) -> None:
     """Let a model's config start from a checkpoint.
 
-    Every part with ``init_cfg=dict(type='Pretrained')`` takes it, keeping its prefix; where there is none, the backbone does.
+    Every part with ``init_cfg=dict(type='Pretrained')`` takes it, keeping its prefix; where there
+    is none, the backbone does.
 
     Args:
         model: Config of the model, changed in place.
@@ -39,30 +42,46 @@ def use_checkpoint(model: ConfigDict, checkpoint: str) -> None:
 
 
 def check_pretrained(model: nn.Module) -> None:
-    """Refuse a checkpoint that does not hold all weights of the parts that are to start from it; mmengine would train on from random ones.
+    """Refuse a checkpoint that does not hold all weights of the parts that are to start from it;
+    mmengine would train on from random ones.
 
     Args:
         model: Built from its config, without a wrapper; weights are not loaded here.
 
     Raises:
-        HCSCError: no checkpoint is given, or it is not there, or damaged, or holds weights of another architecture.
+        HCSCError: no checkpoint is given, or it is not there, or damaged, or holds weights of
+            another architecture.
     """
-    starts: dict[tuple[str, str], dict[str, Tensor]] = {}  # (checkpoint, prefix) → what all parts together want of it
+    starts: dict[
+        tuple[str, str], dict[str, Tensor]
+    ] = {}  # (checkpoint, prefix) → what all parts together want of it
     for name, module in model.named_modules():
         for config in configs_of_type(getattr(module, "init_cfg", None), "Pretrained"):
             if config.get("checkpoint") is None:
-                raise HCSCError(f"{name or 'the model'} starts from pre-trained weights, and none are given; add --checkpoint FILE")
+                raise HCSCError(
+                    f"{name or 'the model'} starts from pre-trained weights, and none are given; "
+                    "add --checkpoint FILE"
+                )
             if config.get("prefix") is not None:
-                starts.setdefault((config["checkpoint"], config["prefix"]), {}).update(module.state_dict())
+                starts.setdefault((config["checkpoint"], config["prefix"]), {}).update(
+                    module.state_dict()
+                )
     for (checkpoint, prefix), own in starts.items():
-        compare_weights(own, weights_under(load_weights(checkpoint), prefix, checkpoint), checkpoint)
-        print_log(f"all {len(own)} weights under '{prefix}' come from {checkpoint}, none is missing", logger="current")
+        compare_weights(
+            own, weights_under(load_weights(checkpoint), prefix, checkpoint), checkpoint
+        )
+        print_log(
+            f"all {len(own)} weights under '{prefix}' come from {checkpoint}, none is missing",
+            logger="current",
+        )
 
 
 def check_loadable(model: nn.Module, checkpoint: str) -> None:
-    """Refuse a checkpoint for a test that lacks a weight of the model, or is of another architecture.
+    """Refuse a checkpoint for a test that lacks a weight of the model, or is of another
+    architecture.
 
-    Weights of parts that the model does not have (a pre-training's neck, key encoder and queue, a classifier's head) do not matter.
+    Weights of parts that the model does not have (a pre-training's neck, key encoder and queue, a
+    classifier's head) do not matter.
 
     Raises:
         HCSCError: it does not fit, is not there, or damaged.
@@ -73,7 +92,11 @@ def check_loadable(model: nn.Module, checkpoint: str) -> None:
         weights_under(weights, BACKBONE_PREFIX, checkpoint)
     given = {name: value for name, value in weights.items() if name.startswith(parts)}
     compare_weights(own, given, checkpoint)
-    others = "" if len(given) == len(weights) else f"; its {len(weights) - len(given)} others, called unexpected below, are not needed"
+    others = (
+        ""
+        if len(given) == len(weights)
+        else f"; its {len(weights) - len(given)} others, called unexpected below, are not needed"
+    )
     print_log(f"all {len(own)} weights of the model are in {checkpoint}{others}", logger="current")
 
 
@@ -85,7 +108,11 @@ def load_weights(checkpoint: str) -> dict[str, Tensor]:
     """
     loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
     state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else {}
-    weights = {name.removeprefix("module."): value for name, value in state.items() if isinstance(value, Tensor)}
+    weights = {
+        name.removeprefix("module."): value
+        for name, value in state.items()
+        if isinstance(value, Tensor)
+    }
     if not weights:
         raise HCSCError(f"{checkpoint} holds no weights")
     return weights
@@ -94,31 +121,44 @@ def load_weights(checkpoint: str) -> dict[str, Tensor]:
 def weights_under(weights: Mapping[str, Tensor], prefix: str, checkpoint: str) -> dict[str, Tensor]:
     """Those whose names begin with a prefix, without it."""
     prefix = prefix if prefix.endswith(".") else f"{prefix}."
-    found = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    found = {
+        name.removeprefix(prefix): value
+        for name, value in weights.items()
+        if name.startswith(prefix)
+    }
     if not found:
         raise HCSCError(
-            f"{checkpoint} holds no weight under '{prefix}': its names begin like {next(iter(weights))}; "
+            f"{checkpoint} holds no weight under '{prefix}': its names begin like "
+            f"{next(iter(weights))}; "
             "tools/convert_checkpoint.py brings other layouts into this one"
         )
     return found
 
 
-def compare_weights(own: Mapping[str, Tensor], given: Mapping[str, Tensor], checkpoint: str) -> None:
+def compare_weights(
+    own: Mapping[str, Tensor], given: Mapping[str, Tensor], checkpoint: str
+) -> None:
     """Refuse weights that do not agree in names and shapes.
 
     Args:
-        own: What the model wants. Counters of batch norms may be missing: converted weights have none, and nothing is computed from them.
+        own: What the model wants. Counters of batch norms may be missing: converted weights have
+            none, and nothing is computed from them.
         given: What the checkpoint holds for it.
         checkpoint: Its name, for the message.
 
     Raises:
         HCSCError: counts what does not fit and names the first of it.
     """
-    wanted = {name: value for name, value in own.items() if name in given or not name.endswith("num_batches_tracked")}
+    wanted = {
+        name: value
+        for name, value in own.items()
+        if name in given or not name.endswith("num_batches_tracked")
+    }
     difference = describe_difference(wanted, given)
     if difference is not None:
         raise HCSCError(
-            f"{checkpoint} holds a backbone of another architecture: {difference}. Set depth and type of model.backbone to the checkpoint's"
+            f"{checkpoint} holds a backbone of another architecture: {difference}. Set depth and "
+            "type of model.backbone to the checkpoint's"
         )
 
 

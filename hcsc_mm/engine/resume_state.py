@@ -1,4 +1,6 @@
-"""What a run needs besides weights, optimizer and schedule to go on with the numbers of the uninterrupted one."""
+"""What a run needs besides weights, optimizer and schedule to go on with the numbers of the
+uninterrupted one.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from ..utils.wrappers import unwrapped
 
 
 def gather_state(runner: Runner, batches_done: int) -> dict[str, Any]:
-    """What belongs into the checkpoint beside mmengine's entries; every rank must call it, since each has a part of it.
+    """What belongs into the checkpoint beside mmengine's entries; every rank must call it, since
+    each has a part of it.
 
     Args:
         batches_done: Of the current epoch; 0 between epochs.
@@ -31,7 +34,8 @@ def gather_state(runner: Runner, batches_done: int) -> dict[str, Any]:
         "batch_size": runner.train_dataloader.batch_size,
         "batches_done": batches_done,
         "ranks": all_gather_object(own) if get_world_size() > 1 else [own],
-        # It follows from keys and hierarchy, but summed up in one go its last bit is another one than of the pieces of training.
+        # It follows from keys and hierarchy, but summed up in one go its last bit is another one
+        # than of the pieces of training.
         "log_partition": [] if queue is None else [level.cpu() for level in queue.log_partition],
     }
 
@@ -40,7 +44,8 @@ def restore_state(runner: Runner, saved: Mapping[str, Any]) -> dict[str, Any] | 
     """Put back what :func:`gather_state` saved for this rank, after the weights have been loaded.
 
     Returns:
-        The generators' states, which must be restored when training goes on and not before; None if the ranks are not the saved ones.
+        The generators' states, which must be restored when training goes on and not before; None if
+        the ranks are not the saved ones.
     """
     model = unwrapped(runner.model)
     if isinstance(model, HCSC) and len(saved["log_partition"]) == len(model.queue.log_partition):
@@ -59,7 +64,11 @@ def restore_state(runner: Runner, saved: Mapping[str, Any]) -> dict[str, Any] | 
 def generator_states() -> dict[str, Any]:
     """States of the generators that training draws from, as plain values and tensors."""
     name, keys, *rest = np.random.get_state()
-    states = {"python": random.getstate(), "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest), "torch": torch.get_rng_state()}
+    states = {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
+        "torch": torch.get_rng_state(),
+    }
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state()
     return states
@@ -77,7 +86,9 @@ def restore_generators(states: Mapping[str, Any]) -> None:
 
 
 def _running_statistics(model: nn.Module) -> dict[str, Tensor]:
-    """Each rank has its own: DDP leaves buffers alone, and the key encoder's are brought together at an epoch's end only."""
+    """Each rank has its own: DDP leaves buffers alone, and the key encoder's are brought together
+    at an epoch's end only.
+    """
     return {
         f"{prefix}.{name}": buffer.cpu().clone()
         for prefix, module in model.named_modules()

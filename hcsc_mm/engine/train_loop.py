@@ -19,10 +19,12 @@ from .resume_state import restore_generators
 class ResumableTrainLoop(EpochBasedTrainLoop):
     """mmengine's ``EpochBasedTrainLoop`` that takes up an epoch where a checkpoint left it.
 
-    The batches that were done are skipped as indices: none of their images is read. Arguments are those of ``EpochBasedTrainLoop``.
+    The batches that were done are skipped as indices: none of their images is read. Arguments are
+    those of ``EpochBasedTrainLoop``.
 
     Attributes:
-        first_batch: Where the epoch at hand begins; 0 but for the first epoch of a run that resumes in the middle of one.
+        first_batch: Where the epoch at hand begins; 0 but for the first epoch of a run that resumes
+            in the middle of one.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -30,7 +32,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.first_batch = 0
         self._generators: dict[str, Any] | None = None
         if self.dataloader.num_workers > 0 and not self.dataloader.timeout:
-            self.dataloader.timeout = 60 * WAIT_MINUTES  # without one a worker that hangs is waited for for ever
+            self.dataloader.timeout = (
+                60 * WAIT_MINUTES
+            )  # without one a worker that hangs is waited for for ever
 
     def resume_within_epoch(self, first_batch: int, generators: dict[str, Any] | None) -> None:
         """Begin the next epoch at this batch, with these states of the generators."""
@@ -59,7 +63,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
 @contextmanager
 def starting_at(loader: DataLoader, first_batch: int) -> Iterator[None]:
-    """Let a loader leave out its first batches as long as this lasts; its length stays that of the whole epoch."""
+    """Let a loader leave out its first batches as long as this lasts; its length stays that of the
+    whole epoch.
+    """
     batch_sampler = loader.batch_sampler
     whole = batch_sampler.sampler
     batch_sampler.sampler = _Rest(whole, first_batch * batch_sampler.batch_size)

@@ -28,10 +28,12 @@ class TrainingFeatures:
         runner: Its training loader tells the images, and the habits of loading.
         model: Encodes them.
         pipeline: Transforms for extraction, from loading to packing, without randomness.
-        use_bank: Take the images' latest keys of training, and extract only those of images that have none.
+        use_bank: Take the images' latest keys of training, and extract only those of images that
+            have none.
         batch_size: Images per rank and step of extraction; None: twice the training batch.
         num_workers: Of the extraction loader; None: as in training.
-        dataset: Config of the data set to extract, if it is to be another object than the training set; it must list the same images.
+        dataset: Config of the data set to extract, if it is to be another object than the training
+            set; it must list the same images.
     """
 
     def __init__(
@@ -52,7 +54,9 @@ class TrainingFeatures:
             _check_same_images(training_set, images)
         self._view = ExtractionView(images, pipeline)
         self._batch_size = batch_size or 2 * runner.train_dataloader.batch_size
-        self._num_workers = runner.train_dataloader.num_workers if num_workers is None else num_workers
+        self._num_workers = (
+            runner.train_dataloader.num_workers if num_workers is None else num_workers
+        )
         keys = model.queue.keys
         self.bank = KeyBank(len(self._view), keys.shape[1], keys.device) if use_bank else None
 
@@ -62,9 +66,11 @@ class TrainingFeatures:
         self.bank.write(sample_idx, self._model.queue.newest(len(sample_idx) * get_world_size()))
 
     def compute(self) -> Tensor:
-        """(n, D) of this rank's shard, unit length, NaN for unreadable images; with a bank, the bank's own rows.
+        """(n, D) of this rank's shard, unit length, NaN for unreadable images; with a bank, the
+        bank's own rows.
 
-        Extracted with the key encoder in eval mode, with equal statistics on all ranks, under the autocast of training.
+        Extracted with the key encoder in eval mode, with equal statistics on all ranks, under the
+        autocast of training.
         """
         shard, known = ShardSampler(self._view), None
         wanted: Sequence[int] | ShardSampler = shard
@@ -96,7 +102,9 @@ class TrainingFeatures:
             batch_size=self._batch_size,
             sampler=sampler,
             num_workers=num_workers,
-            timeout=60 * WAIT_MINUTES if num_workers else 0,  # a worker that hangs must not be waited for for ever
+            timeout=60 * WAIT_MINUTES
+            if num_workers
+            else 0,  # a worker that hangs must not be waited for for ever
             collate_fn=default_collate,
             worker_init_fn=training_loader.worker_init_fn,
             pin_memory=training_loader.pin_memory,
@@ -107,13 +115,15 @@ def _check_same_images(training_set: BaseDataset, given: BaseDataset) -> None:
     """sample_idx must mean the same image in both."""
     if len(training_set) != len(given):
         raise HCSCError(
-            f"the clustering hook's data set has {len(given)} images, the training set {len(training_set)}; "
+            f"the clustering hook's data set has {len(given)} images, the training set "
+            f"{len(training_set)}; "
             "leave the hook's dataset out to cluster the training set itself"
         )
     for index in range(len(given)):
         ours, theirs = (one.get_data_info(index).get("img_path") for one in (training_set, given))
         if ours != theirs:
             raise HCSCError(
-                f"image {index} is {ours} in the training set and {theirs} in the clustering hook's data set; "
+                f"image {index} is {ours} in the training set and {theirs} in the clustering "
+                "hook's data set; "
                 "leave the hook's dataset out to cluster the training set itself"
             )

@@ -18,16 +18,20 @@ def clustering_scores(assignment: ArrayLike, labels: ArrayLike) -> dict[str, flo
         labels: (N,) int class of each image.
 
     Returns:
-        'ami', 'nmi', 'ari': adjusted and normalised mutual information and adjusted Rand index, by scikit-learn; 'purity': share of images
-        whose class is the majority of their cluster; 'accuracy': share of correct images under the best one-to-one matching of clusters
-        and classes (Hungarian method).
+        'ami', 'nmi', 'ari': adjusted and normalised mutual information and adjusted Rand index, by
+        scikit-learn; 'purity': share of images whose class is the majority of their cluster;
+        'accuracy': share of correct images under the best one-to-one matching of clusters and
+        classes (Hungarian method).
 
     Raises:
         HCSCError: different lengths or no images.
     """
     assignment, labels = np.asarray(assignment), np.asarray(labels)
     if assignment.shape != labels.shape or assignment.ndim != 1 or len(labels) == 0:
-        raise HCSCError(f"assignment and labels must be equally long and not empty, got {assignment.shape} and {labels.shape}")
+        raise HCSCError(
+            f"assignment and labels must be equally long and not empty, got {assignment.shape} and "
+            f"{labels.shape}"
+        )
     contingency = metrics.cluster.contingency_matrix(labels, assignment)  # (classes, clusters)
     matched = contingency[linear_sum_assignment(contingency, maximize=True)].sum()
     return {

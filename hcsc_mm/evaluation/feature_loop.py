@@ -17,15 +17,19 @@ from .feature_set import build_feature_loader, extract_feature_set
 
 @LOOPS.register_module()
 class FeatureTestLoop(BaseLoop):
-    """Extract the backbone's features of a data set, and of a second one to learn from, and measure them.
+    """Extract the backbone's features of a data set, and of a second one to learn from, and measure
+    them.
 
-    In a config: ``test_cfg = dict(type='hcsc_mm.FeatureTestLoop', train_dataloader=...)``. Several ranks share the images.
+    In a config: ``test_cfg = dict(type='hcsc_mm.FeatureTestLoop', train_dataloader=...)``. Several
+    ranks share the images.
 
     Args:
         runner: mmengine gives it.
-        dataloader: The images under test; ``test_dataloader`` in a config, without sampler and collation.
-        evaluator: Configs of :class:`KNN`, :class:`LinearSVM`, :class:`LowShotSVM`, :class:`Clustering`, :class:`HierarchyScores` or
-            others with their ``evaluate``; ``test_evaluator`` in a config.
+        dataloader: The images under test; ``test_dataloader`` in a config, without sampler and
+            collation.
+        evaluator: Configs of :class:`KNN`, :class:`LinearSVM`, :class:`LowShotSVM`,
+            :class:`Clustering`, :class:`HierarchyScores` or others with their ``evaluate``;
+            ``test_evaluator`` in a config.
         train_dataloader: Labelled images to learn from, for those that do.
     """
 
@@ -38,8 +42,12 @@ class FeatureTestLoop(BaseLoop):
     ) -> None:
         super().__init__(runner, build_feature_loader(runner, dataloader))
         evaluators = [evaluator] if isinstance(evaluator, dict) else evaluator
-        self.evaluators = [METRICS.build(one) if isinstance(one, dict) else one for one in evaluators]
-        self.train_dataloader = None if train_dataloader is None else build_feature_loader(runner, train_dataloader)
+        self.evaluators = [
+            METRICS.build(one) if isinstance(one, dict) else one for one in evaluators
+        ]
+        self.train_dataloader = (
+            None if train_dataloader is None else build_feature_loader(runner, train_dataloader)
+        )
 
     def run(self) -> dict[str, float]:
         """The metrics of all evaluators, by name.
@@ -51,15 +59,23 @@ class FeatureTestLoop(BaseLoop):
         self.runner.call_hook("before_test_epoch")
         model = unwrapped(self.runner.model)
         if self.train_dataloader is not None:
-            check_same_classes(self.train_dataloader.dataset.dataset, self.dataloader.dataset.dataset)
-        train = None if self.train_dataloader is None else extract_feature_set(model, self.train_dataloader)
+            check_same_classes(
+                self.train_dataloader.dataset.dataset, self.dataloader.dataset.dataset
+            )
+        train = (
+            None
+            if self.train_dataloader is None
+            else extract_feature_set(model, self.train_dataloader)
+        )
         test = extract_feature_set(model, self.dataloader)
         metrics: dict[str, float] = {}
         for evaluator in self.evaluators:
             found = evaluator.evaluate(test, train, self.runner._load_from)
             repeated = metrics.keys() & found.keys()
             if repeated:
-                raise HCSCError(f"two entries of test_evaluator measure {min(repeated)}; keep one of them")
+                raise HCSCError(
+                    f"two entries of test_evaluator measure {min(repeated)}; keep one of them"
+                )
             metrics.update(found)
         self.runner.call_hook("after_test_epoch", metrics=metrics)
         self.runner.call_hook("after_test")

@@ -1,4 +1,6 @@
-"""What :class:`FeatureTestLoop` measures: the pure functions of this room, wired to features, labels and a checkpoint."""
+"""What :class:`FeatureTestLoop` measures: the pure functions of this room, wired to features,
+labels and a checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -39,21 +41,31 @@ class KNN:
             raise HCSCError(f"KNN(k={k}, temperature={temperature}): both must be positive")
         self.k, self.temperature = tuple(k), temperature
 
-    def evaluate(self, test: FeatureSet, train: FeatureSet, checkpoint: str | None = None) -> dict[str, float]:
+    def evaluate(
+        self, test: FeatureSet, train: FeatureSet, checkpoint: str | None = None
+    ) -> dict[str, float]:
         """'knn/top1_k<k>' for each k."""
         if test.labels.ndim != 1:
-            raise HCSCError("nearest neighbours need one class per image; take LinearSVM for images with several")
+            raise HCSCError(
+                "nearest neighbours need one class per image; take LinearSVM for images with "
+                "several"
+            )
         queries, labels = all_gather_rows(test.features), all_gather_rows(test.labels)
-        neighbours = nearest_neighbours(train.features, train.labels, queries, max(self.k), sharded=True)
+        neighbours = nearest_neighbours(
+            train.features, train.labels, queries, max(self.k), sharded=True
+        )
         num_classes = int(all_gather_rows(train.labels).max()) + 1
         return {
-            f"knn/top1_k{k}": 100 * float((vote(neighbours, k, self.temperature, num_classes) == labels).double().mean()) for k in self.k
+            f"knn/top1_k{k}": 100
+            * float((vote(neighbours, k, self.temperature, num_classes) == labels).double().mean())
+            for k in self.k
         }
 
 
 @METRICS.register_module()
 class LinearSVM:
-    """Linear support vector machines with cross-validated cost on unit-length features (Goyal et al., ICCV 2019).
+    """Linear support vector machines with cross-validated cost on unit-length features (Goyal et
+    al., ICCV 2019).
 
     Args:
         costs: To choose from, for each class.
@@ -61,23 +73,40 @@ class LinearSVM:
         seed: Of folds and solver.
     """
 
-    def __init__(self, costs: Sequence[float] = tuple(4.0**power for power in range(-3, 4)), num_folds: int = 3, seed: int = 0) -> None:
+    def __init__(
+        self,
+        costs: Sequence[float] = tuple(4.0**power for power in range(-3, 4)),
+        num_folds: int = 3,
+        seed: int = 0,
+    ) -> None:
         self.costs, self.num_folds, self.seed = tuple(costs), num_folds, seed
 
-    def evaluate(self, test: FeatureSet, train: FeatureSet, checkpoint: str | None = None) -> dict[str, float]:
+    def evaluate(
+        self, test: FeatureSet, train: FeatureSet, checkpoint: str | None = None
+    ) -> dict[str, float]:
         """'svm/map' in per cent, and for one class per image 'svm/top1'."""
         (train_features, train_targets), (test_features, test_targets) = as_arrays(train, test)
-        scores, costs = svm_scores(train_features, train_targets, test_features, costs=self.costs, num_folds=self.num_folds, seed=self.seed)
+        scores, costs = svm_scores(
+            train_features,
+            train_targets,
+            test_features,
+            costs=self.costs,
+            num_folds=self.num_folds,
+            seed=self.seed,
+        )
         print_log(f"costs chosen by cross-validation: {_histogram(costs)}", logger="current")
         metrics = {"svm/map": 100 * mean_average_precision(test_targets, scores)}
         if test.labels.ndim == 1:
-            metrics["svm/top1"] = 100 * float(np.mean(test_targets[np.arange(len(scores)), scores.argmax(axis=1)] == 1))
+            metrics["svm/top1"] = 100 * float(
+                np.mean(test_targets[np.arange(len(scores)), scores.argmax(axis=1)] == 1)
+            )
         return metrics
 
 
 @METRICS.register_module()
 class LowShotSVM:
-    """Linear support vector machines from a few images per class: mean and standard deviation over draws.
+    """Linear support vector machines from a few images per class: mean and standard deviation over
+    draws.
 
     Args:
         shots: Positives per class.
@@ -86,10 +115,18 @@ class LowShotSVM:
         seed: Of the first draw; the next ones count on from it.
     """
 
-    def __init__(self, shots: Sequence[int] = (1, 2, 4, 8, 16), num_draws: int = 5, cost: float = 0.5, seed: int = 0) -> None:
+    def __init__(
+        self,
+        shots: Sequence[int] = (1, 2, 4, 8, 16),
+        num_draws: int = 5,
+        cost: float = 0.5,
+        seed: int = 0,
+    ) -> None:
         self.shots, self.num_draws, self.cost, self.seed = tuple(shots), num_draws, cost, seed
 
-    def evaluate(self, test: FeatureSet, train: FeatureSet, checkpoint: str | None = None) -> dict[str, float]:
+    def evaluate(
+        self, test: FeatureSet, train: FeatureSet, checkpoint: str | None = None
+    ) -> dict[str, float]:
         """'low_shot/map_<shots>' and 'low_shot/map_<shots>_std' over the draws, in per cent."""
         (train_features, train_targets), (test_features, test_targets) = as_arrays(train, test)
         metrics = {}
@@ -97,16 +134,25 @@ class LowShotSVM:
             precisions = []
             for draw in range(self.num_draws):
                 chosen = draw_shots(train_targets, shots, self.seed + draw)
-                scores, _ = svm_scores(train_features[chosen], train_targets[chosen], test_features, costs=(self.cost,), seed=self.seed)
+                scores, _ = svm_scores(
+                    train_features[chosen],
+                    train_targets[chosen],
+                    test_features,
+                    costs=(self.cost,),
+                    seed=self.seed,
+                )
                 precisions.append(100 * mean_average_precision(test_targets, scores))
             metrics[f"low_shot/map_{shots}"] = float(np.mean(precisions))
-            metrics[f"low_shot/map_{shots}_std"] = float(np.std(precisions, ddof=1)) if self.num_draws > 1 else 0.0
+            metrics[f"low_shot/map_{shots}_std"] = (
+                float(np.std(precisions, ddof=1)) if self.num_draws > 1 else 0.0
+            )
         return metrics
 
 
 @METRICS.register_module()
 class Clustering:
-    """Agreement of k-means on unit-length features with labels, and with coarse labels where the data set has them.
+    """Agreement of k-means on unit-length features with labels, and with coarse labels where the
+    data set has them.
 
     Args:
         num_clusters: Numbers of clusters.
@@ -114,15 +160,28 @@ class Clustering:
         seed: Of k-means.
     """
 
-    def __init__(self, num_clusters: Sequence[int] = (25000, 1000), num_restarts: int = 5, seed: int = 0) -> None:
+    def __init__(
+        self, num_clusters: Sequence[int] = (25000, 1000), num_restarts: int = 5, seed: int = 0
+    ) -> None:
         self.num_clusters, self.num_restarts, self.seed = tuple(num_clusters), num_restarts, seed
 
-    def evaluate(self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None) -> dict[str, float]:
-        """'clustering/<K>/<score>' and 'clustering/<K>/coarse/<score>', see :func:`clustering_scores`."""
+    def evaluate(
+        self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None
+    ) -> dict[str, float]:
+        """'clustering/<K>/<score>' and 'clustering/<K>/coarse/<score>', see
+        :func:`clustering_scores`.
+        """
         metrics = {}
         for number in self.num_clusters:
-            found = kmeans(F.normalize(test.features, dim=1), number, num_restarts=self.num_restarts, seed=self.seed)
-            metrics.update(_agreement(f"clustering/{number}", all_gather_rows(found.assignment), test))
+            found = kmeans(
+                F.normalize(test.features, dim=1),
+                number,
+                num_restarts=self.num_restarts,
+                seed=self.seed,
+            )
+            metrics.update(
+                _agreement(f"clustering/{number}", all_gather_rows(found.assignment), test)
+            )
         return metrics
 
 
@@ -133,18 +192,28 @@ class HierarchyScores:
     The data set under test must be the one that the checkpoint was trained on, in the same order.
     """
 
-    def evaluate(self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None) -> dict[str, float]:
+    def evaluate(
+        self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None
+    ) -> dict[str, float]:
         """'hierarchy/<level>_<K>/<score>' and '…/coarse/<score>', finest level first.
 
         Nothing, with a word in the log, for a checkpoint without a hierarchy.
         """
         hierarchy = load_hierarchy(checkpoint, test)
         if hierarchy is None:
-            print_log(f"{checkpoint} holds no hierarchy: its levels are not scored", logger="current", level=30)
+            print_log(
+                f"{checkpoint} holds no hierarchy: its levels are not scored",
+                logger="current",
+                level=30,
+            )
             return {}
         metrics = {}
         for level, assignment in enumerate(hierarchy.path(all_gather_rows(test.sample_idx).cpu())):
-            metrics.update(_agreement(f"hierarchy/{level}_{len(hierarchy.prototypes[level])}", assignment, test))
+            metrics.update(
+                _agreement(
+                    f"hierarchy/{level}_{len(hierarchy.prototypes[level])}", assignment, test
+                )
+            )
         return metrics
 
 
@@ -154,32 +223,52 @@ def load_hierarchy(checkpoint: str | None, images: FeatureSet) -> PrototypeHiera
     Raises:
         HCSCError: it was trained on other images.
     """
-    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None) if checkpoint else {}
+    loaded = (
+        CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
+        if checkpoint
+        else {}
+    )
     saved = loaded.get("hierarchical_clustering") if isinstance(loaded, dict) else None
     if saved is None or saved["hierarchy"] is None:
         return None
     known = saved.get("images")
-    if saved["num_samples"] != images.num_samples or (known is not None and known != fingerprint(images.dataset)):
+    if saved["num_samples"] != images.num_samples or (
+        known is not None and known != fingerprint(images.dataset)
+    ):
         raise HCSCError(
-            f"the hierarchy in {checkpoint} is of {saved['num_samples']} training images, and the data set under test has "
-            f"{images.num_samples}, or others, or in another order; give the clustering stage the pre-training's own data set"
+            f"the hierarchy in {checkpoint} is of {saved['num_samples']} training images, and the "
+            "data set under test has "
+            f"{images.num_samples}, or others, or in another order; give the clustering stage the "
+            "pre-training's own data set"
         )
     return PrototypeHierarchy.from_state_dict(saved["hierarchy"])
 
 
 def _agreement(name: str, assignment: Tensor, images: FeatureSet) -> dict[str, float]:
     if images.labels.ndim != 1:
-        raise HCSCError("clusters are compared with one class per image, and these images show several")
-    labels = {"": images.labels} if images.coarse_labels is None else {"": images.labels, "coarse/": images.coarse_labels}
+        raise HCSCError(
+            "clusters are compared with one class per image, and these images show several"
+        )
+    labels = (
+        {"": images.labels}
+        if images.coarse_labels is None
+        else {"": images.labels, "coarse/": images.coarse_labels}
+    )
     return {
         f"{name}/{kind}{score}": value
         for kind, classes in labels.items()
-        for score, value in clustering_scores(assignment.cpu(), all_gather_rows(classes).cpu()).items()
+        for score, value in clustering_scores(
+            assignment.cpu(), all_gather_rows(classes).cpu()
+        ).items()
     }
 
 
-def as_arrays(train: FeatureSet, test: FeatureSet) -> tuple[tuple[NDArray, NDArray], tuple[NDArray, NDArray]]:
-    """Unit-length features (N, D) float32 and targets (N, C) int8 of all ranks' training and test images; C counts the classes of both."""
+def as_arrays(
+    train: FeatureSet, test: FeatureSet
+) -> tuple[tuple[NDArray, NDArray], tuple[NDArray, NDArray]]:
+    """Unit-length features (N, D) float32 and targets (N, C) int8 of all ranks' training and test
+    images; C counts the classes of both.
+    """
     train, test = train.gather(), test.gather()
     if train.labels.ndim == 1:
         num_classes = int(torch.cat([train.labels, test.labels]).max()) + 1
@@ -194,4 +283,10 @@ def as_arrays(train: FeatureSet, test: FeatureSet) -> tuple[tuple[NDArray, NDArr
 
 def _histogram(costs: NDArray) -> str:
     values, counts = np.unique(costs, return_counts=True)
-    return ", ".join(f"{value:g} for {count} classes" for value, count in zip(values, counts, strict=True)) if get_rank() == 0 else ""
+    return (
+        ", ".join(
+            f"{value:g} for {count} classes" for value, count in zip(values, counts, strict=True)
+        )
+        if get_rank() == 0
+        else ""
+    )

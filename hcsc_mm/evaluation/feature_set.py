@@ -27,9 +27,11 @@ class FeatureSet:
     """What the features of a data set are judged by; each rank has its shard of the rows.
 
     Attributes:
-        features: (n, D) float32, pooled output of the backbone. Images that cannot be read are left out.
+        features: (n, D) float32, pooled output of the backbone. Images that cannot be read are left
+            out.
         sample_idx: (n,) int64, index in the data set.
-        labels: (n,) int64 class of each image, or (n, C) int8 for several classes an image: 1 shown, 0 not, −1 not to be judged.
+        labels: (n,) int64 class of each image, or (n, C) int8 for several classes an image: 1
+            shown, 0 not, −1 not to be judged.
         coarse_labels: (n,) int64, for data sets that have them.
         num_samples: N, images of the data set, over all ranks.
         dataset: The data set itself.
@@ -54,20 +56,25 @@ def build_feature_loader(runner: Runner, config: DataLoader | dict) -> DataLoade
 
     Args:
         runner: Builds it.
-        config: As any ``test_dataloader`` of mmengine, but sampler and collation, which are given here. Without others there are 64 images
-            a batch and no workers. An image that the pipeline skips as unreadable keeps its place in the order. A loader that is
-            built already is left as it is.
+        config: As any ``test_dataloader`` of mmengine, but sampler and collation, which are given
+            here. Without others there are 64 images a batch and no workers. An image that the
+            pipeline skips as unreadable keeps its place in the order. A loader that is built
+            already is left as it is.
     """
     if isinstance(config, DataLoader):
         return config
     dataset = DATASETS.build({**config["dataset"], "pipeline": []})
-    timeout = 60 * WAIT_MINUTES if config.get("num_workers") else 0  # without one a worker that hangs is waited for for ever
+    timeout = (
+        60 * WAIT_MINUTES if config.get("num_workers") else 0
+    )  # without one a worker that hangs is waited for for ever
     return runner.build_dataloader(
         {
             "batch_size": 64,
             "num_workers": 0,
             "timeout": timeout,
-            "worker_init_fn": dict(type="hcsc_mm.seed_worker"),  # it also leaves signals to the main process
+            "worker_init_fn": dict(
+                type="hcsc_mm.seed_worker"
+            ),  # it also leaves signals to the main process
             **config,
             "drop_last": False,
             "dataset": ExtractionView(dataset, config["dataset"].get("pipeline", ())),
@@ -83,8 +90,10 @@ def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
     """Run a model's backbone in eval mode over a labelled data set.
 
     Args:
-        model: With ``backbone`` and ``data_preprocessor``; any of mmpretrain's classifiers and self-supervised algorithms.
-        loader: Of :func:`build_feature_loader`; its data set has 'gt_label', and may have 'coarse_label', for each image.
+        model: With ``backbone`` and ``data_preprocessor``; any of mmpretrain's classifiers and
+            self-supervised algorithms.
+        loader: Of :func:`build_feature_loader`; its data set has 'gt_label', and may have
+            'coarse_label', for each image.
 
     Raises:
         HCSCError: see :func:`extract_features`; or an image has no label.
@@ -94,13 +103,19 @@ def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
     training = backbone.training
     backbone.eval()
     try:
-        features = extract_features(lambda images: pooled_features(model, images), loader, num_samples)
+        features = extract_features(
+            lambda images: pooled_features(model, images), loader, num_samples
+        )
     finally:
         backbone.train(training)
     readable = torch.isfinite(features[:, 0])
     unreadable = int(global_sum((~readable).sum()))
     if unreadable:
-        print_log(f"{unreadable} of {num_samples} images cannot be read and are left out", logger="current", level=30)
+        print_log(
+            f"{unreadable} of {num_samples} images cannot be read and are left out",
+            logger="current",
+            level=30,
+        )
     shard = shard_slice(num_samples)
     labels, coarse_labels = read_labels(dataset, range(shard.start, shard.stop))
     keep = readable.cpu()
@@ -116,7 +131,9 @@ def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
 
 def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
     """(B, 3, H, W) images of a data loader → (B, C), in whatever mode the backbone is."""
-    return pool(model.backbone(model.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]))
+    return pool(
+        model.backbone(model.data_preprocessor({"inputs": images, "data_samples": None})["inputs"])
+    )
 
 
 def read_labels(dataset: BaseDataset, rows: Sequence[int]) -> tuple[Tensor, Tensor | None]:
@@ -129,17 +146,24 @@ def read_labels(dataset: BaseDataset, rows: Sequence[int]) -> tuple[Tensor, Tens
     for row, info in zip(rows, infos, strict=True):
         if info.get("gt_label") is None:
             name = info.get("img_path", f"image {row}")
-            raise HCSCError(f"{name} has no label (gt_label); use a data set with labels, such as hcsc_mm.LabelledImages")
+            raise HCSCError(
+                f"{name} has no label (gt_label); use a data set with labels, such as "
+                "hcsc_mm.LabelledImages"
+            )
     coarse = None
     if infos and all("coarse_label" in info for info in infos):
         coarse = torch.tensor([int(info["coarse_label"]) for info in infos])
     if infos and not np.isscalar(infos[0]["gt_label"]):
-        return torch.stack([_targets(info, len(dataset.metainfo["classes"])) for info in infos]), coarse
+        return torch.stack(
+            [_targets(info, len(dataset.metainfo["classes"])) for info in infos]
+        ), coarse
     return torch.tensor([int(info["gt_label"]) for info in infos], dtype=torch.int64), coarse
 
 
 def _targets(info: Mapping, num_classes: int) -> Tensor:
-    """(C,) int8: 1 for classes shown, −1 for those of which all objects are marked as difficult (PASCAL VOC does not judge these)."""
+    """(C,) int8: 1 for classes shown, −1 for those of which all objects are marked as difficult
+    (PASCAL VOC does not judge these).
+    """
     targets = torch.zeros(num_classes, dtype=torch.int8)
     targets[list(info.get("gt_label_difficult") or ())] = -1
     targets[list(info["gt_label"])] = 1

@@ -39,7 +39,8 @@ def knn_classify(
     num_classes: int | None = None,
     chunk_size: int = 1024,
 ) -> Tensor:
-    """Predict by a vote of the k most similar training images, each weighted exp(cosine / temperature).
+    """Predict by a vote of the k most similar training images, each weighted exp(cosine /
+    temperature).
 
     Args:
         train_features: (N, D), any length; they are scaled to unit length here.
@@ -48,7 +49,8 @@ def knn_classify(
         k: Number of neighbours.
         temperature: Of the weights.
         num_classes: C; by default the largest label + 1.
-        chunk_size: Test images at a time: memory is bounded by chunk_size × N floats, and by half a GiB.
+        chunk_size: Test images at a time: memory is bounded by chunk_size × N floats, and by half a
+            GiB.
 
     Returns:
         (M,) int64 predicted labels. Of classes with equal votes, the one with the smaller label.
@@ -56,12 +58,25 @@ def knn_classify(
     Raises:
         HCSCError: k outside [1, N], or shapes that do not fit.
     """
-    neighbours = nearest_neighbours(train_features, train_labels, test_features, k, chunk_size=chunk_size)
-    return vote(neighbours, k, temperature, int(train_labels.max()) + 1 if num_classes is None else num_classes)
+    neighbours = nearest_neighbours(
+        train_features, train_labels, test_features, k, chunk_size=chunk_size
+    )
+    return vote(
+        neighbours,
+        k,
+        temperature,
+        int(train_labels.max()) + 1 if num_classes is None else num_classes,
+    )
 
 
 def nearest_neighbours(
-    train_features: Tensor, train_labels: Tensor, test_features: Tensor, k: int, *, chunk_size: int = 1024, sharded: bool = False
+    train_features: Tensor,
+    train_labels: Tensor,
+    test_features: Tensor,
+    k: int,
+    *,
+    chunk_size: int = 1024,
+    sharded: bool = False,
 ) -> Neighbours:
     """The k most similar training images of each test image.
 
@@ -71,7 +86,8 @@ def nearest_neighbours(
         test_features: (M, D), the same on all ranks.
         k: Number of neighbours.
         chunk_size: Test images at a time.
-        sharded: Search the training images of all ranks, each rank its own; the result is the same on all ranks.
+        sharded: Search the training images of all ranks, each rank its own; the result is the same
+            on all ranks.
 
     Raises:
         HCSCError: k outside [1, N], or shapes that do not fit.
@@ -79,23 +95,36 @@ def nearest_neighbours(
     num_train = total_rows(train_features) if sharded else len(train_features)
     if not 1 <= k <= num_train:
         raise HCSCError(f"k={k} must lie in [1, {num_train}], the number of training images")
-    if len(train_labels) != len(train_features) or train_features.shape[1:] != test_features.shape[1:]:
+    if (
+        len(train_labels) != len(train_features)
+        or train_features.shape[1:] != test_features.shape[1:]
+    ):
         raise HCSCError(
-            f"shapes do not fit: train features {tuple(train_features.shape)}, labels {tuple(train_labels.shape)}, "
+            f"shapes do not fit: train features {tuple(train_features.shape)}, labels "
+            f"{tuple(train_labels.shape)}, "
             f"test features {tuple(test_features.shape)}"
         )
     train, labels = F.normalize(train_features.float(), dim=1), train_labels.long()
     rows = max(1, min(chunk_size, _CHUNK_FLOATS // max(1, len(train))))
-    similarity, found = test_features.new_empty(len(test_features), k, dtype=torch.float32), labels.new_empty(len(test_features), k)
+    similarity, found = (
+        test_features.new_empty(len(test_features), k, dtype=torch.float32),
+        labels.new_empty(len(test_features), k),
+    )
     for start in track(range(0, len(test_features), rows), "nearest neighbours"):
         chunk = F.normalize(test_features[start : start + rows].float(), dim=1)
-        nearest = _of_all_ranks(_nearest(chunk, train, labels, k), k) if sharded else _nearest(chunk, train, labels, k)
+        nearest = (
+            _of_all_ranks(_nearest(chunk, train, labels, k), k)
+            if sharded
+            else _nearest(chunk, train, labels, k)
+        )
         similarity[start : start + rows], found[start : start + rows] = nearest
     return Neighbours(similarity, found)
 
 
 def vote(neighbours: Neighbours, k: int, temperature: float, num_classes: int) -> Tensor:
-    """(M,) int64 labels with the largest sum of weights exp(cosine / temperature) among the first k neighbours."""
+    """(M,) int64 labels with the largest sum of weights exp(cosine / temperature) among the first k
+    neighbours.
+    """
     similarity, labels = neighbours.similarity[:, :k], neighbours.labels[:, :k]
     # Shifted by the largest: the same prediction, and no overflow at small temperatures.
     weight = ((similarity - similarity[:, :1]) / temperature).exp()
@@ -110,13 +139,17 @@ def _nearest(chunk: Tensor, train: Tensor, labels: Tensor, k: int) -> Neighbours
     """Among this rank's (n, D) training images; filled up to k with a similarity of −∞."""
     similarity, neighbour = (chunk @ train.T).topk(min(k, len(train)), dim=1)
     lacking = k - similarity.shape[1]
-    return Neighbours(F.pad(similarity, (0, lacking), value=float("-inf")), F.pad(labels[neighbour], (0, lacking)))
+    return Neighbours(
+        F.pad(similarity, (0, lacking), value=float("-inf")), F.pad(labels[neighbour], (0, lacking))
+    )
 
 
 def _of_all_ranks(mine: Neighbours, k: int) -> Neighbours:
     """The k nearest of all ranks' nearest."""
     if get_world_size() == 1:
         return mine
-    similarity, labels = (torch.cat(all_gather(part.contiguous()), dim=1) for part in mine)  # (m, W k)
+    similarity, labels = (
+        torch.cat(all_gather(part.contiguous()), dim=1) for part in mine
+    )  # (m, W k)
     best, column = similarity.topk(k, dim=1)
     return Neighbours(best, labels.gather(1, column))

@@ -1,4 +1,6 @@
-"""Linear support vector machines on frozen features, one per class (Goyal et al., ICCV 2019, Section 6.1 and its appendix)."""
+"""Linear support vector machines on frozen features, one per class (Goyal et al., ICCV 2019,
+Section 6.1 and its appendix).
+"""
 
 from __future__ import annotations
 
@@ -40,14 +42,17 @@ def svm_scores(
 
     Args:
         train_features: (N, D), the same on all ranks; unit length is usual.
-        train_targets: (N, C): 1 for images that show the class, 0 for others, −1 for images that its machine does not see.
+        train_targets: (N, C): 1 for images that show the class, 0 for others, −1 for images that
+            its machine does not see.
         test_features: (M, D).
-        costs: C of the machine; of several, each class takes the one with the largest average precision in cross-validation.
+        costs: C of the machine; of several, each class takes the one with the largest average
+            precision in cross-validation.
         num_folds: Of the cross-validation.
         seed: Of folds and solver.
 
     Returns:
-        (M, C) float64 decision values and (C,) the cost of each class. The classes are shared over ranks and cores.
+        (M, C) float64 decision values and (C,) the cost of each class. The classes are shared over
+        ranks and cores.
 
     Raises:
         HCSCError: a class without a positive or without a negative example.
@@ -57,7 +62,10 @@ def svm_scores(
         targets = train_targets[:, number]
         seen, positive = train_features[targets >= 0], targets[targets >= 0] == 1
         if positive.all() or not positive.any():
-            raise HCSCError(f"class {number} has {int(positive.sum())} positive training images of {len(positive)}; both kinds are needed")
+            raise HCSCError(
+                f"class {number} has {int(positive.sum())} positive training images of "
+                f"{len(positive)}; both kinds are needed"
+            )
         cost = choose_cost(seen, positive, costs, num_folds=num_folds, seed=seed)
         machine = fit_svm(seen, positive, cost, seed=seed)
         return machine.decision_function(test_features), cost, machine.n_iter_ < machine.max_iter
@@ -66,40 +74,62 @@ def svm_scores(
     scores, chosen = np.zeros((len(test_features), num_classes)), np.zeros(num_classes)
     mine = range(get_rank(), num_classes, get_world_size())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of every fold and cost; those that are used are counted below
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # of every fold and cost; those that are used are counted below
         found = _in_threads(one_class, mine, "support vector machines")
     for number, (decision, cost, _) in zip(mine, found, strict=True):
         scores[:, number], chosen[number] = decision, cost
     unfinished = sum(not converged for *_, converged in found)
     if unfinished:
         print_log(
-            f"{unfinished} of {len(found)} support vector machines have not converged after {_MAX_ITER} iterations", "current", level=30
+            f"{unfinished} of {len(found)} support vector machines have not converged after "
+            f"{_MAX_ITER} iterations",
+            "current",
+            level=30,
         )
     wait_for_ranks("training of support vector machines")
-    global_sum(from_numpy(scores)), global_sum(from_numpy(chosen))  # in place; the ranks' columns do not overlap
+    (
+        global_sum(from_numpy(scores)),
+        global_sum(from_numpy(chosen)),
+    )  # in place; the ranks' columns do not overlap
     return scores, chosen
 
 
-def choose_cost(features: NDArray, positive: NDArray, costs: Sequence[float], *, num_folds: int = 3, seed: int = 0) -> float:
-    """The cost with the largest mean average precision over the folds of a stratified cross-validation; of equal ones the smallest.
+def choose_cost(
+    features: NDArray,
+    positive: NDArray,
+    costs: Sequence[float],
+    *,
+    num_folds: int = 3,
+    seed: int = 0,
+) -> float:
+    """The cost with the largest mean average precision over the folds of a stratified
+    cross-validation; of equal ones the smallest.
 
     Args:
         features: (N, D).
         positive: (N,) bool.
         costs: To choose from.
-        num_folds: At most as many as there are positives; with a single positive nothing can be held out, and the middle cost is taken.
+        num_folds: At most as many as there are positives; with a single positive nothing can be
+            held out, and the middle cost is taken.
         seed: Of the folds.
     """
     costs = sorted(costs)
     num_folds = min(num_folds, int(positive.sum()), int((~positive).sum()))
     if len(costs) == 1 or num_folds < 2:
         return costs[len(costs) // 2]
-    folds = list(StratifiedKFold(num_folds, shuffle=True, random_state=seed).split(features, positive))
+    folds = list(
+        StratifiedKFold(num_folds, shuffle=True, random_state=seed).split(features, positive)
+    )
     precision = [
         np.mean(
             [
                 average_precision(
-                    positive[held_out], fit_svm(features[rest], positive[rest], cost, seed=seed).decision_function(features[held_out])
+                    positive[held_out],
+                    fit_svm(features[rest], positive[rest], cost, seed=seed).decision_function(
+                        features[held_out]
+                    ),
                 )
                 for rest, held_out in folds
             ]
@@ -111,7 +141,9 @@ def choose_cost(features: NDArray, positive: NDArray, costs: Sequence[float], *,
 
 def fit_svm(features: NDArray, positive: NDArray, cost: float, *, seed: int = 0) -> LinearSVC:
     """scikit-learn's linear machine with squared hinge loss."""
-    machine = LinearSVC(C=cost, class_weight=_CLASS_WEIGHT, dual=True, max_iter=_MAX_ITER, random_state=seed)
+    machine = LinearSVC(
+        C=cost, class_weight=_CLASS_WEIGHT, dual=True, max_iter=_MAX_ITER, random_state=seed
+    )
     return machine.fit(features, positive)
 
 
@@ -130,17 +162,28 @@ def mean_average_precision(targets: NDArray, scores: NDArray) -> float:
     Raises:
         HCSCError: no class has a positive test image.
     """
-    judged = [(targets[:, c] == 1, targets[:, c] >= 0, scores[:, c]) for c in range(targets.shape[1])]
-    precisions = [average_precision(positive[seen], score[seen]) for positive, seen, score in judged if positive.any()]
+    judged = [
+        (targets[:, c] == 1, targets[:, c] >= 0, scores[:, c]) for c in range(targets.shape[1])
+    ]
+    precisions = [
+        average_precision(positive[seen], score[seen])
+        for positive, seen, score in judged
+        if positive.any()
+    ]
     if not precisions:
-        raise HCSCError("no test image shows any class; see whether the labels of training and test images mean the same")
+        raise HCSCError(
+            "no test image shows any class; see whether the labels of training and test images "
+            "mean the same"
+        )
     return float(np.mean(precisions))
 
 
 def draw_shots(targets: NDArray, shots: int, seed: int) -> NDArray:
-    """(n,) indices of a training set with ``shots`` positives drawn for each class, without repetition.
+    """(n,) indices of a training set with ``shots`` positives drawn for each class, without
+    repetition.
 
-    Images are drawn for each class on its own; an image that shows several classes then brings all its labels.
+    Images are drawn for each class on its own; an image that shows several classes then brings all
+    its labels.
 
     Raises:
         HCSCError: a class has fewer positives.
@@ -150,14 +193,19 @@ def draw_shots(targets: NDArray, shots: int, seed: int) -> NDArray:
     for number in range(targets.shape[1]):
         positive = np.flatnonzero(targets[:, number] == 1)
         if len(positive) < shots:
-            raise HCSCError(f"class {number} has {len(positive)} training images, fewer than the {shots} to draw; use fewer shots")
+            raise HCSCError(
+                f"class {number} has {len(positive)} training images, fewer than the {shots} to "
+                "draw; use fewer shots"
+            )
         drawn.append(random.choice(positive, shots, replace=False))
     return np.unique(np.concatenate(drawn))
 
 
 def _in_threads(work: Callable[[int], Any], items: Sequence[int], description: str) -> list:
     """Apply to each, on as many cores as PyTorch has; the solver works outside of Python's lock."""
-    results = Parallel(n_jobs=get_num_threads(), prefer="threads", return_as="generator")(delayed(work)(item) for item in items)
+    results = Parallel(n_jobs=get_num_threads(), prefer="threads", return_as="generator")(
+        delayed(work)(item) for item in items
+    )
     return list(track(_Sized(results, len(items)), description))
 
 

@@ -36,7 +36,8 @@ class ChainOptions:
         launcher: What started the processes.
         amp: Train with automatic mixed precision.
         cfg_options: Entries of the pre-training config to change.
-        stage_options: '<stage>.<key>' → value: entries of benchmark configs to change; by a stage's name, its kind, or 'all'.
+        stage_options: '<stage>.<key>' → value: entries of benchmark configs to change; by a stage's
+            name, its kind, or 'all'.
     """
 
     work_dir: str
@@ -59,7 +60,9 @@ class Weights:
 
 @dataclass(frozen=True)
 class Plan:
-    """A stage ready to run: its config, with the weights and a folder of its own, and the digest of both."""
+    """A stage ready to run: its config, with the weights and a folder of its own, and the digest of
+    both.
+    """
 
     cfg: Config
     inputs: str
@@ -73,7 +76,8 @@ class Plan:
 class Chain:
     """A pre-training and its benchmarks.
 
-    All configs are read, and changed as the options say, before anything runs. Every rank of a distributed run makes the same object.
+    All configs are read, and changed as the options say, before anything runs. Every rank of a
+    distributed run makes the same object.
 
     Args:
         config: Path of the pre-training config.
@@ -90,7 +94,10 @@ class Chain:
         self.pretrains, self.stages = choose(known, options.stages)
         if options.checkpoint is not None:
             if options.stages is not None and self.pretrains:
-                raise HCSCError("--checkpoint is what to judge instead of pre-training; leave out one of it and the stage pretrain")
+                raise HCSCError(
+                    "--checkpoint is what to judge instead of pre-training; leave out one of it "
+                    "and the stage pretrain"
+                )
             self.pretrains = False
         self._check_stage_options(known)
         self._adapt(self.pretraining, options.cfg_options)
@@ -100,18 +107,30 @@ class Chain:
         """Run what is not finished yet; save the table after each stage, and print it at the end.
 
         Raises:
-            HCSCError: another chain is at work in the folder, or a stage cannot run; what is finished stays.
+            HCSCError: another chain is at work in the folder, or a stage cannot run; what is
+                finished stays.
         """
         start_processes(self.pretraining)
         with self._alone_in_work_dir():
             weights = self._weights()
             plans = {stage: self._plan(stage, weights) for stage in self._configs}
-            results = {stage: found for stage, plan in plans.items() if (found := on_main_process(plan.finished)) is not None}
-            on_main_process(lambda: self._check_data({stage.name: plans[stage].cfg for stage in self.stages if stage not in results}))
+            results = {
+                stage: found
+                for stage, plan in plans.items()
+                if (found := on_main_process(plan.finished)) is not None
+            }
+            on_main_process(
+                lambda: self._check_data(
+                    {stage.name: plans[stage].cfg for stage in self.stages if stage not in results}
+                )
+            )
             for number, stage in enumerate(self.stages, start=1):
                 say(f"stage {number} of {len(self.stages)}: {stage.name}")
                 if stage in results:
-                    say(f"finished on {results[stage].date}, not run again; remove {plans[stage].cfg.work_dir} to do so")
+                    say(
+                        f"finished on {results[stage].date}, not run again; remove "
+                        f"{plans[stage].cfg.work_dir} to do so"
+                    )
                     continue
                 results[stage] = self._run_stage(stage, plans[stage], weights)
                 self._save([results[one] for one in plans if one in results])
@@ -139,7 +158,9 @@ class Chain:
         """A benchmark's config without its checkpoint."""
         cfg = load_config(stage.config)
         if cfg.get("test_evaluator") is None:
-            raise HCSCError(f"the stage {stage.name} measures nothing: {stage.config} has no test_evaluator")
+            raise HCSCError(
+                f"the stage {stage.name} measures nothing: {stage.config} has no test_evaluator"
+            )
         changes = {
             key.split(".", 1)[1]: value
             for owner in ("all", stage.kind, stage.name)
@@ -154,7 +175,10 @@ class Chain:
         for key in self.options.stage_options:
             owner, _, rest = key.partition(".")
             if owner not in owners or not rest:
-                raise HCSCError(f"--stage-options {key}: begin with a stage and a point; stages are {', '.join(sorted(owners))}")
+                raise HCSCError(
+                    f"--stage-options {key}: begin with a stage and a point; stages are "
+                    f"{', '.join(sorted(owners))}"
+                )
 
     def _weights(self) -> Weights:
         checkpoint = self._checkpoint()
@@ -172,8 +196,13 @@ class Chain:
             say(f"{PRETRAIN}: finished, {found}")
             return found
         if not self.pretrains:
-            raise HCSCError(f"the pre-training in {folder} is not finished; add the stage {PRETRAIN}, or give --checkpoint FILE")
-        wanted = {PRETRAIN: self.pretraining} | {stage.name: self._configs[stage] for stage in self.stages}
+            raise HCSCError(
+                f"the pre-training in {folder} is not finished; add the stage {PRETRAIN}, or give "
+                "--checkpoint FILE"
+            )
+        wanted = {PRETRAIN: self.pretraining} | {
+            stage.name: self._configs[stage] for stage in self.stages
+        }
         on_main_process(lambda: self._check_data(wanted))
         say(PRETRAIN)
         cfg = copy.deepcopy(self.pretraining)
@@ -184,7 +213,8 @@ class Chain:
 
     @staticmethod
     def _check_data(configs: dict[str, Config]) -> None:
-        """Refuse data that are not there before anything runs: not after a week of pre-training, and not after the stages before.
+        """Refuse data that are not there before anything runs: not after a week of pre-training,
+        and not after the stages before.
 
         Raises:
             HCSCError: a folder does not exist; it is named, and who needs it.
@@ -194,12 +224,14 @@ class Chain:
             if missing:
                 others = ",".join(other for other in configs if other != name)
                 raise HCSCError(
-                    f"{name} needs the data in {missing[0]}, which does not exist; put them there, say where data sets lie with "
+                    f"{name} needs the data in {missing[0]}, which does not exist; put them there, "
+                    "say where data sets lie with "
                     f"--data-root DIR, or leave the stage out: --stages {others}"
                 )
 
     def _finished_pretraining(self, folder: str) -> str | None:
-        """The last checkpoint of a pre-training that has done all its epochs; None if there is none such.
+        """The last checkpoint of a pre-training that has done all its epochs; None if there is none
+        such.
 
         Raises:
             HCSCError: the folder holds the pre-training of another config.
@@ -210,7 +242,8 @@ class Chain:
             with open(begun, encoding="utf-8") as file:
                 if file.read().strip() != inputs:
                     raise HCSCError(
-                        f"{folder} holds a pre-training of another config or with other options; choose another --work-dir, "
+                        f"{folder} holds a pre-training of another config or with other options; "
+                        "choose another --work-dir, "
                         "or give the same options again"
                     )
         with open(begun, "w", encoding="utf-8") as file:
@@ -219,21 +252,36 @@ class Chain:
             return None
         meta = load_data(checkpoint, map_location="cpu", mmap=True)["meta"]
         length = self.pretraining.train_cfg
-        over = meta["epoch"] >= length.max_epochs if "max_epochs" in length else meta["iter"] >= length.max_iters
+        over = (
+            meta["epoch"] >= length.max_epochs
+            if "max_epochs" in length
+            else meta["iter"] >= length.max_iters
+        )
         return checkpoint if over else None
 
     def _plan(self, stage: Stage, weights: Weights) -> Plan:
         cfg = copy.deepcopy(self._configs[stage])
         fit_to_pretraining(cfg, self.pretraining, weights.path)
         inputs = digest(cfg, weights.sha256)
-        cfg.work_dir, cfg.experiment_name = os.path.join(self.options.work_dir, stage.name, inputs[:8]), f"{stage.name}_{inputs[:8]}"
+        cfg.work_dir, cfg.experiment_name = (
+            os.path.join(self.options.work_dir, stage.name, inputs[:8]),
+            f"{stage.name}_{inputs[:8]}",
+        )
         return Plan(cfg, inputs)
 
     def _run_stage(self, stage: Stage, plan: Plan, weights: Weights) -> Result:
         with stoppable(stage.name):
             metrics = self._measure(plan.cfg)
         date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
-        result = Result(stage.name, _shown(stage.config), plan.inputs, weights.path, weights.sha256, date, metrics)
+        result = Result(
+            stage.name,
+            _shown(stage.config),
+            plan.inputs,
+            weights.path,
+            weights.sha256,
+            date,
+            metrics,
+        )
         if is_main_process():
             result.save(plan.cfg.work_dir)
         return result

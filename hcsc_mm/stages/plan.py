@@ -40,18 +40,30 @@ def stages_of(cfg: Config, config: str) -> list[Stage]:
         config: Its path; relative paths in the list count from its folder.
 
     Raises:
-        HCSCError: the list is missing or has two stages of one name, or a file in it does not exist.
+        HCSCError: the list is missing or has two stages of one name, or a file in it does not
+            exist.
     """
     paths = cfg.get("stages")
     if not isinstance(paths, (list, tuple)):
-        raise HCSCError(f"{config} names no stages; add stages = ['benchmarks/knn_in1k.py', ...], a list of benchmark configs")
-    stages = [Stage(Path(path).stem, os.path.normpath(os.path.join(os.path.dirname(config), path))) for path in paths]
+        raise HCSCError(
+            f"{config} names no stages; add stages = ['benchmarks/knn_in1k.py', ...], a list of "
+            "benchmark configs"
+        )
+    stages = [
+        Stage(Path(path).stem, os.path.normpath(os.path.join(os.path.dirname(config), path)))
+        for path in paths
+    ]
     names = [stage.name for stage in stages]
     for stage in stages:
         if not os.path.isfile(stage.config):
-            raise HCSCError(f"there is no benchmark config {stage.config}, which {config} names among its stages")
+            raise HCSCError(
+                f"there is no benchmark config {stage.config}, which {config} names among its "
+                "stages"
+            )
         if names.count(stage.name) > 1 or stage.name == PRETRAIN:
-            raise HCSCError(f"two stages of {config} are called {stage.name}; name their files differently")
+            raise HCSCError(
+                f"two stages of {config} are called {stage.name}; name their files differently"
+            )
     return stages
 
 
@@ -73,4 +85,6 @@ def choose(stages: Sequence[Stage], wanted: Sequence[str] | None) -> tuple[bool,
         names = ", ".join([PRETRAIN, *(stage.name for stage in stages)])
         kinds = ", ".join(sorted({stage.kind for stage in stages}))
         raise HCSCError(f"there is no stage {unknown[0]!r}; there are {names}, and by kind {kinds}")
-    return PRETRAIN in wanted, [stage for stage in stages if stage.name in wanted or stage.kind in wanted]
+    return PRETRAIN in wanted, [
+        stage for stage in stages if stage.name in wanted or stage.kind in wanted
+    ]

@@ -15,14 +15,26 @@ from mmpretrain.registry import DATASETS
 from ..engine.pretrained import configs_of_type, use_checkpoint
 
 # What says where and how a stage runs, and not what comes out of it.
-_CIRCUMSTANCES = ("work_dir", "load_from", "resume", "launcher", "experiment_name", "stages", "log_level", "visualizer", "vis_backends")
+_CIRCUMSTANCES = (
+    "work_dir",
+    "load_from",
+    "resume",
+    "launcher",
+    "experiment_name",
+    "stages",
+    "log_level",
+    "visualizer",
+    "vis_backends",
+)
 
 
 def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> None:
-    """Give a benchmark the backbone, the normalisation and the weights of a pre-training; ``cfg`` is changed in place.
+    """Give a benchmark the backbone, the normalisation and the weights of a pre-training; ``cfg``
+    is changed in place.
 
-    Split batch norm becomes plain batch norm: it has the same weights, and in the benchmarks there is no key to keep from the query.
-    Detectors and segmentation networks, whose backbones are set up for their libraries, take the weights alone.
+    Split batch norm becomes plain batch norm: it has the same weights, and in the benchmarks there
+    is no key to keep from the query. Detectors and segmentation networks, whose backbones are set
+    up for their libraries, take the weights alone.
     """
     model, source = cfg.model, pretraining.model
     if cfg.get("default_scope") != "mmpretrain":
@@ -46,7 +58,9 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
 
 
 def move_data(config: Any, folder: str) -> None:
-    """Put ``folder`` in the place of data/, where our configs look for their data sets, in every ``data_root`` of a config."""
+    """Put ``folder`` in the place of data/, where our configs look for their data sets, in every
+    ``data_root`` of a config.
+    """
     if isinstance(config, (list, tuple)):
         for value in config:
             move_data(value, folder)
@@ -61,7 +75,9 @@ def move_data(config: Any, folder: str) -> None:
 
 
 def missing_data(config: Any) -> list[str]:
-    """Folders that the data sets of a config are to be in, and that do not exist; without those that are downloaded on first use."""
+    """Folders that the data sets of a config are to be in, and that do not exist; without those
+    that are downloaded on first use.
+    """
     if isinstance(config, (list, tuple)):
         return [folder for value in config for folder in missing_data(value)]
     if not isinstance(config, (Config, dict)):
@@ -79,7 +95,9 @@ def _is_downloaded(kind: str) -> bool:
 
 
 def digest(cfg: Config, checkpoint_digest: str | None) -> str:
-    """A digest of all that a stage's numbers follow from: its config, and the weights that it starts from by their content."""
+    """A digest of all that a stage's numbers follow from: its config, and the weights that it
+    starts from by their content.
+    """
     relevant = {key: value for key, value in cfg.to_dict().items() if key not in _CIRCUMSTANCES}
     for part in list(configs_of_type(relevant, "Pretrained")):
         part.pop("checkpoint", None)  # its content counts, wherever it lies
@@ -90,7 +108,11 @@ def digest(cfg: Config, checkpoint_digest: str | None) -> str:
 def file_digest(path: str) -> str:
     """SHA-256 of a file."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest_in_parts(file)
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _digest_in_parts(file)
+        )
 
 
 def _digest_in_parts(file: Any) -> str:

@@ -29,21 +29,31 @@ def locked(folder: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise HCSCError(f"another run of stages is at work in {folder}; wait for it, or choose another --work-dir") from None
+            raise HCSCError(
+                f"another run of stages is at work in {folder}; wait for it, or choose another "
+                "--work-dir"
+            ) from None
         yield
 
 
 @contextmanager
 def stoppable(name: str) -> Iterator[None]:
-    """A signal that came too late for a training step to see it ends the chain after the stage's last step."""
+    """A signal that came too late for a training step to see it ends the chain after the stage's
+    last step.
+    """
     with signals_noted():
         yield
         if received() is not None:
-            raise PreemptedError(f"stopped by {received().name} in {name}; exit code {EXIT_CODE}; the same command goes on")
+            raise PreemptedError(
+                f"stopped by {received().name} in {name}; exit code {EXIT_CODE}; the same command "
+                "goes on"
+            )
 
 
 def on_main_process(decide: Callable[[], T]) -> T:
-    """What the first process finds, on all processes; an error of its, too: they must not part ways."""
+    """What the first process finds, on all processes; an error of its, too: they must not part
+    ways.
+    """
     found: list[Any] = [None, None]
     if is_main_process():
         try:

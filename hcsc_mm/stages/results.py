@@ -24,7 +24,8 @@ class Result:
         checkpoint: Path of the weights that were judged.
         checkpoint_sha256: Of their content.
         date: When it was finished: year-month-day, hour:minute, UTC.
-        metrics: Numbers by name. Accuracies and mAP are in per cent, clustering scores from 0 (some from −1) to 1.
+        metrics: Numbers by name. Accuracies and mAP are in per cent, clustering scores from 0 (some
+            from −1) to 1.
     """
 
     stage: str
@@ -52,7 +53,9 @@ class Result:
             with open(path, encoding="utf-8") as file:
                 return cls(**json.load(file))
         except (ValueError, TypeError) as error:
-            raise HCSCError(f"{path} is damaged ({error}); remove it to run the stage again") from error
+            raise HCSCError(
+                f"{path} is damaged ({error}); remove it to run the stage again"
+            ) from error
 
 
 def table(results: Sequence[Result]) -> str:
@@ -65,7 +68,13 @@ def table(results: Sequence[Result]) -> str:
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, tuple("-" * width for width in widths), *rows]
-    return "\n".join(f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |" for line in lines) + "\n"
+    return (
+        "\n".join(
+            f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
+            for line in lines
+        )
+        + "\n"
+    )
 
 
 def _grouped(metrics: dict[str, float]) -> dict[str, str]:
@@ -85,4 +94,7 @@ def format_value(name: str, value: float) -> str:
 def save_table(results: Sequence[Result], work_dir: str) -> None:
     """``results.md`` and ``results.json`` in the work folder."""
     write_text(os.path.join(work_dir, "results.md"), table(results))
-    write_text(os.path.join(work_dir, "results.json"), json.dumps([asdict(result) for result in results], indent=2))
+    write_text(
+        os.path.join(work_dir, "results.json"),
+        json.dumps([asdict(result) for result in results], indent=2),
+    )

@@ -13,14 +13,17 @@ from torch import Tensor
 from ..errors import HCSCError
 from ..utils.safe_load import load_data
 
-# Rows of a similarity matrix that are alive at once: bounds memory at (rows, K) floats whatever the number of candidates.
+# Rows of a similarity matrix that are alive at once: bounds memory at (rows, K) floats whatever the
+# number of candidates.
 _CHUNK_ROWS = 4096
 
 
 def log_partition(candidates: Tensor, prototypes: Tensor, concentrations: Tensor) -> Tensor:
-    """Log of the denominator of the selection softmax: log Σ_i exp(x·c_i / φ_i), for every candidate x.
+    """Log of the denominator of the selection softmax: log Σ_i exp(x·c_i / φ_i), for every
+    candidate x.
 
-    It depends on the candidate and the prototypes only, not on any query, which is why it can be kept (HCSC, Eq. 7 and 9).
+    It depends on the candidate and the prototypes only, not on any query, which is why it can be
+    kept (HCSC, Eq. 7 and 9).
 
     Args:
         candidates: (M, D) queue keys or child prototypes.
@@ -32,7 +35,9 @@ def log_partition(candidates: Tensor, prototypes: Tensor, concentrations: Tensor
     """
     with torch.autocast(candidates.device.type, enabled=False):
         scaled = (prototypes.float() / concentrations.float()[:, None]).T  # (D, K)
-        chunks = [(rows.float() @ scaled).logsumexp(dim=1) for rows in candidates.split(_CHUNK_ROWS)]
+        chunks = [
+            (rows.float() @ scaled).logsumexp(dim=1) for rows in candidates.split(_CHUNK_ROWS)
+        ]
     return torch.cat(chunks)
 
 
@@ -40,8 +45,8 @@ def log_partition(candidates: Tensor, prototypes: Tensor, concentrations: Tensor
 class PrototypeHierarchy:
     """L levels of prototypes, finest first, and where every training image stands in them.
 
-    An image's prototype at level l + 1 is always the parent of its prototype at level l, so that one assignment per image and one
-    parent per prototype describe the whole tree.
+    An image's prototype at level l + 1 is always the parent of its prototype at level l, so that
+    one assignment per image and one parent per prototype describe the whole tree.
 
     Attributes:
         assignment: (N,) int, level-0 prototype of every training image.
@@ -66,15 +71,23 @@ class PrototypeHierarchy:
             raise HCSCError("prototypes is empty: a hierarchy has at least one level")
         if len(self.parents) != num_levels - 1 or len(self.concentrations) != num_levels:
             raise HCSCError(
-                f"{num_levels} levels of prototypes need {num_levels - 1} parents and {num_levels} concentrations, "
+                f"{num_levels} levels of prototypes need {num_levels - 1} parents and {num_levels} "
+                "concentrations, "
                 f"got {len(self.parents)} and {len(self.concentrations)}"
             )
         for level, prototypes in enumerate(self.prototypes):
             _check_prototypes(f"prototypes[{level}]", prototypes, self.prototypes[0])
-            _check_concentrations(f"concentrations[{level}]", self.concentrations[level], len(prototypes))
+            _check_concentrations(
+                f"concentrations[{level}]", self.concentrations[level], len(prototypes)
+            )
         _check_indices("assignment", self.assignment, None, len(self.prototypes[0]))
         for level, parents in enumerate(self.parents):
-            _check_indices(f"parents[{level}]", parents, len(self.prototypes[level]), len(self.prototypes[level + 1]))
+            _check_indices(
+                f"parents[{level}]",
+                parents,
+                len(self.prototypes[level]),
+                len(self.prototypes[level + 1]),
+            )
 
     @property
     def num_levels(self) -> int:
@@ -92,17 +105,21 @@ class PrototypeHierarchy:
 
     @cached_property
     def child_log_partition(self) -> tuple[Tensor, ...]:
-        """(K_l,) per level but the last: log Σ_i exp(c_l·c_i / φ_i) over the prototypes i of level l + 1.
+        """(K_l,) per level but the last: log Σ_i exp(c_l·c_i / φ_i) over the prototypes i of level
+        l + 1.
 
         Prototype selection needs it in every step and it changes only with the hierarchy.
         """
         return tuple(
-            log_partition(self.prototypes[level], self.prototypes[level + 1], self.concentrations[level + 1])
+            log_partition(
+                self.prototypes[level], self.prototypes[level + 1], self.concentrations[level + 1]
+            )
             for level in range(self.num_levels - 1)
         )
 
     def path(self, sample_idx: Tensor | Sequence[int]) -> tuple[Tensor, ...]:
-        """Prototype of each training image at every level: c_0 = assignment[idx], c_{l+1} = parents[l][c_l].
+        """Prototype of each training image at every level: c_0 = assignment[idx], c_{l+1} =
+        parents[l][c_l].
 
         Args:
             sample_idx: (B,) int, indices of training images.
@@ -110,11 +127,14 @@ class PrototypeHierarchy:
         Returns:
             (B,) int64 per level, on the hierarchy's device.
         """
-        index = torch.as_tensor(sample_idx, dtype=torch.long).to(self.assignment.device, non_blocking=True)
+        index = torch.as_tensor(sample_idx, dtype=torch.long).to(
+            self.assignment.device, non_blocking=True
+        )
         return self._climb(self.assignment[index].long())
 
     def assign(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Prototype of *new* images at every level: the nearest level-0 prototype, then up the tree.
+        """Prototype of *new* images at every level: the nearest level-0 prototype, then up the
+        tree.
 
         Args:
             features: (B, D), unit length.
@@ -123,7 +143,9 @@ class PrototypeHierarchy:
             (B,) int64 per level.
         """
         if features.ndim != 2 or features.shape[1] != self.prototypes[0].shape[1]:
-            raise HCSCError(f"features must be (B, {self.prototypes[0].shape[1]}), got {tuple(features.shape)}")
+            raise HCSCError(
+                f"features must be (B, {self.prototypes[0].shape[1]}), got {tuple(features.shape)}"
+            )
         prototypes = self.prototypes[0].T.to(features.dtype)
         # Prototypes have unit length: the largest inner product is the smallest distance.
         nearest = [(rows @ prototypes).argmax(dim=1) for rows in features.split(_CHUNK_ROWS)]
@@ -140,7 +162,11 @@ class PrototypeHierarchy:
         if self.assignment.device == torch.device(device):
             return self
         return PrototypeHierarchy(
-            self.assignment.to(device), *(tuple(t.to(device) for t in ts) for ts in (self.parents, self.prototypes, self.concentrations))
+            self.assignment.to(device),
+            *(
+                tuple(t.to(device) for t in ts)
+                for ts in (self.parents, self.prototypes, self.concentrations)
+            ),
         )
 
     def state_dict(self) -> dict[str, Tensor | list[Tensor]]:
@@ -157,7 +183,9 @@ class PrototypeHierarchy:
         names = ("assignment", "parents", "prototypes", "concentrations")
         missing = [name for name in names if name not in state]
         if missing:
-            raise HCSCError(f"not a prototype hierarchy: {', '.join(missing)} missing from the state")
+            raise HCSCError(
+                f"not a prototype hierarchy: {', '.join(missing)} missing from the state"
+            )
         return cls(*(state[name] for name in names))
 
     def save(self, path: str | os.PathLike) -> None:
@@ -172,7 +200,9 @@ class PrototypeHierarchy:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> PrototypeHierarchy:
-        """Read a hierarchy written by :meth:`save`, without executing anything that the file may contain."""
+        """Read a hierarchy written by :meth:`save`, without executing anything that the file may
+        contain.
+        """
         return cls.from_state_dict(load_data(path, map_location="cpu"))
 
 
@@ -182,21 +212,30 @@ def _to_cpu(value: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
 
 def _check_indices(name: str, index: Tensor, length: int | None, upper: int) -> None:
     if index.ndim != 1 or (length is not None and len(index) != length):
-        raise HCSCError(f"{name} must have shape ({'N' if length is None else length},), got {tuple(index.shape)}")
+        raise HCSCError(
+            f"{name} must have shape ({'N' if length is None else length},), got "
+            f"{tuple(index.shape)}"
+        )
     if index.dtype not in (torch.int32, torch.int64):
         raise HCSCError(f"{name} must be int32 or int64, got {index.dtype}")
     if index.numel() and (index.min() < 0 or index.max() >= upper):
-        raise HCSCError(f"{name} must lie in [0, {upper}), got [{int(index.min())}, {int(index.max())}]")
+        raise HCSCError(
+            f"{name} must lie in [0, {upper}), got [{int(index.min())}, {int(index.max())}]"
+        )
 
 
 def _check_prototypes(name: str, prototypes: Tensor, first: Tensor) -> None:
     if prototypes.ndim != 2 or len(prototypes) == 0 or prototypes.shape[1] != first.shape[-1]:
-        raise HCSCError(f"{name} must be (K, {first.shape[-1]}) with K ≥ 1, got {tuple(prototypes.shape)}")
+        raise HCSCError(
+            f"{name} must be (K, {first.shape[-1]}) with K ≥ 1, got {tuple(prototypes.shape)}"
+        )
     if not prototypes.is_floating_point():
         raise HCSCError(f"{name} must be floating point, got {prototypes.dtype}")
     length = prototypes.float().norm(dim=1)
     if not bool(((length - 1).abs() < 1e-3).all()):
-        raise HCSCError(f"{name} must have unit length, got lengths in [{length.min():.4g}, {length.max():.4g}]")
+        raise HCSCError(
+            f"{name} must have unit length, got lengths in [{length.min():.4g}, {length.max():.4g}]"
+        )
 
 
 def _check_concentrations(name: str, concentrations: Tensor, length: int) -> None:
@@ -205,4 +244,6 @@ def _check_concentrations(name: str, concentrations: Tensor, length: int) -> Non
     if not concentrations.is_floating_point():
         raise HCSCError(f"{name} must be floating point, got {concentrations.dtype}")
     if not bool((torch.isfinite(concentrations) & (concentrations > 0)).all()):
-        raise HCSCError(f"{name} must be finite and > 0, got a smallest value of {concentrations.min():.4g}")
+        raise HCSCError(
+            f"{name} must be finite and > 0, got a smallest value of {concentrations.min():.4g}"
+        )

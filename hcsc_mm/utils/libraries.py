@@ -17,7 +17,8 @@ class _Library(NamedTuple):
     needs_operators: bool  # of mmcv
 
 
-# Scope of its configs, which is also its import name → the library. Versions are those of requirements/transfer.txt.
+# Scope of its configs, which is also its import name → the library. Versions are those of
+# requirements/transfer.txt.
 LIBRARIES = {
     "mmdet": _Library("onedl-mmdetection==3.5.1", needs_operators=True),
     "mmseg": _Library("onedl-mmsegmentation==1.4.2", needs_operators=False),
@@ -26,12 +27,15 @@ OPERATORS = "onedl-mmcv==2.3.6"
 
 
 def let_configs_inherit_from_libraries() -> None:
-    """Let ``_base_ = 'mmseg::…'`` find the OneDL build: mmengine looks for a package of the name mmsegmentation, which that is not."""
+    """Let ``_base_ = 'mmseg::…'`` find the OneDL build: mmengine looks for a package of the name
+    mmsegmentation, which that is not.
+    """
     config_utils.MODULE2PACKAGE["mmseg"] = "mmseg"
 
 
 def check_library(scope: str | None) -> None:
-    """Refuse a config whose library is not usable here; a scope that is no downstream library's passes.
+    """Refuse a config whose library is not usable here; a scope that is no downstream library's
+    passes.
 
     Raises:
         HCSCError: one line with the command that installs what is missing.
@@ -43,10 +47,17 @@ def check_library(scope: str | None) -> None:
         raise HCSCError(f"{scope} is not installed; run: pip install {library.pip_name}")
     if library.needs_operators and importlib.util.find_spec("mmcv._ext") is None:
         raise HCSCError(
-            f"{scope} needs mmcv's compiled operators, and the mmcv here has none; run: pip install setuptools ninja wheel && pip install "
-            f"--force-reinstall --no-deps --no-cache-dir --no-build-isolation {OPERATORS} (docs/transfer.md says how long that takes)"
+            f"{scope} needs mmcv's compiled operators, and the mmcv here has none; run: pip "
+            "install setuptools ninja wheel && pip install "
+            f"--force-reinstall --no-deps --no-cache-dir --no-build-isolation {OPERATORS} "
+            "(docs/transfer.md says how long that takes)"
         )
     try:
         importlib.import_module(scope)
-    except (ImportError, AssertionError) as error:  # the libraries assert on the versions of mmcv and mmengine
-        raise HCSCError(f"{scope} cannot be imported ({first_line(error)}); run: pip install {library.pip_name}") from error
+    except (
+        ImportError,
+        AssertionError,
+    ) as error:  # the libraries assert on the versions of mmcv and mmengine
+        raise HCSCError(
+            f"{scope} cannot be imported ({first_line(error)}); run: pip install {library.pip_name}"
+        ) from error

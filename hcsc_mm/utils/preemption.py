@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Slurm sends SIGTERM to a job that is pre-empted, and SIGUSR1 ahead of the time limit with --signal=USR1@120.
+# Slurm sends SIGTERM to a job that is pre-empted, and SIGUSR1 ahead of the time limit with
+# --signal=USR1@120.
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 # EX_TEMPFAIL of sysexits.h: "try again later". No shell and no Python error uses it.
 EXIT_CODE = 75
-_NOTED = "HCSC_SIGNALS_NOTED"  # in the environment, so that worker processes know however they were started
+# in the environment, so that worker processes know however they were started
+_NOTED = "HCSC_SIGNALS_NOTED"
 
 _received: list[signal.Signals] = []
 _has_begun = False
@@ -29,14 +31,18 @@ class PreemptedError(SystemExit):
 
 @contextmanager
 def signals_noted() -> Iterator[None]:
-    """Note the signals instead of dying of them; training looks between its steps. Before it has begun they end the run at once."""
+    """Note the signals instead of dying of them; training looks between its steps. Before it has
+    begun they end the run at once.
+    """
     global _has_begun
     before = {number: signal.signal(number, _note) for number in SIGNALS}
     os.environ[_NOTED] = "1"
     try:
         yield
     except PreemptedError:
-        before = dict.fromkeys(SIGNALS, signal.SIG_IGN)  # what is still on its way must not change the exit code
+        before = dict.fromkeys(
+            SIGNALS, signal.SIG_IGN
+        )  # what is still on its way must not change the exit code
         raise
     finally:
         _has_begun = False
@@ -57,15 +63,18 @@ def _note(number: int, _: FrameType | None) -> None:
     name = signal.Signals(number)
     if not _has_begun:
         raise PreemptedError(
-            f"stopped by {name.name}, for which no checkpoint was saved; exit code {EXIT_CODE}; start again with --resume auto"
+            f"stopped by {name.name}, for which no checkpoint was saved; exit code {EXIT_CODE}; "
+            "start again with --resume auto"
         )
     _received.append(name)
 
 
 def leave_signals_to_the_main_process() -> None:
-    """For loader workers: Slurm and torchrun signal every process of a job, and the main one still needs its images.
+    """For loader workers: Slurm and torchrun signal every process of a job, and the main one still
+    needs its images.
 
-    Only where the main process notes the signals, and ends its workers itself: elsewhere SIGTERM is how Python ends them.
+    Only where the main process notes the signals, and ends its workers itself: elsewhere SIGTERM is
+    how Python ends them.
     """
     if os.environ.get(_NOTED):
         for number in SIGNALS:
@@ -78,10 +87,14 @@ def received() -> signal.Signals | None:
 
 
 def _end_children() -> None:
-    """Loader workers of an epoch that broke off; SIGTERM, which Python would send them on leaving, they ignore."""
+    """Loader workers of an epoch that broke off; SIGTERM, which Python would send them on leaving,
+    they ignore.
+    """
     children = [child for child in multiprocessing.active_children() if child.daemon]
     if children:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler takes their end for a failure
+        signal.signal(
+            signal.SIGCHLD, signal.SIG_DFL
+        )  # PyTorch's handler takes their end for a failure
     for child in children:
         child.kill()
     for child in children:

@@ -18,7 +18,8 @@ _DELAY_SECONDS = 2.0
 
 
 def track(iterable: Iterable[T], description: str) -> Iterator[T]:
-    """Iterate with a bar on rank 0 if standard error is a terminal and it takes longer than a moment; the bar disappears at the end.
+    """Iterate with a bar on rank 0 if standard error is a terminal and it takes longer than a
+    moment; the bar disappears at the end.
 
     Args:
         iterable: With a length, for a bar that knows its end.

@@ -11,7 +11,8 @@ from mmengine.dist import get_rank, get_world_size
 
 from ..errors import HCSCError
 
-# Longer than the watchdog of a collective (10 minutes with NCCL, 30 with gloo), which would end the run without a name.
+# Longer than the watchdog of a collective (10 minutes with NCCL, 30 with gloo), which would end the
+# run without a name.
 WAIT_MINUTES = float(os.environ.get("HCSC_WAIT_MINUTES", "60"))
 _REMIND_SECONDS = 60.0
 _FAILED = "hcsc_mm/failed"
@@ -20,8 +21,9 @@ _FAILED = "hcsc_mm/failed"
 def wait_for_ranks(stage: str, minutes: float | None = None) -> None:
     """Return when every rank has come here; the others may be as late as ``minutes``.
 
-    In front of the first collective after work that each rank does for itself (reading its share of the images, writing a file). It asks
-    the processes' key-value store, so that no collective is pending meanwhile and no watchdog counts.
+    In front of the first collective after work that each rank does for itself (reading its share of
+    the images, writing a file). It asks the processes' key-value store, so that no collective is
+    pending meanwhile and no watchdog counts.
 
     Args:
         stage: What the ranks were doing, for messages.
@@ -41,7 +43,11 @@ def wait_for_ranks(stage: str, minutes: float | None = None) -> None:
     while arrived < round_ * world_size:
         _raise_if_a_rank_failed(store)
         waited = time.monotonic() - start
-        late = [other for other in range(world_size) if _rounds_of(store, stage, other) < round_] if waited > next_word else []
+        late = (
+            [other for other in range(world_size) if _rounds_of(store, stage, other) < round_]
+            if waited > next_word
+            else []
+        )
         if late:
             next_word = waited + _REMIND_SECONDS
             _speak(rank, late, stage, waited, minutes, is_over=waited > 60 * minutes)
@@ -50,12 +56,17 @@ def wait_for_ranks(stage: str, minutes: float | None = None) -> None:
         arrived = store.add(f"hcsc_mm/{stage}/arrived", 0)
 
 
-def _speak(rank: int, late: list[int], stage: str, waited: float, minutes: float, is_over: bool) -> None:
-    """Name the ranks that are late, in a warning of one rank for all who wait, or in the error that ends the wait."""
+def _speak(
+    rank: int, late: list[int], stage: str, waited: float, minutes: float, is_over: bool
+) -> None:
+    """Name the ranks that are late, in a warning of one rank for all who wait, or in the error that
+    ends the wait.
+    """
     names = f"rank{'s' if len(late) > 1 else ''} {', '.join(map(str, late))}"
     if is_over:
         raise HCSCError(
-            f"rank {rank} has waited {waited / 60:.3g} minutes for {names} in {stage}, longer than HCSC_WAIT_MINUTES={minutes:g}; "
+            f"rank {rank} has waited {waited / 60:.3g} minutes for {names} in {stage}, longer than "
+            f"HCSC_WAIT_MINUTES={minutes:g}; "
             "look there for a slow disk or a busy machine, or raise the limit"
         )
     if rank == min(set(range(get_world_size())) - set(late)):
@@ -95,5 +106,8 @@ def _key(stage: str, rank: int) -> str:
 
 
 def _store() -> torch.distributed.Store:
-    """The store that the processes met at. PyTorch has no public name for it, and a second one would need a second free port."""
+    """The store that the processes met at.
+
+    PyTorch has no public name for it, and a second one would need a second free port.
+    """
     return torch.distributed.distributed_c10d._get_default_store()

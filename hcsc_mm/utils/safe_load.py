@@ -24,36 +24,58 @@ class _History(HistoryBuffer):
     """A log history from a file, without the functions that mmengine saves with it."""
 
     def __setstate__(self, state: dict) -> None:
-        super().__setstate__({name: state[name] for name in ("max_length", "_log_history", "_count_history")})
+        super().__setstate__(
+            {name: state[name] for name in ("max_length", "_log_history", "_count_history")}
+        )
 
 
 def _no_attribute(*_: Any) -> None:
-    """In the place of ``getattr``, which mmengine allows because its histories hold functions, and which reaches any function there is."""
+    """In the place of ``getattr``, which mmengine allows because its histories hold functions, and
+    which reaches any function there is.
+    """
 
 
 def _allowed() -> list:
-    """All that a checkpoint of mmengine may name besides tensors and plain containers; our own name nothing of it."""
+    """All that a checkpoint of mmengine may name besides tensors and plain containers; our own name
+    nothing of it.
+    """
     core = np._core if hasattr(np, "_core") else np.core
-    dtypes = {type(np.dtype(name)) for name in ("bool", "uint8", "int32", "uint32", "int64", "float32", "float64")}
+    dtypes = {
+        type(np.dtype(name))
+        for name in ("bool", "uint8", "int32", "uint32", "int64", "float32", "float64")
+    }
     return [
         (_History, "mmengine.logging.history_buffer.HistoryBuffer"),
         (_no_attribute, "builtins.getattr"),
         (_no_attribute, "__builtin__.getattr"),
-        *((core.multiarray._reconstruct, f"numpy.{name}.multiarray._reconstruct") for name in ("core", "_core")),
-        *((core.multiarray.scalar, f"numpy.{name}.multiarray.scalar") for name in ("core", "_core")),
+        *(
+            (core.multiarray._reconstruct, f"numpy.{name}.multiarray._reconstruct")
+            for name in ("core", "_core")
+        ),
+        *(
+            (core.multiarray.scalar, f"numpy.{name}.multiarray.scalar")
+            for name in ("core", "_core")
+        ),
         np.ndarray,
         np.dtype,
         *sorted(dtypes, key=str),
     ]
 
 
-def load_data(file: str | os.PathLike | BinaryIO, map_location: Any = None, weights_only: bool | None = None, mmap: bool = False) -> Any:
-    """``torch.load`` that reads tensors, numbers, text and containers of them, and refuses all else.
+def load_data(
+    file: str | os.PathLike | BinaryIO,
+    map_location: Any = None,
+    weights_only: bool | None = None,
+    mmap: bool = False,
+) -> Any:
+    """``torch.load`` that reads tensors, numbers, text and containers of them, and refuses all
+    else.
 
     Args:
         file: Path or open file; a path that ends in .safetensors is read by safetensors.
         map_location: As in ``torch.load``.
-        weights_only: Accepted for mmengine, which calls this in the place of its own loader; it is always True.
+        weights_only: Accepted for mmengine, which calls this in the place of its own loader; it is
+            always True.
         mmap: Leave tensors in the file until they are used.
 
     Raises:
@@ -62,7 +84,11 @@ def load_data(file: str | os.PathLike | BinaryIO, map_location: Any = None, weig
     """
     if isinstance(file, (str, os.PathLike)) and os.fspath(file).endswith(".safetensors"):
         return _load_safetensors(os.fspath(file))
-    name = os.fspath(file) if isinstance(file, (str, os.PathLike)) else getattr(file, "name", "the checkpoint")
+    name = (
+        os.fspath(file)
+        if isinstance(file, (str, os.PathLike))
+        else getattr(file, "name", "the checkpoint")
+    )
     try:
         with torch.serialization.safe_globals(_allowed()):
             loaded = torch.load(file, map_location=map_location, weights_only=True, mmap=mmap)
@@ -79,7 +105,9 @@ def load_data(file: str | os.PathLike | BinaryIO, map_location: Any = None, weig
         AssertionError,
         zipfile.BadZipFile,
     ) as error:
-        raise HCSCError(f"{name} is damaged, or no checkpoint ({type(error).__name__}: {first_line(error)})") from None
+        raise HCSCError(
+            f"{name} is damaged, or no checkpoint ({type(error).__name__}: {first_line(error)})"
+        ) from None
     return _without_code(loaded)
 
 
@@ -90,12 +118,16 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
         raise HCSCError(f"there is no checkpoint {filename}")
     problem = find_damage(filename)
     if problem is not None:
-        raise HCSCError(f"{filename} is damaged ({problem}); take another checkpoint, or --resume without a path for the newest whole one")
+        raise HCSCError(
+            f"{filename} is damaged ({problem}); take another checkpoint, or --resume without a "
+            "path for the newest whole one"
+        )
     return load_data(filename, map_location)
 
 
 def find_damage(path: str | os.PathLike) -> str | None:
-    """What is wrong with a checkpoint file; None if every byte is as it was written. Files of PyTorch's old format cannot be checked.
+    """What is wrong with a checkpoint file; None if every byte is as it was written. Files of
+    PyTorch's old format cannot be checked.
 
     ``torch.load`` itself does not compare checksums: it would take a flipped bit for a weight.
     """
@@ -113,10 +145,12 @@ def find_damage(path: str | os.PathLike) -> str | None:
 
 
 def make_mmengine_load_safely() -> None:
-    """Give mmengine's loaders of every kind of path (files, URLs, model zoos) the rules of :func:`load_data`.
+    """Give mmengine's loaders of every kind of path (files, URLs, model zoos) the rules of
+    :func:`load_data`.
 
-    mmengine loads a second time with ``weights_only=False`` when the first, safe, load fails. What goes through it here: load_from, resume,
-    ``pretrained``, and ``init_cfg=dict(type='Pretrained')``.
+    mmengine loads a second time with ``weights_only=False`` when the first, safe, load fails. What
+    goes through it here: load_from, resume, ``pretrained``, and
+    ``init_cfg=dict(type='Pretrained')``.
     """
     mmengine_checkpoint._safe_torch_load = load_data
     for prefix, loader in list(CheckpointLoader._schemes.items()):
@@ -126,7 +160,9 @@ def make_mmengine_load_safely() -> None:
 
 
 def _guarded(loader: Callable) -> Callable:
-    """A loader of mmengine's during which every ``torch.load``, also that of torch.hub, is a safe one."""
+    """A loader of mmengine's during which every ``torch.load``, also that of torch.hub, is a safe
+    one.
+    """
 
     @functools.wraps(loader)
     def load(filename: str, map_location: Any = None) -> Any:
@@ -153,7 +189,9 @@ def _weights_only_everywhere() -> Iterator[None]:
 
 
 def _without_code(loaded: Any) -> Any:
-    """mmengine runs the text of ``meta['config']`` as Python when it resumes; what it saves today is called ``cfg``, and is not run."""
+    """mmengine runs the text of ``meta['config']`` as Python when it resumes; what it saves today
+    is called ``cfg``, and is not run.
+    """
     if isinstance(loaded, dict) and isinstance(loaded.get("meta"), dict):
         loaded["meta"].pop("config", None)
     return loaded
@@ -161,7 +199,8 @@ def _without_code(loaded: Any) -> Any:
 
 def _refusal(name: str, error: Exception) -> str:
     return (
-        f"{name} is refused: it holds more than tensors and plain values, and loading it could run code ({_culprit(error)}); "
+        f"{name} is refused: it holds more than tensors and plain values, and loading it could run "
+        f"code ({_culprit(error)}); "
         "have its owner save the state dict alone"
     )
 
@@ -184,4 +223,6 @@ def _load_safetensors(path: str) -> dict:
     try:
         return {"state_dict": load_file(path)}
     except SafetensorError as error:
-        raise HCSCError(f"{path} is damaged, or no safetensors file ({first_line(error)})") from None
+        raise HCSCError(
+            f"{path} is damaged, or no safetensors file ({first_line(error)})"
+        ) from None

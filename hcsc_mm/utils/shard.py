@@ -1,4 +1,6 @@
-"""How N rows are spread over ranks: contiguous blocks in rank order, the first N mod W ranks with one row more."""
+"""How N rows are spread over ranks: contiguous blocks in rank order, the first N mod W ranks with
+one row more.
+"""
 
 import torch
 from mmengine.dist import all_gather, all_reduce, get_rank, get_world_size
@@ -15,7 +17,9 @@ def shard_start(num_rows: int, rank: int | None = None, world_size: int | None =
 def shard_slice(num_rows: int, rank: int | None = None, world_size: int | None = None) -> slice:
     """The global indices of a rank's rows; of this rank's by default."""
     rank = get_rank() if rank is None else rank
-    return slice(shard_start(num_rows, rank, world_size), shard_start(num_rows, rank + 1, world_size))
+    return slice(
+        shard_start(num_rows, rank, world_size), shard_start(num_rows, rank + 1, world_size)
+    )
 
 
 def all_gather_rows(rows: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
-"""Make ``import torchvision`` work beside a torch build that lacks torchvision's compiled operators.
+"""Make ``import torchvision`` work beside a torch build that lacks torchvision's compiled
+operators.
 
-torchvision's wheel for CUDA cannot load its extension next to a CPU build of torch; its import then stops at
-``operator torchvision::nms does not exist``, because it attaches a "fake" implementation to a schema that the extension would
-have declared. Transforms and classification models need neither of the operators, so declaring their schemas is enough.
+torchvision's wheel for CUDA cannot load its extension next to a CPU build of torch; its import then
+stops at ``operator torchvision::nms does not exist``, because it attaches a "fake" implementation
+to a schema that the extension would have declared. Transforms and classification models need
+neither of the operators, so declaring their schemas is enough.
 """
 
 import importlib
@@ -10,7 +12,8 @@ import sys
 
 import torch
 
-# The schemas must outlive this module's import: torch drops them when the Library object is collected.
+# The schemas must outlive this module's import: torch drops them when the Library object is
+# collected.
 _library: torch.library.Library | None = None
 
 _MISSING_SCHEMAS = (
@@ -20,7 +23,8 @@ _MISSING_SCHEMAS = (
 
 
 def ensure_torchvision() -> None:
-    """Import torchvision, declaring its missing operator schemas only when the plain import fails for want of them.
+    """Import torchvision, declaring its missing operator schemas only when the plain import fails
+    for want of them.
 
     Raises:
         RuntimeError: torchvision's import failed for any other reason.

@@ -33,7 +33,8 @@ def draw_hierarchy(
         images: N arrays (H, W) or (H, W, 3) uint8, RGB.
         features: (N, D) unit length, of the same images in the same order.
         hierarchy: Over these images.
-        rows: Prototypes per level at most; of more, every ⌈K / rows⌉-th by size is taken, from the most to the least populous.
+        rows: Prototypes per level at most; of more, every ⌈K / rows⌉-th by size is taken, from the
+            most to the least populous.
         columns: Nearest images per prototype, by cosine, the nearest first.
         tile: Pixels per image side.
 
@@ -41,7 +42,10 @@ def draw_hierarchy(
         An RGB picture. Each row is labelled with the number of images whose prototype it is.
     """
     if not len(images) == len(features) == hierarchy.num_samples:
-        raise HCSCError(f"{len(images)} images and {len(features)} features do not fit a hierarchy over {hierarchy.num_samples} images")
+        raise HCSCError(
+            f"{len(images)} images and {len(features)} features do not fit a hierarchy over "
+            f"{hierarchy.num_samples} images"
+        )
     panel_width = _LABEL_WIDTH + columns * (tile + _GAP)
     shown = [_chosen(sizes, rows) for sizes in _sizes(hierarchy)]
     height = 2 * _MARGIN + _TITLE_HEIGHT + max(map(len, shown)) * (tile + _GAP)
@@ -49,7 +53,9 @@ def draw_hierarchy(
     picture = Image.new("RGB", (width, height), "white")
     for level, prototypes in enumerate(shown):
         left = _MARGIN + level * (panel_width + _MARGIN)
-        _draw_panel(picture, (left, _MARGIN), level, prototypes, images, features, hierarchy, columns, tile)
+        _draw_panel(
+            picture, (left, _MARGIN), level, prototypes, images, features, hierarchy, columns, tile
+        )
     return picture
 
 
@@ -66,22 +72,39 @@ def _draw_panel(
 ) -> None:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
     total = hierarchy.num_prototypes[level]
-    title = f"level {level + 1}: {total} prototypes" + ("" if len(prototypes) == total else f", {len(prototypes)} shown")
+    title = f"level {level + 1}: {total} prototypes" + (
+        "" if len(prototypes) == total else f", {len(prototypes)} shown"
+    )
     draw.text(corner, title, fill="black", font=font)
     sizes = _sizes(hierarchy)[level]
-    similarity = hierarchy.prototypes[level][list(prototypes)] @ features.to(hierarchy.prototypes[level]).T  # (rows, N)
+    similarity = (
+        hierarchy.prototypes[level][list(prototypes)] @ features.to(hierarchy.prototypes[level]).T
+    )  # (rows, N)
     nearest = similarity.topk(min(columns, len(images)), dim=1).indices
     for row, prototype in enumerate(prototypes):
         top = corner[1] + _TITLE_HEIGHT + row * (tile + _GAP)
-        draw.text((corner[0], top + tile // 2 - 8), f"{int(sizes[prototype])} images", fill="dimgray", font=ImageFont.load_default(size=11))
+        draw.text(
+            (corner[0], top + tile // 2 - 8),
+            f"{int(sizes[prototype])} images",
+            fill="dimgray",
+            font=ImageFont.load_default(size=11),
+        )
         for column, index in enumerate(nearest[row].tolist()):
             left = corner[0] + _LABEL_WIDTH + column * (tile + _GAP)
-            picture.paste(Image.fromarray(images[index]).convert("RGB").resize((tile, tile), Image.Resampling.NEAREST), (left, top))
+            picture.paste(
+                Image.fromarray(images[index])
+                .convert("RGB")
+                .resize((tile, tile), Image.Resampling.NEAREST),
+                (left, top),
+            )
 
 
 def _sizes(hierarchy: PrototypeHierarchy) -> list[Tensor]:
     path = hierarchy.path(torch.arange(hierarchy.num_samples))
-    return [torch.bincount(prototype, minlength=number) for prototype, number in zip(path, hierarchy.num_prototypes, strict=True)]
+    return [
+        torch.bincount(prototype, minlength=number)
+        for prototype, number in zip(path, hierarchy.num_prototypes, strict=True)
+    ]
 
 
 def _chosen(sizes: Tensor, rows: int) -> list[int]:

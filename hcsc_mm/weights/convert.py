@@ -43,9 +43,14 @@ class Report:
     def lines(self) -> list[str]:
         """The report for people."""
         return [
-            f"read      {self.source}: layout {self.contents.layout}, {self.model.shape}, {self.encoder} encoder",
-            f"written   {self.target}: layout {self.target_layout}, {self.verification.num_tensors} tensors{self._details()}",
-            *(f"not used  {group}" for group in self.unused or ["nothing: all of the file was used"]),
+            f"read      {self.source}: layout {self.contents.layout}, {self.model.shape}, "
+            f"{self.encoder} encoder",
+            f"written   {self.target}: layout {self.target_layout}, "
+            f"{self.verification.num_tensors} tensors{self._details()}",
+            *(
+                f"not used  {group}"
+                for group in self.unused or ["nothing: all of the file was used"]
+            ),
             f"verified  {self._verdict()}",
         ]
 
@@ -56,7 +61,11 @@ class Report:
         if model.projection:
             matrices = list(model.projection.values())[::2]
             details.append(
-                "projection " + "-".join(str(size) for size in (matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices)))
+                "projection "
+                + "-".join(
+                    str(size)
+                    for size in (matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices))
+                )
             )
         if model.key[0]:
             details.append("key encoder")
@@ -66,12 +75,17 @@ class Report:
         return ": " + ", ".join(details)
 
     def _verdict(self) -> str:
-        result, tensors = self.verification, f"{self.verification.num_tensors} tensors read back equal"
+        result, tensors = (
+            self.verification,
+            f"{self.verification.num_tensors} tensors read back equal",
+        )
         if result.features is None:
             return f"by tensors only, not by {self.target_layout}: {result.obstacle}; {tensors}"
         return (
-            f"by {self.target_layout}: largest difference of a feature {result.features.difference:.2g} "
-            f"(allowed {result.features.allowed:.2g}; the largest feature is {result.features.largest:.3g}); {tensors}"
+            f"by {self.target_layout}: largest difference of a feature "
+            f"{result.features.difference:.2g} "
+            f"(allowed {result.features.allowed:.2g}; the largest feature is "
+            f"{result.features.largest:.3g}); {tensors}"
         )
 
 
@@ -97,7 +111,8 @@ def convert(
         force: Replace a target that exists.
 
     Raises:
-        HCSCError: see the functions that it calls; also for a target that exists, or whose ending or folder does not fit.
+        HCSCError: see the functions that it calls; also for a target that exists, or whose ending
+            or folder does not fit.
     """
     source, target, kind = Path(source), Path(target), TARGETS[to]
     _check_target(source, target, kind, force)
@@ -106,7 +121,10 @@ def convert(
         contents = sort_weights(checkpoint.weights, layout)
         model = select(contents, encoder, kind)
         if not (kind.any_shape or model.shape.is_standard):
-            raise HCSCError(f"it is a {model.shape}, which {to} has no counterpart of; --to hcsc_mm and --to mmpretrain can hold it")
+            raise HCSCError(
+                f"it is a {model.shape}, which {to} has no counterpart of; --to hcsc_mm and --to "
+                "mmpretrain can hold it"
+            )
     except HCSCError as error:
         raise HCSCError(f"cannot convert {source}: {error}") from None
     unused = describe_unused(contents, model, kind, encoder, checkpoint.extras)
@@ -116,7 +134,10 @@ def convert(
 
 def _check_target(source: Path, target: Path, kind: Target, force: bool) -> None:
     if target.suffix not in kind.endings:
-        raise HCSCError(f"{target} has the wrong ending for {kind.layout}; it must be {' or '.join(kind.endings)}")
+        raise HCSCError(
+            f"{target} has the wrong ending for {kind.layout}; it must be "
+            f"{' or '.join(kind.endings)}"
+        )
     if target.is_dir():
         raise HCSCError(f"{target} is a folder; give the name of a file")
     if not target.exists():
@@ -127,7 +148,9 @@ def _check_target(source: Path, target: Path, kind: Target, force: bool) -> None
         raise HCSCError(f"{target} exists; give another name, or --force to replace it")
 
 
-def _write_verified(target: Path, content: bytes, layout: str, model: Model, image: str | None) -> Verification:
+def _write_verified(
+    target: Path, content: bytes, layout: str, model: Model, image: str | None
+) -> Verification:
     """Write beside the target, verify, and only then give the file its name."""
     folder = target.absolute().parent
     try:
@@ -138,23 +161,37 @@ def _write_verified(target: Path, content: bytes, layout: str, model: Model, ima
             result = verify(written, layout, model, image)
             os.replace(written, target)
     except OSError as error:
-        raise HCSCError(f"cannot write {target} ({error.strerror or error}); choose a folder with room that you may write to") from None
+        raise HCSCError(
+            f"cannot write {target} ({error.strerror or error}); choose a folder with room that "
+            "you may write to"
+        ) from None
     return result
 
 
-def describe_unused(contents: Contents, model: Model, kind: Target, encoder: str, extras: Iterable[str]) -> list[str]:
+def describe_unused(
+    contents: Contents, model: Model, kind: Target, encoder: str, extras: Iterable[str]
+) -> list[str]:
     """Groups of names in the file that a target does not take, each with its number of tensors."""
     wanted = kind.parts_of(encoder)
     used = wanted if model.projection else wanted - {"query.projection", "key.projection"}
     groups = {}
     for part, names in contents.origins.items():
         if part not in used:
-            no_room = part.endswith("projection") and f"{encoder}.projection" in wanted and not model.projection
-            what = part.replace(".", " encoder's ") + (", which ProjectionNeck cannot hold" if no_room else "")
+            no_room = (
+                part.endswith("projection")
+                and f"{encoder}.projection" in wanted
+                and not model.projection
+            )
+            what = part.replace(".", " encoder's ") + (
+                ", which ProjectionNeck cannot hold" if no_room else ""
+            )
             groups.setdefault(what, []).extend(names)
     for name in contents.rest:
         groups.setdefault(name.removeprefix("module.").split(".")[0], []).append(name)
-    lines = [f"{what}: {len(names)} tensor{'s' if len(names) > 1 else ''} ({_pattern(names)})" for what, names in groups.items()]
+    lines = [
+        f"{what}: {len(names)} tensor{'s' if len(names) > 1 else ''} ({_pattern(names)})"
+        for what, names in groups.items()
+    ]
     extras = list(extras)
     return lines + ([f"other entries of the file: {', '.join(extras)}"] if extras else [])
 
@@ -163,5 +200,7 @@ def _pattern(names: list[str]) -> str:
     """The names, or the first words that all of them have in common."""
     if len(names) <= 2:
         return ", ".join(names)
-    common = itertools.takewhile(lambda words: len(set(words)) == 1, zip(*(name.split(".") for name in names), strict=False))
+    common = itertools.takewhile(
+        lambda words: len(set(words)) == 1, zip(*(name.split(".") for name in names), strict=False)
+    )
     return ".".join([*(words[0] for words in common), "*"])

@@ -1,14 +1,16 @@
 """Which layout a checkpoint has, and which part of a model each of its tensors is.
 
-A layout is a function from a name in the file to a part and the name within that part, or None for what belongs to no part. Parts and
-the names within them are the same for all layouts:
+A layout is a function from a name in the file to a part and the name within that part, or None for
+what belongs to no part. Parts and the names within them are the same for all layouts:
 
-    query.backbone, key.backbone        torchvision's names of a ResNet: conv1.weight, layer1.0.bn1.running_mean, ...
-    query.projection, key.projection    those of ProjectionNeck: mlp.0.weight, ...
-    queue                               those of NegativeQueue: keys (Q, D), pointer ()
+    query.backbone, key.backbone        torchvision's names of a ResNet: conv1.weight,
+    layer1.0.bn1.running_mean, ... query.projection, key.projection    those of ProjectionNeck:
+    mlp.0.weight, ... queue                               those of NegativeQueue: keys (Q, D),
+    pointer ()
 
-Sources of the names: the released code of HCSC, MoCo (``moco/builder.py``), PCL (``pcl/builder.py``) and SwAV (``src/resnet50.py``), and
-the conversion to detectron2 that MoCo publishes.
+Sources of the names: the released code of HCSC, MoCo (``moco/builder.py``), PCL
+(``pcl/builder.py``) and SwAV (``src/resnet50.py``), and the conversion to detectron2 that MoCo
+publishes.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ Place = tuple[str, str]
 
 _RESNET = re.compile(r"(conv1|bn1|layer[1-4])\.")
 _TORCHVISION = re.compile(r"(?:layer([1-4])\.(\d+)\.)?(conv|bn|downsample\.)(\d)\.(\w+)")
-_DETECTRON2 = re.compile(r"(?:stem|res(?P<res>[2-5])\.(?P<block>\d+))\.(?P<layer>conv[123]|shortcut)\.(?P<norm>norm\.)?(?P<tensor>\w+)")
+_DETECTRON2 = re.compile(
+    r"(?:stem|res(?P<res>[2-5])\.(?P<block>\d+))\.(?P<layer>conv[123]|shortcut)\.(?P<norm>norm\.)?(?P<tensor>\w+)"
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ def place_moco(name: str) -> Place | None:
         if inner != name:
             if not inner.startswith("fc."):
                 return f"{encoder}.backbone", inner
-            layer = re.sub(r"^fc\.(?=weight$|bias$)", "fc.0.", inner)  # MoCo v1 and PCL v1: a single layer
+            layer = re.sub(
+                r"^fc\.(?=weight$|bias$)", "fc.0.", inner
+            )  # MoCo v1 and PCL v1: a single layer
             return f"{encoder}.projection", layer.replace("fc.", "mlp.", 1)
     return {"queue": ("queue", "keys"), "queue_ptr": ("queue", "pointer")}.get(name)
 
@@ -68,11 +74,15 @@ def place_openmmlab(name: str) -> Place | None:
     ):
         if name.startswith(prefix):
             return part, inner_prefix + name.removeprefix(prefix)
-    return ("queue", name.removeprefix("queue.")) if name in ("queue.keys", "queue.pointer") else None
+    return (
+        ("queue", name.removeprefix("queue.")) if name in ("queue.keys", "queue.pointer") else None
+    )
 
 
 def place_torchvision(name: str) -> Place | None:
-    """Plain names: torchvision, timm, and SwAV, whose additional padding layer makes the same stem and has no weights."""
+    """Plain names: torchvision, timm, and SwAV, whose additional padding layer makes the same stem
+    and has no weights.
+    """
     return ("query.backbone", name) if _RESNET.match(name) else None
 
 
@@ -90,10 +100,16 @@ def place_detectron2(name: str) -> Place | None:
 
 
 def to_detectron2(name: str) -> str:
-    """torchvision's name of a backbone's tensor → detectron2's; the inverse of :func:`place_detectron2`."""
+    """torchvision's name of a backbone's tensor → detectron2's; the inverse of
+    :func:`place_detectron2`.
+    """
     stage, block, kind, number, tensor = _TORCHVISION.fullmatch(name).groups()
     prefix = f"res{int(stage) + 1}.{block}" if stage else "stem"
-    layer = {"conv": f"conv{number}", "bn": f"conv{number}.norm", "downsample.": "shortcut" if number == "0" else "shortcut.norm"}[kind]
+    layer = {
+        "conv": f"conv{number}",
+        "bn": f"conv{number}.norm",
+        "downsample.": "shortcut" if number == "0" else "shortcut.norm",
+    }[kind]
     return f"{prefix}.{layer}.{tensor}"
 
 
@@ -114,10 +130,13 @@ LAYOUTS: dict[str, Callable[[str], Place | None]] = {
 def detect_layout(names: Iterable[str]) -> str | None:
     """The layout by its tell-tale names; None if there is no backbone of any known layout.
 
-    Layouts with the same names share one answer: ``moco`` stands for PCL too, ``mmpretrain`` for mmdet, ``torchvision`` for timm.
+    Layouts with the same names share one answer: ``moco`` stands for PCL too, ``mmpretrain`` for
+    mmdet, ``torchvision`` for timm.
     """
     names = set(names)
-    if any(name.startswith("backbone.") for name in names):  # first: mmpretrain's MoCo has an encoder_k beside it
+    if any(
+        name.startswith("backbone.") for name in names
+    ):  # first: mmpretrain's MoCo has an encoder_k beside it
         own = any(name.startswith(("momentum_encoder.", "queue.keys")) for name in names)
         return "hcsc_mm" if own else "mmpretrain"
     if any(name.startswith(("encoder_q.", "encoder_k.")) for name in names):
@@ -125,7 +144,11 @@ def detect_layout(names: Iterable[str]) -> str | None:
     if any(place_detectron2(name) for name in names):
         return "detectron2"
     if any(name.startswith("layer1.") for name in names):
-        return "swav" if any(name.startswith(("projection_head.", "prototypes.")) for name in names) else "torchvision"
+        return (
+            "swav"
+            if any(name.startswith(("projection_head.", "prototypes.")) for name in names)
+            else "torchvision"
+        )
     return None
 
 
@@ -133,21 +156,27 @@ def sort_weights(weights: Mapping[str, Tensor], layout: str | None = None) -> Co
     """Find out what each tensor of a file is.
 
     Args:
-        weights: The file's tensors; a leading ``module.``, which DistributedDataParallel adds, counts for nothing.
+        weights: The file's tensors; a leading ``module.``, which DistributedDataParallel adds,
+            counts for nothing.
         layout: A key of :data:`LAYOUTS`, or None to detect it.
 
     Raises:
-        HCSCError: there is no backbone of this layout, or of any; names the first tensors that are there instead. Or tensors are there
-            both with and without ``module.``.
+        HCSCError: there is no backbone of this layout, or of any; names the first tensors that are
+            there instead. Or tensors are there both with and without ``module.``.
     """
     names = {name.removeprefix("module."): name for name in weights}
     if len(names) < len(weights):
-        raise HCSCError(f"{len(weights) - len(names)} of the tensors are there twice, with and without a leading module.; keep one of each")
+        raise HCSCError(
+            f"{len(weights) - len(names)} of the tensors are there twice, with and without a "
+            "leading module.; keep one of each"
+        )
     detected = detect_layout(names)
     if layout is None:
         layout = detected
     if layout is None:
-        raise HCSCError(f"there is no ResNet backbone of a known layout; the tensors are {_some(weights)}")
+        raise HCSCError(
+            f"there is no ResNet backbone of a known layout; the tensors are {_some(weights)}"
+        )
     parts: dict[str, Weights] = {}
     origins: dict[str, list[str]] = {}
     rest = []
@@ -161,7 +190,9 @@ def sort_weights(weights: Mapping[str, Tensor], layout: str | None = None) -> Co
         origins.setdefault(part, []).append(origin)
     if not {"query.backbone", "key.backbone"} & parts.keys():
         advice = f"; it looks like --from {detected}" if detected else ""
-        raise HCSCError(f"there is no backbone of the layout {layout}{advice}; the tensors are {_some(weights)}")
+        raise HCSCError(
+            f"there is no backbone of the layout {layout}{advice}; the tensors are {_some(weights)}"
+        )
     if LAYOUTS[layout] is place_moco and "queue" in parts:
         parts["queue"] = _queue_by_rows(parts["queue"])
     return Contents(layout, parts, origins, rest)
@@ -169,9 +200,17 @@ def sort_weights(weights: Mapping[str, Tensor], layout: str | None = None) -> Co
 
 def _queue_by_rows(queue: Weights) -> Weights:
     """MoCo's queue holds keys as columns (D, Q) and its pointer in a vector of length 1."""
-    return {name: value.t().contiguous() if value.ndim == 2 else value.reshape(-1)[0] for name, value in queue.items() if value.numel()}
+    return {
+        name: value.t().contiguous() if value.ndim == 2 else value.reshape(-1)[0]
+        for name, value in queue.items()
+        if value.numel()
+    }
 
 
 def _some(names: Iterable[str]) -> str:
     names = list(names)
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "none at all"
+    return (
+        ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        if names
+        else "none at all"
+    )

@@ -34,7 +34,12 @@ def why_not_imported(module: str) -> str | None:
     try:
         with quiet():
             importlib.import_module(module)
-    except (ImportError, AssertionError, RuntimeError, OSError) as error:  # mmdet asserts on the version of mmcv, and needs its operators
+    except (
+        ImportError,
+        AssertionError,
+        RuntimeError,
+        OSError,
+    ) as error:  # mmdet asserts on the version of mmcv, and needs its operators
         return f"{library} cannot be imported ({first_line(error)})"
     return None
 
@@ -52,7 +57,7 @@ def quiet() -> Iterator[None]:
 
 
 def _in_hcsc(path: Path, model: Model) -> Network:
-    """Our own model takes all of the file, and all that the file lacks is what the source lacked."""
+    """Our own model takes all of the file, and the file lacks only what the source lacked."""
     hcsc = _hcsc_for(model)
     missing, unexpected = hcsc.load_state_dict(read_checkpoint(path).weights, strict=False)
     absent = ("neck.", "momentum_encoder.encoder.1.") if not model.projection else ()
@@ -60,7 +65,9 @@ def _in_hcsc(path: Path, model: Model) -> Network:
     absent += () if model.queue else ("queue.",)
     lost = unexpected + [name for name in missing if not name.startswith(absent)]
     if lost:
-        raise HCSCError(f"verification failed: {len(lost)} names do not fit the HCSC model ({lost[0]})")
+        raise HCSCError(
+            f"verification failed: {len(lost)} names do not fit the HCSC model ({lost[0]})"
+        )
     hcsc.eval()
     return lambda images: hcsc.backbone(images)[-1]
 
@@ -70,7 +77,11 @@ def _hcsc_for(model: Model) -> nn.Module:
     neck = dict(type="hcsc_mm.ProjectionNeck", in_channels=model.shape.out_channels)
     if model.projection:
         matrices = list(model.projection.values())[::2]
-        neck.update(hid_channels=matrices[0].shape[0], out_channels=matrices[-1].shape[0], num_layers=len(matrices))
+        neck.update(
+            hid_channels=matrices[0].shape[0],
+            out_channels=matrices[-1].shape[0],
+            num_layers=len(matrices),
+        )
     elif model.queue:
         neck.update(out_channels=model.queue["keys"].shape[1])
     cfg = model.shape.config()
@@ -86,7 +97,9 @@ def _hcsc_for(model: Model) -> nn.Module:
 
 
 def _in_mmpretrain(path: Path, model: Model) -> Network:
-    backbone = model.shape.build(init_cfg=dict(type="Pretrained", checkpoint=str(path), prefix="backbone."))
+    backbone = model.shape.build(
+        init_cfg=dict(type="Pretrained", checkpoint=str(path), prefix="backbone.")
+    )
     backbone.init_weights()
     return lambda images: backbone(images)[-1]
 
@@ -110,7 +123,10 @@ def _in_torchvision(path: Path, model: Model) -> Network:
     network = getattr(torchvision.models, f"resnet{model.shape.depth}")()
     missing, unexpected = network.load_state_dict(_load_tensors(path), strict=False)
     if set(missing) != {"fc.weight", "fc.bias"} or unexpected:
-        raise HCSCError(f"verification failed: torchvision misses {missing[:1]} and does not know {unexpected[:1]}")
+        raise HCSCError(
+            f"verification failed: torchvision misses {missing[:1]} and does not know "
+            f"{unexpected[:1]}"
+        )
     return nn.Sequential(*list(network.eval().children())[:-2])  # without pooling and classifier
 
 
@@ -126,7 +142,9 @@ def _load_tensors(path: Path) -> Weights:
 def _in_timm(path: Path, model: Model) -> Network:
     import timm
 
-    network = timm.create_model(f"resnet{model.shape.depth}", num_classes=0, checkpoint_path=os.fspath(path))
+    network = timm.create_model(
+        f"resnet{model.shape.depth}", num_classes=0, checkpoint_path=os.fspath(path)
+    )
     return network.eval().forward_features
 
 
@@ -138,7 +156,12 @@ def _in_detectron2(path: Path, model: Model) -> Network:
 
     cfg = get_cfg()
     resnet = cfg.MODEL.RESNETS
-    resnet.DEPTH, resnet.NORM, resnet.STRIDE_IN_1X1, resnet.OUT_FEATURES = model.shape.depth, "BN", False, ["res5"]
+    resnet.DEPTH, resnet.NORM, resnet.STRIDE_IN_1X1, resnet.OUT_FEATURES = (
+        model.shape.depth,
+        "BN",
+        False,
+        ["res5"],
+    )
     cfg.MODEL.BACKBONE.FREEZE_AT = 0
     if model.shape.depth < 50:
         resnet.RES2_OUT_CHANNELS = 64
@@ -148,7 +171,8 @@ def _in_detectron2(path: Path, model: Model) -> Network:
     return lambda images: backbone(images)["res5"]
 
 
-# Target → what to import of its library, and how the library's users load a file; (B, 3, H, W) → (B, C, h, w).
+# Target → what to import of its library, and how the library's users load a file; (B, 3, H, W) →
+# (B, C, h, w).
 LOADERS: dict[str, tuple[str, Callable[[Path, Model], Network]]] = {
     "hcsc_mm": ("hcsc_mm", _in_hcsc),
     "mmpretrain": ("mmpretrain", _in_mmpretrain),

@@ -1,7 +1,9 @@
-"""detectron2's ``.pkl`` files: a pickled dict of NumPy arrays, read without running anything and written for every NumPy.
+"""detectron2's ``.pkl`` files: a pickled dict of NumPy arrays, read without running anything and
+written for every NumPy.
 
-A pickle names functions and calls them. Here only the handful of names that arrays are pickled with stand for anything, and none of them
-for NumPy's own functions: even those would take a crafted state (an array of objects whose bytes are pointers) at its word.
+A pickle names functions and calls them. Here only the handful of names that arrays are pickled with
+stand for anything, and none of them for NumPy's own functions: even those would take a crafted
+state (an array of objects whose bytes are pointers) at its word.
 """
 
 from __future__ import annotations
@@ -52,10 +54,22 @@ class _Dtype:
 
 
 class _Array:
-    """In the place of ``numpy.ndarray``: made of bytes that lie in the file, so never larger than it."""
+    """In the place of ``numpy.ndarray``: made of bytes that lie in the file, so never larger than
+    it.
+    """
 
-    def __init__(self, shape: tuple = (0,), dtype: Any = None, buffer: bytes | bytearray = b"", order: str = "C") -> None:
-        self.array = np.zeros(0) if not isinstance(dtype, _Dtype) else _from_bytes(buffer, dtype, shape, order)
+    def __init__(
+        self,
+        shape: tuple = (0,),
+        dtype: Any = None,
+        buffer: bytes | bytearray = b"",
+        order: str = "C",
+    ) -> None:
+        self.array = (
+            np.zeros(0)
+            if not isinstance(dtype, _Dtype)
+            else _from_bytes(buffer, dtype, shape, order)
+        )
 
     def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, is_fortran, content = state
@@ -76,7 +90,9 @@ def _scalar_of(dtype: _Dtype, content: bytes) -> _Array:
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """How Python 3 writes bytes for readers of Python 2; the real ``_codecs.encode`` would look up any codec."""
+    """How Python 3 writes bytes for readers of Python 2; the real ``_codecs.encode`` would look up
+    any codec.
+    """
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"text in {encoding!r}")
     return text.encode("latin1")
@@ -117,11 +133,15 @@ def load_arrays(file: BinaryIO, name: str) -> Any:
         return _unwrap(_ArraysOnly(file, encoding="latin1").load())
     except ForbiddenNameError as error:
         raise HCSCError(
-            f"{name} is refused: it holds more than arrays and plain values, and loading it could run code (it names {error}); "
+            f"{name} is refused: it holds more than arrays and plain values, and loading it could "
+            f"run code (it names {error}); "
             "have its owner save the arrays alone"
         ) from None
     except _DAMAGE as error:
-        raise HCSCError(f"{name} is damaged, or no pickle of arrays ({type(error).__name__}: {first_line(error)})") from None
+        raise HCSCError(
+            f"{name} is damaged, or no pickle of arrays ({type(error).__name__}: "
+            f"{first_line(error)})"
+        ) from None
 
 
 def _unwrap(value: Any) -> Any:
@@ -135,11 +155,17 @@ def _unwrap(value: Any) -> Any:
 
 
 class _AnyNumPy(pickle.Pickler):
-    """Arrays by the name ``numpy.ndarray``: what NumPy 2 writes by itself, NumPy before 1.26 cannot read."""
+    """Arrays by the name ``numpy.ndarray``: what NumPy 2 writes by itself, NumPy before 1.26 cannot
+    read.
+    """
 
     def reducer_override(self, value: Any) -> Any:
         if type(value) is np.ndarray:
-            return np.ndarray, (value.shape, value.dtype, bytearray(value.tobytes()))  # of a bytearray, so that it may be written to
+            return np.ndarray, (
+                value.shape,
+                value.dtype,
+                bytearray(value.tobytes()),
+            )  # of a bytearray, so that it may be written to
         return NotImplemented
 
 

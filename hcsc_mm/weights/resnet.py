@@ -21,7 +21,8 @@ _DEPTHS = {
     ((3, 4, 23, 3), True): 101,
     ((3, 8, 36, 3), True): 152,
 }
-_COUNTER = "num_batches_tracked"  # of batch norm: files of old PyTorch versions have none, and no feature depends on it
+# of batch norm: files of old PyTorch versions have none, and no feature depends on it
+_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class ResNetShape:
         stem_size: Side of the first convolution's kernel; 3 is ``mmpretrain.ResNet_CIFAR``.
         stem_channels: Channels after the first convolution.
         base_channels: Channels within the blocks of the first stage.
-        first_stride: Of the first stage, where the weights tell; those of the others have no part in names and shapes.
+        first_stride: Of the first stage, where the weights tell; those of the others have no part
+            in names and shapes.
     """
 
     depth: int
@@ -58,7 +60,9 @@ class ResNetShape:
 
     @property
     def out_channels(self) -> int:
-        """Channels of the last stage: those of the first, doubled three times, and four times as many after a bottleneck."""
+        """Channels of the last stage: those of the first, doubled three times, and four times as
+        many after a bottleneck.
+        """
         return self.base_channels * 8 * (4 if self.depth >= 50 else 1)
 
     def config(self) -> dict:
@@ -82,12 +86,15 @@ def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:
     """The ResNet whose weights these seem to be, by its stem and its blocks.
 
     Raises:
-        HCSCError: it is none with a plain stem of 7 × 7 or 3 × 3, or has a number of blocks that no ResNet has.
+        HCSCError: it is none with a plain stem of 7 × 7 or 3 × 3, or has a number of blocks that no
+            ResNet has.
     """
     stem, first = backbone.get("conv1.weight"), backbone.get("layer1.0.conv1.weight")
     if stem is None or stem.ndim != 4 or first is None or first.ndim != 4:
         missing = "conv1.weight" if stem is None else "layer1.0.conv1.weight"
-        raise HCSCError(f"the backbone is no ResNet with a plain stem: {missing} is missing or no convolution")
+        raise HCSCError(
+            f"the backbone is no ResNet with a plain stem: {missing} is missing or no convolution"
+        )
     blocks = [set(), set(), set(), set()]
     for name in backbone:
         match = re.match(r"layer([1-4])\.(\d+)\.", name)
@@ -100,16 +107,24 @@ def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:
     if depth is None or stem_size not in (3, 7):
         kind = "bottleneck" if bottleneck else "basic"
         raise HCSCError(
-            f"the backbone is no ResNet-18, 34, 50, 101 or 152: {counts} {kind} blocks after a stem of {stem_size} × {stem_size}; "
+            f"the backbone is no ResNet-18, 34, 50, 101 or 152: {counts} {kind} blocks after a "
+            f"stem of {stem_size} × {stem_size}; "
             "a ResNet must have all of its stages"
         )
     # Basic blocks of as many channels as the stem need a shortcut of their own only for a stride.
-    strided = not bottleneck and stem.shape[0] == first.shape[0] and "layer1.0.downsample.0.weight" in backbone
+    strided = (
+        not bottleneck
+        and stem.shape[0] == first.shape[0]
+        and "layer1.0.downsample.0.weight" in backbone
+    )
     return ResNetShape(depth, stem_size, stem.shape[0], first.shape[0], 2 if strided else 1)
 
 
-def check_backbone(backbone: Mapping[str, Tensor], shape: ResNetShape, what: str = "the backbone") -> Weights:
-    """The weights in the order of the network, in float32, with batch counters of 0 where the file has none.
+def check_backbone(
+    backbone: Mapping[str, Tensor], shape: ResNetShape, what: str = "the backbone"
+) -> Weights:
+    """The weights in the order of the network, in float32, with batch counters of 0 where the file
+    has none.
 
     Args:
         backbone: torchvision's names → weights.
@@ -117,18 +132,33 @@ def check_backbone(backbone: Mapping[str, Tensor], shape: ResNetShape, what: str
         what: How errors call them.
 
     Raises:
-        HCSCError: a weight is missing, unknown, of another shape, no number, or no floating point; names the first.
+        HCSCError: a weight is missing, unknown, of another shape, no number, or no floating point;
+            names the first.
     """
     template = shape.build().state_dict()
     missing = [name for name in template if name not in backbone and not name.endswith(_COUNTER)]
     unknown = [name for name in backbone if name not in template]
-    reshaped = [name for name in template if name in backbone and backbone[name].shape != template[name].shape]
-    problems = [f"{len(names)} {what} ({names[0]})" for names, what in ((missing, "missing"), (unknown, "unknown")) if names]
+    reshaped = [
+        name
+        for name in template
+        if name in backbone and backbone[name].shape != template[name].shape
+    ]
+    problems = [
+        f"{len(names)} {what} ({names[0]})"
+        for names, what in ((missing, "missing"), (unknown, "unknown"))
+        if names
+    ]
     if reshaped:
         name = reshaped[0]
-        problems.append(f"{len(reshaped)} of another shape ({name} is {tuple(backbone[name].shape)}, not {tuple(template[name].shape)})")
+        problems.append(
+            f"{len(reshaped)} of another shape ({name} is {tuple(backbone[name].shape)}, not "
+            f"{tuple(template[name].shape)})"
+        )
     if problems:
-        raise HCSCError(f"{what} looks like a {shape}, but its weights do not fit: {', '.join(problems)}; nothing is converted")
+        raise HCSCError(
+            f"{what} looks like a {shape}, but its weights do not fit: {', '.join(problems)}; "
+            "nothing is converted"
+        )
     return {name: _as_template(name, backbone.get(name), value) for name, value in template.items()}
 
 
@@ -138,8 +168,13 @@ def _as_template(name: str, value: Tensor | None, template: Tensor) -> Tensor:
     if not template.is_floating_point():
         return value.to(template.dtype).clone()
     if not value.is_floating_point():
-        raise HCSCError(f"{name} holds {value.dtype}, not floating point: a quantised network cannot be converted")
-    value = value.to(template.dtype, copy=True, memory_format=torch.contiguous_format)  # a copy: a view would be saved with all it views
+        raise HCSCError(
+            f"{name} holds {value.dtype}, not floating point: a quantised network cannot be "
+            "converted"
+        )
+    value = value.to(
+        template.dtype, copy=True, memory_format=torch.contiguous_format
+    )  # a copy: a view would be saved with all it views
     if not bool(torch.isfinite(value).all()):
         raise HCSCError(f"{name} holds NaN or infinity: these weights are of no use")
     return value

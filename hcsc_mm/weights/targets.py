@@ -41,7 +41,8 @@ class Target:
         layout: Its name.
         endings: What a file of it may end with.
         parts: What goes into it, see :mod:`layouts`; '*' is the encoder that was asked for.
-        any_shape: Whether there are ResNets there that are not the standard one: small stems, other widths.
+        any_shape: Whether there are ResNets there that are not the standard one: small stems, other
+            widths.
         content: Model → what the file holds.
     """
 
@@ -69,52 +70,90 @@ def select(contents: Contents, encoder: str, target: Target) -> Model:
     """
     if f"{encoder}.backbone" not in contents.parts:
         other = "query" if encoder == "key" else "key"
-        raise HCSCError(f"the file (layout {contents.layout}) has no {encoder} encoder; use --encoder {other}")
+        raise HCSCError(
+            f"the file (layout {contents.layout}) has no {encoder} encoder; use --encoder {other}"
+        )
     wanted = target.parts_of(encoder)
     parts = {part: weights for part, weights in contents.parts.items() if part in wanted}
     shape = recognize(parts[f"{encoder}.backbone"])
     backbone = check_backbone(parts[f"{encoder}.backbone"], shape)
     key = parts.get("key.backbone", {})
     if key:
-        key = backbone if encoder == "key" else check_backbone(key, shape, "the key encoder's backbone")
-    projection, key_projection = (_projection(parts.get(f"{name}.projection", {}), shape.out_channels) for name in (encoder, "key"))
+        key = (
+            backbone
+            if encoder == "key"
+            else check_backbone(key, shape, "the key encoder's backbone")
+        )
+    projection, key_projection = (
+        _projection(parts.get(f"{name}.projection", {}), shape.out_channels)
+        for name in (encoder, "key")
+    )
     if key and not _same_shapes(projection, key_projection):  # one model cannot hold two kinds
         projection, key_projection = {}, {}
     queue = _queue(parts.get("queue", {}))
     if queue and projection and queue["keys"].shape[1:] != list(projection.values())[-1].shape:
-        raise HCSCError(f"the queue's keys, {tuple(queue['keys'].shape)}, are not of the length that the projection gives")
+        raise HCSCError(
+            f"the queue's keys, {tuple(queue['keys'].shape)}, are not of the length that the "
+            "projection gives"
+        )
     return Model(shape, backbone, projection, (key, key_projection if key else {}), queue)
 
 
 def _same_shapes(one: Weights, other: Weights) -> bool:
-    return {name: value.shape for name, value in one.items()} == {name: value.shape for name, value in other.items()}
+    return {name: value.shape for name, value in one.items()} == {
+        name: value.shape for name, value in other.items()
+    }
 
 
 def _projection(weights: Mapping[str, Tensor], in_channels: int) -> Weights:
-    """The projection if it is linear layers with ReLU between them, hidden ones of one width, as in ProjectionNeck; otherwise nothing."""
+    """The projection if it is linear layers with ReLU between them, hidden ones of one width, as in
+    ProjectionNeck; otherwise nothing.
+    """
     num_layers = len(weights) // 2
-    names = [f"mlp.{2 * layer}.{tensor}" for layer in range(num_layers) for tensor in ("weight", "bias")]
-    if not weights or set(names) != set(weights) or any(weights[name].ndim != 2 for name in names[::2]):
+    names = [
+        f"mlp.{2 * layer}.{tensor}" for layer in range(num_layers) for tensor in ("weight", "bias")
+    ]
+    if (
+        not weights
+        or set(names) != set(weights)
+        or any(weights[name].ndim != 2 for name in names[::2])
+    ):
         return {}
-    matrices, biases = [weights[name] for name in names[::2]], [weights[name] for name in names[1::2]]
+    matrices, biases = (
+        [weights[name] for name in names[::2]],
+        [weights[name] for name in names[1::2]],
+    )
     fits = (
         matrices[0].shape[1] == in_channels
         and all(first.shape[0] == second.shape[1] for first, second in pairwise(matrices))
         and len({matrix.shape[0] for matrix in matrices[:-1]}) <= 1
-        and all(bias.shape == matrix.shape[:1] for matrix, bias in zip(matrices, biases, strict=True))
+        and all(
+            bias.shape == matrix.shape[:1] for matrix, bias in zip(matrices, biases, strict=True)
+        )
     )
     return {name: weights[name].float().clone() for name in names} if fits else {}
 
 
 def _queue(weights: Mapping[str, Tensor]) -> Weights:
-    """Raises HCSCError if there is a queue and it is not (Q, D) floating-point keys with a pointer among them."""
+    """Raises HCSCError if there is a queue and it is not (Q, D) floating-point keys with a pointer
+    among them.
+    """
     if not weights:
         return {}
     keys, pointer = weights.get("keys"), weights.get("pointer")
-    whole = keys is not None and pointer is not None and keys.ndim == 2 and keys.is_floating_point() and pointer.numel() == 1
+    whole = (
+        keys is not None
+        and pointer is not None
+        and keys.ndim == 2
+        and keys.is_floating_point()
+        and pointer.numel() == 1
+    )
     if not whole or not 0 <= int(pointer) < len(keys):
         shapes = ", ".join(f"{name} {tuple(value.shape)}" for name, value in weights.items())
-        raise HCSCError(f"the queue is not whole: {shapes}; it needs 2-dimensional keys and a pointer to one of them")
+        raise HCSCError(
+            f"the queue is not whole: {shapes}; it needs 2-dimensional keys and a pointer to one "
+            "of them"
+        )
     return {"keys": keys.float().clone(), "pointer": pointer.long().reshape(()).clone()}
 
 

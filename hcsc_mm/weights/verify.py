@@ -21,7 +21,17 @@ from .targets import Model
 TOLERANCE = 1e-5  # of the largest feature, or of 1 if that is smaller
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB
 # What libraries raise for weights that are not what they expect.
-_LOADING_ERRORS = (RuntimeError, KeyError, IndexError, ImportError, AttributeError, TypeError, ValueError, AssertionError, UnpicklingError)
+_LOADING_ERRORS = (
+    RuntimeError,
+    KeyError,
+    IndexError,
+    ImportError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    AssertionError,
+    UnpicklingError,
+)
 
 
 @dataclass(frozen=True)
@@ -63,19 +73,24 @@ def verify(path: Path, layout: str, model: Model, image: str | None = None) -> V
         path: The file.
         layout: The target's name, see :data:`LOADERS`.
         model: What the file was made from.
-        image: Path of the image to compare features of; scikit-learn's photograph of a Chinese temple by default.
+        image: Path of the image to compare features of; scikit-learn's photograph of a Chinese
+            temple by default.
 
     Raises:
-        HCSCError: a tensor or a feature differs, or the library cannot load the file; or there is no such image.
+        HCSCError: a tensor or a feature differs, or the library cannot load the file; or there is
+            no such image.
     """
     images = load_image(image)
     num_tensors = compare_tensors(path, layout, model)
     obstacle = why_not_imported(LOADERS[layout][0])
-    return Verification(num_tensors, None if obstacle else compare_features(path, layout, model, images), obstacle)
+    return Verification(
+        num_tensors, None if obstacle else compare_features(path, layout, model, images), obstacle
+    )
 
 
 def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> FeatureDifference:
-    """The last feature map that the target's library computes with a file, against mmpretrain's with the source's weights.
+    """The last feature map that the target's library computes with a file, against mmpretrain's
+    with the source's weights.
 
     Args:
         path, layout, model: As in :func:`verify`.
@@ -88,16 +103,30 @@ def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> F
     reference.load_state_dict(model.backbone)
     try:
         with torch.no_grad(), quiet():
-            expected, features = reference(images)[-1], LOADERS[layout][1](path, model)(images)  # (B, C, h, w)
+            expected, features = (
+                reference(images)[-1],
+                LOADERS[layout][1](path, model)(images),
+            )  # (B, C, h, w)
     except HCSCError:
         raise
     except _LOADING_ERRORS as error:
-        raise HCSCError(f"verification failed: {layout} cannot load the file ({type(error).__name__}: {first_line(error)})") from error
+        raise HCSCError(
+            f"verification failed: {layout} cannot load the file ({type(error).__name__}: "
+            f"{first_line(error)})"
+        ) from error
     if features.shape != expected.shape:
-        raise HCSCError(f"verification failed: features of shape {tuple(features.shape)} in {layout}, {tuple(expected.shape)} before")
-    result = FeatureDifference(float((features - expected).abs().max()), float(expected.abs().max()))
+        raise HCSCError(
+            f"verification failed: features of shape {tuple(features.shape)} in {layout}, "
+            f"{tuple(expected.shape)} before"
+        )
+    result = FeatureDifference(
+        float((features - expected).abs().max()), float(expected.abs().max())
+    )
     if not result.difference <= result.allowed:  # so that NaN fails, too
-        raise HCSCError(f"verification failed: features in {layout} differ by up to {result.difference:.3g} from the source's")
+        raise HCSCError(
+            f"verification failed: features in {layout} differ by up to {result.difference:.3g} "
+            "from the source's"
+        )
     return result
 
 
@@ -110,12 +139,25 @@ def load_image(path: str | None) -> Tensor:
     else:
         try:
             image = Image.open(path).convert("RGB")
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise HCSCError(f"cannot read the image {path} ({first_line(error)}); leave out --image for a bundled one") from None
+        except (
+            UnidentifiedImageError,
+            OSError,
+            SyntaxError,
+            ValueError,
+            Image.DecompressionBombError,
+        ) as error:
+            raise HCSCError(
+                f"cannot read the image {path} ({first_line(error)}); leave out --image for a "
+                "bundled one"
+            ) from None
     scale = 256 / min(image.size)
-    image = image.resize([max(256, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR)
+    image = image.resize(
+        [max(256, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR
+    )
     left, top = ((side - 224) // 2 for side in image.size)
-    pixels = torch.from_numpy(np.array(image.crop((left, top, left + 224, top + 224)))).float() / 255  # (224, 224, 3)
+    pixels = (
+        torch.from_numpy(np.array(image.crop((left, top, left + 224, top + 224)))).float() / 255
+    )  # (224, 224, 3)
     return ((pixels - torch.tensor(_MEAN)) / torch.tensor(_STD)).permute(2, 0, 1)[None].contiguous()
 
 
@@ -133,11 +175,23 @@ def compare_tensors(path: Path, layout: str, model: Model) -> int:
         expected.update({"query.projection": model.projection, "queue": model.queue})
     for part, weights in expected.items():
         found = parts.get(part, {})
-        wrong = [name for name in weights.keys() | found.keys() if not _equal(weights.get(name), found.get(name))]
+        wrong = [
+            name
+            for name in weights.keys() | found.keys()
+            if not _equal(weights.get(name), found.get(name))
+        ]
         if wrong:
-            raise HCSCError(f"verification failed: {len(wrong)} tensors of {part} are not read back as they were written ({min(wrong)})")
+            raise HCSCError(
+                f"verification failed: {len(wrong)} tensors of {part} are not read back as they "
+                f"were written ({min(wrong)})"
+            )
     return len(checkpoint.weights)
 
 
 def _equal(one: Tensor | None, other: Tensor | None) -> bool:
-    return one is not None and other is not None and one.dtype == other.dtype and torch.equal(one, other)
+    return (
+        one is not None
+        and other is not None
+        and one.dtype == other.dtype
+        and torch.equal(one, other)
+    )

@@ -1,4 +1,6 @@
-"""The benchmarks run, and their yardsticks compute what they say; what is measured is no matter of tests."""
+"""The benchmarks run, and their yardsticks compute what they say; what is measured is no matter of
+tests.
+"""
 
 import json
 import sys
@@ -87,14 +89,18 @@ def test_ratios_are_stated_the_way_round_of_their_goals():
 
 def test_plain_yardstick_is_the_head_without_a_hierarchy():
     query, key, queue = unit_rows(4, 8), unit_rows(4, 8, seed=1), unit_rows(64, 8, seed=2)
-    assert info_nce(query, key, queue).item() == pytest.approx(HCSCHead().loss([query], key, queue)["loss_instance"].item(), rel=1e-6)
+    assert info_nce(query, key, queue).item() == pytest.approx(
+        HCSCHead().loss([query], key, queue)["loss_instance"].item(), rel=1e-6
+    )
 
 
 def test_full_softmax_yardstick_has_the_expectation_of_the_head():
     hierarchy = random_hierarchy(dim=8)
     query, key, queue = unit_rows(4, 8), unit_rows(4, 8, seed=1), unit_rows(64, 8, seed=2)
     path, head = hierarchy.path(torch.tensor([0, 3, 5, 6])), HCSCHead()
-    theirs = torch.stack([full_softmax_hcsc(query, key, queue, hierarchy, path) for _ in range(400)])
+    theirs = torch.stack(
+        [full_softmax_hcsc(query, key, queue, hierarchy, path) for _ in range(400)]
+    )
     losses = [head.loss([query], key, queue, hierarchy, path) for _ in range(400)]
     ours = torch.stack([loss["loss_instance"] + loss["loss_prototype"] for loss in losses])
     assert ours.std() > 0
@@ -111,7 +117,9 @@ def test_full_softmax_yardstick_has_the_expectation_of_the_head():
         (["--photographs", "/no/such/folder"], "there is no such folder"),
     ],
 )
-def test_wrong_arguments_are_refused_before_anything_is_measured(monkeypatch, capsys, arguments, message):
+def test_wrong_arguments_are_refused_before_anything_is_measured(
+    monkeypatch, capsys, arguments, message
+):
     monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
     with pytest.raises(SystemExit) as ended:
         run.main()

@@ -14,15 +14,20 @@ from hcsc_mm.clustering import concentration
 def test_concentration_equals_the_slow_oracle(seed):
     generator = torch.Generator().manual_seed(seed)
     distance = torch.rand(120, generator=generator)
-    assignment = torch.randint(25, (120,), generator=generator)  # with clusters of one or none among them
+    assignment = torch.randint(
+        25, (120,), generator=generator
+    )  # with clusters of one or none among them
     ours = concentration(distance, assignment, 30, temperature=0.3)
-    np.testing.assert_allclose(ours.numpy(), oracles.concentration(distance, assignment, 30, temperature=0.3), rtol=1e-5)
+    np.testing.assert_allclose(
+        ours.numpy(), oracles.concentration(distance, assignment, 30, temperature=0.3), rtol=1e-5
+    )
     assert ours.dtype == torch.float32
     assert ours.mean().item() == pytest.approx(0.3, rel=1e-5)
 
 
 def test_two_clusters_in_closed_form():
-    # Spreads: mean distance 1 over log(12) and 3 over log(13); percentiles interpolate between the two.
+    # Spreads: mean distance 1 over log(12) and 3 over log(13); percentiles interpolate between the
+    # two.
     small, large = 1 / math.log(12), 3 / math.log(13)
     low, high = small + 0.1 * (large - small), small + 0.9 * (large - small)
     expected = [0.2 * low / ((low + high) / 2), 0.2 * high / ((low + high) / 2)]
@@ -42,7 +47,9 @@ def test_a_singleton_has_the_level_s_largest_value_whatever_its_own_distance(lon
     assignment = torch.tensor([0, 0, 1, 1, 2, 2, 3])
     ours = concentration(distance, assignment, 4)
     assert ours[3] == ours[2] == ours.max()
-    np.testing.assert_allclose(ours.numpy(), oracles.concentration(distance, assignment, 4), rtol=1e-5)
+    np.testing.assert_allclose(
+        ours.numpy(), oracles.concentration(distance, assignment, 4), rtol=1e-5
+    )
 
 
 def test_an_empty_cluster_has_the_level_s_largest_value():
@@ -51,11 +58,15 @@ def test_an_empty_cluster_has_the_level_s_largest_value():
 
 
 def test_only_singletons_have_the_temperature():
-    assert concentration(torch.zeros(6), torch.arange(6), 6, temperature=0.7).tolist() == pytest.approx([0.7] * 6)
+    assert concentration(
+        torch.zeros(6), torch.arange(6), 6, temperature=0.7
+    ).tolist() == pytest.approx([0.7] * 6)
 
 
 def test_only_duplicates_have_the_temperature():
-    assert concentration(torch.zeros(6), torch.tensor([0, 0, 0, 1, 1, 1]), 2).tolist() == pytest.approx([0.2] * 2)
+    assert concentration(
+        torch.zeros(6), torch.tensor([0, 0, 0, 1, 1, 1]), 2
+    ).tolist() == pytest.approx([0.2] * 2)
 
 
 def test_mostly_duplicates_are_finite_positive_and_of_the_right_mean():
@@ -69,10 +80,14 @@ def test_mostly_duplicates_are_finite_positive_and_of_the_right_mean():
 
 def test_scaling_all_distances_changes_nothing():
     distance, assignment = torch.rand(60), torch.arange(60) % 7
-    torch.testing.assert_close(concentration(distance, assignment, 7), concentration(1e-6 * distance, assignment, 7))
+    torch.testing.assert_close(
+        concentration(distance, assignment, 7), concentration(1e-6 * distance, assignment, 7)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
 def test_both_integer_types_of_a_hierarchy_are_taken(dtype):
     distance, assignment = torch.rand(60), torch.arange(60) % 7
-    assert torch.equal(concentration(distance, assignment.to(dtype), 7), concentration(distance, assignment, 7))
+    assert torch.equal(
+        concentration(distance, assignment.to(dtype), 7), concentration(distance, assignment, 7)
+    )

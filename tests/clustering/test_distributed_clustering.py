@@ -27,7 +27,9 @@ def test_kmeans_of_two_ranks_is_that_of_one_process(ranks, case):
         found = rank["cluster_shards"][case]
         assert torch.equal(found["assignment"], alone["assignment"])
         torch.testing.assert_close(found["centroids"], alone["centroids"], atol=1e-6, rtol=0)
-        torch.testing.assert_close(found["squared_distance"], alone["squared_distance"], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            found["squared_distance"], alone["squared_distance"], atol=1e-5, rtol=1e-5
+        )
     assert [rank["cluster_shards"][case]["rows"] for rank in ranks] == [51, 50]
 
 
@@ -56,7 +58,9 @@ def test_both_ranks_hold_the_identical_hierarchy(ranks, backend):
     first, second = (rank["cluster_shards_into_a_tree"][backend] for rank in ranks)
     assert torch.equal(first["assignment"], second["assignment"])
     for name in ("parents", "prototypes", "concentrations"):
-        assert all(torch.equal(one, two) for one, two in zip(first[name], second[name], strict=True))
+        assert all(
+            torch.equal(one, two) for one, two in zip(first[name], second[name], strict=True)
+        )
 
 
 @pytest.mark.parametrize("backend", ["torch", "faiss"])
@@ -64,7 +68,9 @@ def test_hierarchy_of_two_ranks_is_that_of_one_process(ranks, backend):
     alone = workers.cluster_shards_into_a_tree()[backend]
     found = ranks[0]["cluster_shards_into_a_tree"][backend]
     assert torch.equal(found["assignment"], alone["assignment"])
-    assert all(torch.equal(one, two) for one, two in zip(found["parents"], alone["parents"], strict=True))
+    assert all(
+        torch.equal(one, two) for one, two in zip(found["parents"], alone["parents"], strict=True)
+    )
     for name in ("prototypes", "concentrations"):
         for one, two in zip(found[name], alone[name], strict=True):
             torch.testing.assert_close(one, two, atol=1e-5, rtol=0)

@@ -36,10 +36,14 @@ def test_kmeans_objective_is_at_most_one_percent_above_the_recorded_one(case, le
 
 
 @pytest.mark.parametrize("backend", ["torch", "faiss"])
-def test_hierarchy_of_the_recorded_features_has_unit_prototypes_and_mean_concentration_of_the_temperature(case, backend):
+def test_recorded_features_give_unit_prototypes_and_concentrations_of_mean_temperature(
+    case, backend
+):
     hierarchy = hierarchical_kmeans(case["features"], (60, 24, 8), backend=backend)
     assert hierarchy.num_prototypes == (60, 24, 8)
     assert hierarchy.num_samples == len(case["features"])
-    for prototypes, concentrations in zip(hierarchy.prototypes, hierarchy.concentrations, strict=True):
+    for prototypes, concentrations in zip(
+        hierarchy.prototypes, hierarchy.concentrations, strict=True
+    ):
         torch.testing.assert_close(prototypes.norm(dim=1), torch.ones(len(prototypes)))
         assert concentrations.mean().item() == pytest.approx(0.2, rel=1e-5)

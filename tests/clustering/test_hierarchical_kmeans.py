@@ -37,17 +37,28 @@ def test_an_image_s_prototype_is_the_parent_of_its_prototype_one_level_below(bac
 
 
 @backends
-def test_levels_are_what_kmeans_of_the_level_below_gives_with_concentrations_of_the_unnormalised_centroids(backend):
+def test_levels_are_kmeans_of_the_level_below_and_concentrations_are_of_raw_centroids(
+    backend,
+):
     features = unit_rows(150, 8)
     hierarchy = hierarchical_kmeans(features, (30, 12), backend=backend, temperature=0.1)
-    for members, assignment, level in ((features, hierarchy.assignment, 0), (hierarchy.prototypes[0], hierarchy.parents[0], 1)):
+    for members, assignment, level in (
+        (features, hierarchy.assignment, 0),
+        (hierarchy.prototypes[0], hierarchy.parents[0], 1),
+    ):
         number = hierarchy.num_prototypes[level]
         means = torch.stack([members[assignment == k].mean(dim=0) for k in range(number)])
-        torch.testing.assert_close(hierarchy.prototypes[level], F.normalize(means, dim=1), atol=0.05, rtol=0)
+        torch.testing.assert_close(
+            hierarchy.prototypes[level], F.normalize(means, dim=1), atol=0.05, rtol=0
+        )
         if backend == "torch":  # converged: the means are the centroids themselves
             distance = (members - means[assignment.long()]).norm(dim=1)
-            expected = torch.from_numpy(oracles.concentration(distance, assignment, number, temperature=0.1)).float()
-            torch.testing.assert_close(hierarchy.concentrations[level], expected, rtol=1e-3, atol=1e-4)
+            expected = torch.from_numpy(
+                oracles.concentration(distance, assignment, number, temperature=0.1)
+            ).float()
+            torch.testing.assert_close(
+                hierarchy.concentrations[level], expected, rtol=1e-3, atol=1e-4
+            )
 
 
 @backends
@@ -69,7 +80,12 @@ def test_the_same_seed_gives_the_same_hierarchy(backend):
     one, two = (hierarchical_kmeans(features, (20, 5), backend=backend, seed=3) for _ in range(2))
     assert torch.equal(one.assignment, two.assignment)
     assert torch.equal(one.parents[0], two.parents[0])
-    assert all(torch.equal(a, b) for a, b in zip(one.prototypes + one.concentrations, two.prototypes + two.concentrations, strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            one.prototypes + one.concentrations, two.prototypes + two.concentrations, strict=True
+        )
+    )
 
 
 @backends
@@ -77,7 +93,11 @@ def test_warm_start_keeps_the_numbers_of_the_prototypes(backend):
     features, _ = blobs(200, 10, 16, spread=0.05)
     before = hierarchical_kmeans(features, (10, 3), backend=backend, seed=1)
     after = hierarchical_kmeans(
-        F.normalize(features + 0.01 * unit_rows(200, 16, seed=8), dim=1), (10, 3), backend=backend, warm_start=before, seed=2
+        F.normalize(features + 0.01 * unit_rows(200, 16, seed=8), dim=1),
+        (10, 3),
+        backend=backend,
+        warm_start=before,
+        seed=2,
     )
     assert torch.equal(before.assignment, after.assignment)
     assert torch.equal(before.parents[0], after.parents[0])
@@ -93,13 +113,21 @@ def test_warm_start_is_a_single_run_from_the_last_prototypes():
 
 def test_warm_start_with_other_numbers_is_refused_with_both():
     with pytest.raises(HCSCError, match=r"\(8, 4, 2\).*\(20, 5\)"):
-        hierarchical_kmeans(unit_rows(100, 6), (20, 5), backend="torch", warm_start=random_hierarchy())
+        hierarchical_kmeans(
+            unit_rows(100, 6), (20, 5), backend="torch", warm_start=random_hierarchy()
+        )
 
 
 @backends
-@pytest.mark.parametrize("features", [unit_rows(1, 6).repeat(40, 1), unit_rows(5, 6).repeat(8, 1)], ids=["constant", "duplicates"])
+@pytest.mark.parametrize(
+    "features",
+    [unit_rows(1, 6).repeat(40, 1), unit_rows(5, 6).repeat(8, 1)],
+    ids=["constant", "duplicates"],
+)
 def test_collapsed_features_still_give_a_hierarchy(backend, features):
-    hierarchy = hierarchical_kmeans(features, (12, 4), backend=backend)  # its constructor refuses what is not finite
+    hierarchy = hierarchical_kmeans(
+        features, (12, 4), backend=backend
+    )  # its constructor refuses what is not finite
     assert hierarchy.num_prototypes == (12, 4)
 
 
@@ -121,7 +149,10 @@ def test_one_prototype_per_image_has_the_temperature_as_concentration(backend):
     ("num_prototypes", "message"),
     [
         ((), "num_prototypes is empty"),
-        ((3000, 2000), r"num_prototypes\[0\]=3000 exceeds the 1797 training images; set at most 1797"),
+        (
+            (3000, 2000),
+            r"num_prototypes\[0\]=3000 exceeds the 1797 training images; set at most 1797",
+        ),
         ((100, 100), r"num_prototypes\[1\]=100 must be below num_prototypes\[0\]=100"),
         ((100, 50, 60), r"num_prototypes\[2\]=60 must be below num_prototypes\[1\]=50"),
         ((100, 1), r"num_prototypes\[1\]=1 must be at least 2"),
@@ -148,7 +179,11 @@ def test_numbers_at_the_bounds_pass(num_prototypes):
 
 
 def test_a_backend_that_is_named_is_taken_and_auto_is_torch():
-    assert [resolve_backend(backend) for backend in ("torch", "faiss", "auto")] == ["torch", "faiss", "torch"]
+    assert [resolve_backend(backend) for backend in ("torch", "faiss", "auto")] == [
+        "torch",
+        "faiss",
+        "torch",
+    ]
 
 
 def test_an_unknown_backend_is_refused_with_the_known_ones():

@@ -19,7 +19,9 @@ from hcsc_mm.clustering.seeding import greedy_seeds, seed_centroids, seeds_in_ro
 faiss_missing = importlib.util.find_spec("faiss") is None
 BACKENDS = [
     pytest.param(kmeans, id="torch"),
-    pytest.param(faiss_kmeans, id="faiss", marks=pytest.mark.skipif(faiss_missing, reason="no FAISS")),
+    pytest.param(
+        faiss_kmeans, id="faiss", marks=pytest.mark.skipif(faiss_missing, reason="no FAISS")
+    ),
 ]
 both = pytest.mark.parametrize("cluster", BACKENDS)
 
@@ -62,7 +64,9 @@ def test_centroids_are_the_means_of_their_members_once_converged(cluster):
     features, _ = blobs(200, 8, 16)
     result = cluster(features, 8)
     for k in range(8):
-        torch.testing.assert_close(result.centroids[k], features[result.assignment == k].mean(dim=0), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            result.centroids[k], features[result.assignment == k].mean(dim=0), atol=1e-5, rtol=0
+        )
 
 
 @both
@@ -83,7 +87,9 @@ def test_distance_is_exact_for_rows_very_close_to_their_centroid(cluster):
 def test_rows_in_several_chunks_are_assigned_as_in_one(monkeypatch):
     features = unit_rows(100, 5)
     whole = kmeans(features, 7, num_restarts=1)
-    monkeypatch.setattr(importlib.import_module("hcsc_mm.clustering.nearest"), "_CPU_CHUNK_FLOATS", 60)
+    monkeypatch.setattr(
+        importlib.import_module("hcsc_mm.clustering.nearest"), "_CPU_CHUNK_FLOATS", 60
+    )
     parts = kmeans(features, 7, num_restarts=1)
     assert torch.equal(whole.assignment, parts.assignment)
     assert torch.equal(whole.squared_distance, parts.squared_distance)
@@ -99,11 +105,14 @@ def test_nearest_centroid_is_that_of_float64_in_any_number_of_blocks(num_centroi
 
 
 def test_centroids_that_float32_cannot_tell_apart_are_told_apart():
-    # Two centroids at nearly the same distance of every row: rounding errors of float32 are larger than what separates them.
+    # Two centroids at nearly the same distance of every row: rounding errors of float32 are larger
+    # than what separates them.
     rows = unit_rows(500, 256)
     axis = unit_rows(1, 256, seed=1)
     centroids = torch.cat([axis, axis + 1e-7 * unit_rows(1, 256, seed=2)])
-    exact = torch.cdist(rows.double(), centroids.double(), compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=1)
+    exact = torch.cdist(
+        rows.double(), centroids.double(), compute_mode="donot_use_mm_for_euclid_dist"
+    ).argmin(dim=1)
     in_float32 = (centroids.square().sum(dim=1) / 2 - rows @ centroids.T).argmin(dim=1)
     assert not torch.equal(in_float32, exact)
     assert torch.equal(nearest_centroid(rows, centroids)[0], exact)
@@ -149,7 +158,8 @@ def test_duplicates_fewer_than_clusters_end_with_no_distance(cluster):
 
 @both
 def test_init_is_where_the_only_run_starts(cluster):
-    # Corners of a wide rectangle: top and bottom is a poor clustering (objective 100) that Lloyd's algorithm cannot leave.
+    # Corners of a wide rectangle: top and bottom is a poor clustering (objective 100) that Lloyd's
+    # algorithm cannot leave.
     corners = torch.tensor([[-5.0, 1.0], [5.0, 1.0], [-5.0, -1.0], [5.0, -1.0]])
     start = torch.tensor([[0.0, 1.0], [0.0, -1.0]])
     result = cluster(corners, 2, init=start)
@@ -181,13 +191,18 @@ def test_empty_clusters_move_to_the_farthest_rows_the_farthest_first():
     start = torch.tensor([[0.0], [1e3], [-1e3]])
     once = kmeans(rows, 3, init=start, num_iterations=1)
     assert once.centroids.squeeze(1).tolist() == pytest.approx([2.3 / 5, 9.0, -7.0], abs=1e-6)
-    assert kmeans(rows, 3, init=start).centroids.squeeze(1).tolist() == pytest.approx([0.1, 9.0, -7.0], abs=1e-6)
+    assert kmeans(rows, 3, init=start).centroids.squeeze(1).tolist() == pytest.approx(
+        [0.1, 9.0, -7.0], abs=1e-6
+    )
 
 
 @both
 def test_the_same_seed_gives_the_same_result_and_another_one_another(cluster):
     features = unit_rows(300, 8)
-    one, two = cluster(features, 20, num_restarts=1, seed=3), cluster(features, 20, num_restarts=1, seed=3)
+    one, two = (
+        cluster(features, 20, num_restarts=1, seed=3),
+        cluster(features, 20, num_restarts=1, seed=3),
+    )
     assert torch.equal(one.centroids, two.centroids)
     assert torch.equal(one.assignment, two.assignment)
     other = cluster(features, 20, num_restarts=1, seed=4)
@@ -208,7 +223,10 @@ def test_the_random_state_of_the_process_is_neither_read_nor_moved(cluster):
 @both
 def test_more_restarts_are_never_worse(cluster):
     features = unit_rows(200, 8)
-    objectives = [cluster(features, 15, num_restarts=restarts).squared_distance.sum().item() for restarts in (1, 3, 6)]
+    objectives = [
+        cluster(features, 15, num_restarts=restarts).squared_distance.sum().item()
+        for restarts in (1, 3, 6)
+    ]
     assert objectives[1] <= objectives[0] * (1 + 1e-5)
     assert objectives[2] <= objectives[1] * (1 + 1e-5)
 
@@ -216,7 +234,11 @@ def test_more_restarts_are_never_worse(cluster):
 def test_iterations_end_once_no_row_moves(monkeypatch):
     module = importlib.import_module("hcsc_mm.clustering.kmeans")
     plain, calls = nearest_centroid, []
-    monkeypatch.setattr(module, "nearest_centroid", lambda *args, **kwargs: calls.append(1) or plain(*args, **kwargs))
+    monkeypatch.setattr(
+        module,
+        "nearest_centroid",
+        lambda *args, **kwargs: calls.append(1) or plain(*args, **kwargs),
+    )
     features, _ = blobs(100, 4, 8)
     kmeans(features, 4, num_iterations=500, num_restarts=1)
     assert 2 <= len(calls) < 20
@@ -225,7 +247,10 @@ def test_iterations_end_once_no_row_moves(monkeypatch):
 @both
 def test_the_objective_does_not_rise_with_iterations(cluster):
     features, start = unit_rows(300, 8), unit_rows(20, 8, seed=1)
-    objectives = [cluster(features, 20, init=start, num_iterations=n).squared_distance.sum().item() for n in (1, 2, 5, 20)]
+    objectives = [
+        cluster(features, 20, init=start, num_iterations=n).squared_distance.sum().item()
+        for n in (1, 2, 5, 20)
+    ]
     assert all(later <= earlier * (1 + 1e-5) for earlier, later in pairwise(objectives))
 
 
@@ -250,7 +275,9 @@ def test_values_that_are_not_finite_are_refused(cluster, value):
 
 @both
 @pytest.mark.parametrize("num_clusters", [0, -1, 11])
-def test_a_number_of_clusters_outside_of_the_rows_is_refused_with_both_numbers(cluster, num_clusters):
+def test_a_number_of_clusters_outside_of_the_rows_is_refused_with_both_numbers(
+    cluster, num_clusters
+):
     with pytest.raises(HCSCError, match=rf"num_clusters={num_clusters} .*\[1, 10\]"):
         cluster(unit_rows(10, 4), num_clusters)
 
@@ -262,7 +289,11 @@ def test_init_of_another_shape_is_refused(cluster):
 
 
 @both
-@pytest.mark.parametrize("features", [torch.zeros(10), torch.zeros(2, 3, 4), torch.zeros(10, 4, dtype=torch.long)], ids=["1d", "3d", "int"])
+@pytest.mark.parametrize(
+    "features",
+    [torch.zeros(10), torch.zeros(2, 3, 4), torch.zeros(10, 4, dtype=torch.long)],
+    ids=["1d", "3d", "int"],
+)
 def test_features_that_are_no_float_matrix_are_refused(cluster, features):
     with pytest.raises(HCSCError, match="features must be"):
         cluster(features, 2)
@@ -278,14 +309,19 @@ def test_seeds_are_different_rows_of_the_features():
 
 def test_seeds_reach_every_one_of_many_separate_blobs():
     features, blob = blobs(400, 20, 16, spread=1e-3)
-    for chosen in greedy_seeds(features, 20, [torch.Generator().manual_seed(seed) for seed in range(5)]):
+    for chosen in greedy_seeds(
+        features, 20, [torch.Generator().manual_seed(seed) for seed in range(5)]
+    ):
         assert blob[chosen].unique().numel() == 20
 
 
 def test_a_restart_s_seeds_do_not_depend_on_the_restarts_beside_it():
     features = unit_rows(200, 8)
     together = seed_centroids(features, 20, [4, 5, 6])
-    assert all(torch.equal(*seed_centroids(features, 20, [seed]), seeds) for seed, seeds in zip((4, 5, 6), together, strict=True))
+    assert all(
+        torch.equal(*seed_centroids(features, 20, [seed]), seeds)
+        for seed, seeds in zip((4, 5, 6), together, strict=True)
+    )
 
 
 def test_seeds_drawn_in_rounds_are_different_rows_even_of_duplicates():
@@ -307,7 +343,10 @@ def test_restarts_on_a_sample_end_as_low_as_restarts_on_all_rows(cluster):
     features, _ = blobs(6000, 40, 16, spread=0.3)
     found = cluster(features, 200).squared_distance.sum().item()
     reference = min(
-        KMeans(200, init="random", n_init=1, max_iter=20, random_state=seed).fit(features.numpy()).inertia_ for seed in range(5)
+        KMeans(200, init="random", n_init=1, max_iter=20, random_state=seed)
+        .fit(features.numpy())
+        .inertia_
+        for seed in range(5)
     )
     assert found <= 1.005 * reference
 

@@ -1,4 +1,4 @@
-"""Every kind of bad image, path and folder in docs/bad_data.md has the outcome that stands there."""
+"""Every kind of bad image, path and folder has the outcome that docs/bad_data.md says."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_picture_goes_through_the_pipelines_of_the_folder_config(folder, kind):
     config = Config.fromfile(ROOT / "configs" / "hcsc_r18_200e_folder.py")
     path = PICTURES[kind](folder).path
     with DefaultScope.overwrite_default_scope("mmpretrain"):
-        options = dict(config.train_dataloader.dataset, data_root=str(folder), extensions=(path.suffix,))
+        options = dict(
+            config.train_dataloader.dataset, data_root=str(folder), extensions=(path.suffix,)
+        )
         del options["type"]
         dataset = ImageFolder(**options)
         view = ExtractionView(dataset, config.custom_hooks[0].pipeline)
@@ -132,7 +134,9 @@ def test_run_ends_as_it_should(tmp_path, kind):
 
 def test_folder_given_by_a_list_of_images_is_unreadable(folder):
     (folder / "x.jpg").mkdir()
-    with pytest.raises(HCSCError, match=r"cannot read image .*x\.jpg \(it is a folder, not a file\)"):
+    with pytest.raises(
+        HCSCError, match=r"cannot read image .*x\.jpg \(it is a folder, not a file\)"
+    ):
         load(folder / "x.jpg")
 
 
@@ -153,7 +157,11 @@ def test_pillow_s_own_limit_is_as_before_after_a_huge_image(folder):
 
 
 def test_the_table_in_the_docs_lists_these_kinds_and_outcomes_in_this_order():
-    rows = re.findall(r"^\| (\d+) \| (.+?) \| (.+?) \|", (ROOT / "docs" / "bad_data.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (\d+) \| (.+?) \| (.+?) \|",
+        (ROOT / "docs" / "bad_data.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     tested = [
         *((kind, "decoded") for kind in PICTURES),
         *((kind, "unreadable") for kind in UNREADABLE_PICTURES),

@@ -22,7 +22,9 @@ def test_pixels_and_labels_are_scikit_learn_s():
     found = pixels(dataset)
     assert found.dtype == np.uint8
     for channel in range(3):
-        np.testing.assert_array_equal(found[..., channel], np.rint(images.reshape(-1, 8, 8) * 255 / 16))
+        np.testing.assert_array_equal(
+            found[..., channel], np.rint(images.reshape(-1, 8, 8) * 255 / 16)
+        )
     assert dataset.get_gt_labels().tolist() == labels.tolist()
 
 
@@ -30,7 +32,9 @@ def test_every_fifth_scan_is_held_out_and_all_others_are_trained_on():
     everything = pixels(Digits("all"))
     held_out = pixels(Digits("test"))
     (offset,) = [offset for offset in range(5) if np.array_equal(everything[offset::5], held_out)]
-    np.testing.assert_array_equal(pixels(Digits("train")), np.delete(everything, np.s_[offset::5], axis=0))
+    np.testing.assert_array_equal(
+        pixels(Digits("train")), np.delete(everything, np.s_[offset::5], axis=0)
+    )
 
 
 def test_training_is_the_default_and_sample_idx_is_the_position():

@@ -12,7 +12,9 @@ PACK = [{"type": "PackInputs"}]
 
 def folder_view(folder, unreadable="skip"):
     pipeline = [{"type": "hcsc_mm.LoadImage", "unreadable": unreadable}, *PACK]
-    return ExtractionView(ImageFolder(str(folder), pipeline=[{"type": "hcsc_mm.LoadImage"}, *PACK]), pipeline)
+    return ExtractionView(
+        ImageFolder(str(folder), pipeline=[{"type": "hcsc_mm.LoadImage"}, *PACK]), pipeline
+    )
 
 
 @pytest.fixture
@@ -25,7 +27,10 @@ def folder(tmp_path):
 def facts(view):
     packed = [view[index] for index in range(len(view))]
     samples = [item["data_samples"] for item in packed]
-    return [(sample.sample_idx, sample.unreadable, int(item["inputs"].max())) for sample, item in zip(samples, packed, strict=True)]
+    return [
+        (sample.sample_idx, sample.unreadable, int(item["inputs"].max()))
+        for sample, item in zip(samples, packed, strict=True)
+    ]
 
 
 def test_each_image_comes_once_in_order_under_the_other_pipeline():
@@ -48,7 +53,13 @@ def test_readable_images_are_not_marked(folder):
 def test_a_skipped_image_has_its_own_sample_idx_and_a_mark_and_its_neighbour_s_pixels(folder):
     (folder / "2.png").write_bytes(b"")
     (folder / "4.png").write_bytes(b"")
-    assert facts(folder_view(folder)) == [(0, False, 0), (1, False, 10), (2, True, 30), (3, False, 30), (4, True, 0)]
+    assert facts(folder_view(folder)) == [
+        (0, False, 0),
+        (1, False, 10),
+        (2, True, 30),
+        (3, False, 30),
+        (4, True, 0),
+    ]
 
 
 def test_an_image_that_stops_names_its_path(folder):

@@ -19,11 +19,16 @@ def folder(tmp_path):
 
 
 def listed(dataset, folder):
-    return [os.path.relpath(dataset.get_data_info(index)["img_path"], folder) for index in range(len(dataset))]
+    return [
+        os.path.relpath(dataset.get_data_info(index)["img_path"], folder)
+        for index in range(len(dataset))
+    ]
 
 
 def test_images_at_any_depth_are_found_and_nothing_else(folder):
-    assert sorted(listed(ImageFolder(str(folder)), folder)) == sorted(["a/deep/er/3.jpeg", "b/1.png", "b/10.jpg", "b/2.jpg", "z.JPG"])
+    assert sorted(listed(ImageFolder(str(folder)), folder)) == sorted(
+        ["a/deep/er/3.jpeg", "b/1.png", "b/10.jpg", "b/2.jpg", "z.JPG"]
+    )
 
 
 def test_the_order_is_sorted_whatever_the_file_system_says(folder, monkeypatch):
@@ -38,8 +43,14 @@ def test_the_order_is_sorted_whatever_the_file_system_says(folder, monkeypatch):
         def __exit__(self, *_):
             return None
 
-    monkeypatch.setattr(os, "scandir", lambda *args: Backwards(sorted(scan(*args), key=lambda entry: entry.name, reverse=True)))
-    monkeypatch.setattr(os, "listdir", lambda *args, listdir=os.listdir: sorted(listdir(*args), reverse=True))
+    monkeypatch.setattr(
+        os,
+        "scandir",
+        lambda *args: Backwards(sorted(scan(*args), key=lambda entry: entry.name, reverse=True)),
+    )
+    monkeypatch.setattr(
+        os, "listdir", lambda *args, listdir=os.listdir: sorted(listdir(*args), reverse=True)
+    )
     assert listed(ImageFolder(str(folder)), folder) == plain
 
 
@@ -50,7 +61,10 @@ def test_there_are_no_labels(folder):
 def test_a_list_names_the_images_and_their_order(folder):
     (folder / "list.txt").write_text("z.JPG\nb/1.png\n")
     assert listed(ImageFolder(str(folder), ann_file="list.txt"), folder) == ["z.JPG", "b/1.png"]
-    assert listed(ImageFolder(str(folder), ann_file=str(folder / "list.txt")), folder) == ["z.JPG", "b/1.png"]
+    assert listed(ImageFolder(str(folder), ann_file=str(folder / "list.txt")), folder) == [
+        "z.JPG",
+        "b/1.png",
+    ]
 
 
 def test_the_tilde_is_the_home_directory(folder, monkeypatch):

@@ -13,7 +13,9 @@ from hcsc_mm import HCSCError, datasets
 from hcsc_mm.datasets import Digits, check_same_classes
 from hcsc_mm.datasets.label_list import read_label_list
 
-LabelledImages = partial(datasets.LabelledImages, serialize_data=False)  # serializing takes a quarter of a second, whatever the size
+LabelledImages = partial(
+    datasets.LabelledImages, serialize_data=False
+)  # serializing takes a quarter of a second, whatever the size
 
 
 @pytest.fixture
@@ -40,7 +42,12 @@ def samples(dataset, folder):
 def test_first_folder_is_the_class_and_images_are_sorted(folder):
     dataset = datasets.LabelledImages(str(folder))
     assert dataset.metainfo["classes"] == ("ant", "bee", "cat")
-    assert samples(dataset, folder)[:4] == [("ant/ant_0.png", 0), ("ant/ant_1.png", 0), ("ant/ant_2.png", 0), ("bee/wild/bee_0.png", 1)]
+    assert samples(dataset, folder)[:4] == [
+        ("ant/ant_0.png", 0),
+        ("ant/ant_1.png", 0),
+        ("ant/ant_2.png", 0),
+        ("bee/wild/bee_0.png", 1),
+    ]
     assert "coarse_label" not in dataset.get_data_info(0)
 
 
@@ -52,17 +59,27 @@ def test_folders_agree_with_mmpretrains_data_set(folder):
 def test_list_keeps_its_order_and_takes_commas_spaces_and_coarse_labels(folder):
     (folder / "my cat, 1").mkdir()
     Image.new("RGB", (4, 4)).save(folder / "my cat, 1" / "a b.png")
-    write(folder, "\ufeffcat/cat_1.png, 2, 1", "", "my cat, 1/a b.png,0,  0", "ant/ant_0.png\t0 0\r")
+    write(
+        folder, "\ufeffcat/cat_1.png, 2, 1", "", "my cat, 1/a b.png,0,  0", "ant/ant_0.png\t0 0\r"
+    )
     dataset = LabelledImages(str(folder), ann_file="list.txt")
-    assert samples(dataset, folder) == [("cat/cat_1.png", 2), ("my cat, 1/a b.png", 0), ("ant/ant_0.png", 0)]
+    assert samples(dataset, folder) == [
+        ("cat/cat_1.png", 2),
+        ("my cat, 1/a b.png", 0),
+        ("ant/ant_0.png", 0),
+    ]
     assert [dataset.get_data_info(index)["coarse_label"] for index in range(3)] == [1, 0, 0]
-    assert dataset.metainfo["classes"] == ("0", "1", "2"), "a class's place among the names is its label"
+    assert dataset.metainfo["classes"] == ("0", "1", "2"), (
+        "a class's place among the names is its label"
+    )
 
 
 def test_listed_paths_are_relative_to_the_prefix_and_the_list_to_the_root(folder):
     write(folder, "wild/bee_3.png 0")
     for ann_file in ("list.txt", str(folder / "list.txt")):
-        assert samples(LabelledImages(str(folder), ann_file, data_prefix="bee"), folder) == [("bee/wild/bee_3.png", 0)]
+        assert samples(LabelledImages(str(folder), ann_file, data_prefix="bee"), folder) == [
+            ("bee/wild/bee_3.png", 0)
+        ]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +99,17 @@ def test_columns_are_told_apart_from_the_right(tmp_path, line, image):
     assert read_label_list(str(tmp_path / "list.txt")) == [image]
 
 
-@pytest.mark.parametrize("line", ["a, 1 2", "cat/cat_0.png", "cat/cat_0.png one", "my cat.png 1", "cat/cat_0.png, 1, 2, 3 4", ", 1"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a, 1 2",
+        "cat/cat_0.png",
+        "cat/cat_0.png one",
+        "my cat.png 1",
+        "cat/cat_0.png, 1, 2, 3 4",
+        ", 1",
+    ],
+)
 def test_line_that_does_not_parse_is_named_by_its_number(folder, line):
     write(folder, "cat/cat_0.png 1", line)
     with pytest.raises(HCSCError, match=r"line 2 of .*list\.txt is no 'path label'"):
@@ -100,21 +127,27 @@ def test_negative_labels_and_columns_that_come_and_go_are_refused(folder):
 
 def test_listed_images_that_do_not_exist_are_counted_and_the_first_is_named(folder):
     write(folder, "cat/cat_0.png 1", "cat/cat_9.png 1", "dog/dog_0.png 0")
-    with pytest.raises(HCSCError, match=r"2 of the 3 images in .* do not exist, the first is .*cat_9\.png"):
+    with pytest.raises(
+        HCSCError, match=r"2 of the 3 images in .* do not exist, the first is .*cat_9\.png"
+    ):
         LabelledImages(str(folder), ann_file="list.txt")
 
 
 def test_classes_name_the_labels_of_a_list_and_bound_them(folder):
     write(folder, "cat/cat_0.png 1", "ant/ant_0.png 0")
     write(folder, "an ant", "a cat", name="names.txt")
-    assert LabelledImages(str(folder), ann_file="list.txt", classes="names.txt").metainfo["classes"] == ("an ant", "a cat")
+    assert LabelledImages(str(folder), ann_file="list.txt", classes="names.txt").metainfo[
+        "classes"
+    ] == ("an ant", "a cat")
     with pytest.raises(HCSCError, match=r"cat_0\.png the label 1, but classes names 1"):
         LabelledImages(str(folder), ann_file="list.txt", classes=["an ant"])
 
 
 def test_label_that_is_no_class_number_and_names_that_come_twice_are_refused(folder):
     write(folder, "cat/cat_0.png 20240131")
-    with pytest.raises(HCSCError, match=r"cat_0\.png the label 20240131; labels number the classes from 0"):
+    with pytest.raises(
+        HCSCError, match=r"cat_0\.png the label 20240131; labels number the classes from 0"
+    ):
         LabelledImages(str(folder), ann_file="list.txt")
     with pytest.raises(HCSCError, match="classes has the name bee twice"):
         LabelledImages(str(folder), classes=["bee", "cat", "ant", "bee"])
@@ -129,7 +162,9 @@ def test_classes_fix_the_numbers_of_folders_and_refuse_others(folder):
 
 def test_images_outside_of_class_folders_are_refused(folder):
     Image.new("RGB", (4, 4)).save(folder / "loose.png")
-    with pytest.raises(HCSCError, match=r"1 images under .* lie in no class's folder, the first is loose\.png"):
+    with pytest.raises(
+        HCSCError, match=r"1 images under .* lie in no class's folder, the first is loose\.png"
+    ):
         LabelledImages(str(folder))
 
 
@@ -137,12 +172,16 @@ def test_only_listed_images_are_kept_by_name_or_by_path(folder):
     write(folder, "bee_2.png", "cat/cat_0.png")
     dataset = LabelledImages(str(folder), listed="list.txt")
     assert samples(dataset, folder) == [("bee/wild/bee_2.png", 1), ("cat/cat_0.png", 2)]
-    assert dataset.metainfo["classes"] == ("ant", "bee", "cat"), "the subset keeps the numbers of all classes"
+    assert dataset.metainfo["classes"] == ("ant", "bee", "cat"), (
+        "the subset keeps the numbers of all classes"
+    )
 
 
 def test_listed_names_that_are_nowhere_or_twice_are_refused(folder):
     write(folder, "bee_2.png", "dog_1.png")
-    with pytest.raises(HCSCError, match=r"1 of the 2 images in .* are not in the data set, the first is dog_1\.png"):
+    with pytest.raises(
+        HCSCError, match=r"1 of the 2 images in .* are not in the data set, the first is dog_1\.png"
+    ):
         LabelledImages(str(folder), listed="list.txt")
     Image.new("RGB", (4, 4)).save(folder / "cat" / "bee_2.png")
     write(folder, "bee_2.png")
@@ -151,7 +190,9 @@ def test_listed_names_that_are_nowhere_or_twice_are_refused(folder):
 
 
 def test_number_per_class_is_drawn_by_the_seed(folder):
-    first, again, other = (samples(LabelledImages(str(folder), per_class=2, seed=seed), folder) for seed in (0, 0, 1))
+    first, again, other = (
+        samples(LabelledImages(str(folder), per_class=2, seed=seed), folder) for seed in (0, 0, 1)
+    )
     assert first == again != other
     assert first == sorted(first)
     assert Counter(label for _, label in first) == {0: 2, 1: 2, 2: 2}
@@ -170,7 +211,9 @@ def test_share_per_class_leaves_at_least_one(folder):
 
 
 def test_more_per_class_than_a_class_has_names_class_and_number(folder):
-    with pytest.raises(HCSCError, match="per_class=4 exceeds the 3 images of class ant; set at most 2"):
+    with pytest.raises(
+        HCSCError, match="per_class=4 exceeds the 3 images of class ant; set at most 2"
+    ):
         LabelledImages(str(folder), per_class=4)
 
 
@@ -182,7 +225,9 @@ def test_senseless_numbers_per_class_are_refused(folder, per_class):
 
 def test_coarse_classes_follow_from_the_classes(folder):
     dataset = LabelledImages(str(folder), coarse=[0, 0, 1])
-    assert [dataset.get_data_info(index)["coarse_label"] for index in range(10)] == [0] * 8 + [1] * 2
+    assert [dataset.get_data_info(index)["coarse_label"] for index in range(10)] == [0] * 8 + [
+        1
+    ] * 2
     with pytest.raises(HCSCError, match="coarse has 2 entries for 3 classes"):
         LabelledImages(str(folder), coarse=[0, 1])
     write(folder, "cat/cat_0.png, 1, 1")
@@ -217,9 +262,13 @@ def test_same_classes_pass_and_other_names_are_named(folder, tmp_path_factory):
     for name in ("ant", "bee", "dog"):
         (other / name).mkdir()
         Image.new("RGB", (4, 4)).save(other / name / "0.png")
-    with pytest.raises(HCSCError, match="cat only in the training set and dog only in the test set"):
+    with pytest.raises(
+        HCSCError, match="cat only in the training set and dog only in the test set"
+    ):
         check_same_classes(train, LabelledImages(str(other)))
-    with pytest.raises(HCSCError, match="class 0 is ant in the training set and cat in the test set"):
+    with pytest.raises(
+        HCSCError, match="class 0 is ant in the training set and cat in the test set"
+    ):
         check_same_classes(train, LabelledImages(str(folder), classes=["cat", "bee", "ant"]))
 
 
@@ -227,7 +276,9 @@ def test_test_list_may_lack_classes_and_have_no_others(folder):
     write(folder, "ant/ant_0.png 0", "bee/wild/bee_0.png 1", "cat/cat_0.png 2", name="train.txt")
     write(folder, "ant/ant_0.png 0", name="few.txt")
     write(folder, "ant/ant_0.png 3", name="more.txt")
-    train, few, more = (LabelledImages(str(folder), ann_file=f"{name}.txt") for name in ("train", "few", "more"))
+    train, few, more = (
+        LabelledImages(str(folder), ann_file=f"{name}.txt") for name in ("train", "few", "more")
+    )
     check_same_classes(train, few)
     with pytest.raises(HCSCError, match="test set has labels up to 3, the training set up to 2"):
         check_same_classes(train, more)
@@ -238,8 +289,12 @@ def test_other_data_sets_are_compared_by_their_names_and_labels(folder):
     with pytest.raises(HCSCError, match="different classes"):
         check_same_classes(Digits("train"), LabelledImages(str(folder)))
     write(folder, "ant/ant_0.png 0", "cat/cat_0.png 7")
-    beyond = CustomDataset(data_root=str(folder), ann_file="list.txt", classes=("ant", "bee", "cat"))
-    with pytest.raises(HCSCError, match=r"cat_0\.png of the test set has the label 7; there are 3 classes"):
+    beyond = CustomDataset(
+        data_root=str(folder), ann_file="list.txt", classes=("ant", "bee", "cat")
+    )
+    with pytest.raises(
+        HCSCError, match=r"cat_0\.png of the test set has the label 7; there are 3 classes"
+    ):
         check_same_classes(LabelledImages(str(folder)), beyond)
     unlabelled = CustomDataset(data_root=str(folder), with_label=False)
     with pytest.raises(HCSCError, match="the training set, a CustomDataset, names no classes"):
@@ -256,7 +311,10 @@ def test_sample_carries_its_label_through_the_pipeline(folder):
 
 def test_unreadable_image_of_a_test_set_is_never_replaced(folder):
     (folder / "cat" / "cat_1.png").write_bytes(b"this is no picture")
-    pipeline = [dict(type="hcsc_mm.LoadImage", unreadable="skip"), dict(type="mmpretrain.PackInputs")]
+    pipeline = [
+        dict(type="hcsc_mm.LoadImage", unreadable="skip"),
+        dict(type="mmpretrain.PackInputs"),
+    ]
     with pytest.raises(HCSCError, match=r"cat_1\.png of a test set cannot be read"):
         LabelledImages(str(folder), pipeline=pipeline, test_mode=True)[9]
     assert LabelledImages(str(folder), pipeline=pipeline)[9]["data_samples"].skipped

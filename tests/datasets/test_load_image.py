@@ -19,7 +19,11 @@ def damaged(photograph, kind):
     path = photograph.with_name(f"{kind}.jpg")
     content = photograph.read_bytes()
     if kind != "absent":
-        path.write_bytes({"truncated": content[: len(content) // 2], "empty": b"", "text": b"<html>404</html>"}[kind])
+        path.write_bytes(
+            {"truncated": content[: len(content) // 2], "empty": b"", "text": b"<html>404</html>"}[
+                kind
+            ]
+        )
     return str(path)
 
 
@@ -30,7 +34,9 @@ DAMAGE = pytest.mark.parametrize("kind", ["truncated", "empty", "text", "absent"
 def test_a_whole_image_is_loaded_in_mmcv_s_channel_order(photograph, unreadable):
     results = LoadImage(unreadable)({"img_path": str(photograph)})
     assert results["img_shape"] == results["ori_shape"] == (48, 64)
-    np.testing.assert_array_equal(results["img"], np.asarray(Image.open(photograph))[..., ::-1])  # BGR
+    np.testing.assert_array_equal(
+        results["img"], np.asarray(Image.open(photograph))[..., ::-1]
+    )  # BGR
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])

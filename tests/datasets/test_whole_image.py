@@ -21,7 +21,13 @@ def image(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [((375, 500), (375, 500)), ((512, 700), (512, 700)), ((1024, 1536), (512, 768)), ((600, 2400), (256, 1024)), ((3, 5000), (1, 1024))],
+    [
+        ((375, 500), (375, 500)),
+        ((512, 700), (512, 700)),
+        ((1024, 1536), (512, 768)),
+        ((600, 2400), (256, 1024)),
+        ((3, 5000), (1, 1024)),
+    ],
 )
 def test_only_images_over_the_bounds_shrink_and_keep_their_shape(size, expected):
     results = WholeImage(short_side=512, long_side=1024)({"img": image(*size)})
@@ -38,27 +44,43 @@ def test_an_image_within_the_bounds_is_not_changed_or_copied():
 
 
 def test_shrinking_averages_over_areas():
-    checkers = np.tile(np.array([[0, 200], [200, 0]], dtype=np.uint8), (40, 60))[..., None].repeat(3, axis=2)  # (80, 120, 3)
+    checkers = np.tile(np.array([[0, 200], [200, 0]], dtype=np.uint8), (40, 60))[..., None].repeat(
+        3, axis=2
+    )  # (80, 120, 3)
     assert set(WholeImage(40, 80)({"img": checkers})["img"].unique().tolist()) == {100}
 
 
 @pytest.mark.parametrize(
     ("pixels", "shown"),
-    [(image(4, 4)[..., 0], r"uint8 \(4, 4\)"), (image(4, 4).astype(np.float32), "float32"), (image(4, 4)[..., :2], r"uint8 \(4, 4, 2\)")],
+    [
+        (image(4, 4)[..., 0], r"uint8 \(4, 4\)"),
+        (image(4, 4).astype(np.float32), "float32"),
+        (image(4, 4)[..., :2], r"uint8 \(4, 4, 2\)"),
+    ],
 )
 def test_images_that_are_not_in_colour_or_not_bytes_are_refused(pixels, shown):
-    with pytest.raises(HCSCError, match=rf"takes \(H, W, 3\) uint8 images, not {shown} .*a\.png; load them in colour"):
+    with pytest.raises(
+        HCSCError,
+        match=rf"takes \(H, W, 3\) uint8 images, not {shown} .*a\.png; load them in colour",
+    ):
         WholeImage()({"img": pixels, "img_path": "a.png"})
 
 
 def test_bounds_that_cannot_be_are_refused():
-    with pytest.raises(HCSCError, match="short_side=512 must be at least 1 and at most long_side=100"):
+    with pytest.raises(
+        HCSCError, match="short_side=512 must be at least 1 and at most long_side=100"
+    ):
         WholeImage(long_side=100)
 
 
 def test_images_of_different_sizes_lie_unchanged_in_one_tensor():
     pixels = [image(20, 30, 1), image(25, 10, 2), image(1, 1, 3)]
-    batch = pad_collate([{"inputs": torch.from_numpy(one).permute(2, 0, 1), "data_samples": row} for row, one in enumerate(pixels)])
+    batch = pad_collate(
+        [
+            {"inputs": torch.from_numpy(one).permute(2, 0, 1), "data_samples": row}
+            for row, one in enumerate(pixels)
+        ]
+    )
     images, sizes = batch["inputs"]["images"], batch["inputs"]["sizes"]
     assert tuple(images.shape) == (3, 3, 25, 30)
     assert images.is_contiguous(memory_format=torch.channels_last)
@@ -78,7 +100,11 @@ def test_images_of_different_sizes_lie_unchanged_in_one_tensor():
 )
 def test_collation_refuses_what_is_no_colour_image_and_says_what_to_do(given, shown):
     with pytest.raises(
-        HCSCError, match=rf"takes one uint8 \(3, H, W\) image of each sample, not {shown}; end the pipeline with WholeImage"
+        HCSCError,
+        match=(
+            rf"takes one uint8 \(3, H, W\) image of each sample, not {shown}; end the pipeline "
+            r"with WholeImage"
+        ),
     ):
         pad_collate([{"inputs": given, "data_samples": None}])
 
@@ -92,7 +118,9 @@ class Photographs(torch.utils.data.Dataset):
             self.paths.append(str(folder / f"{index}.png"))
             one.save(self.paths[-1])
         with DefaultScope.overwrite_default_scope("mmpretrain"):
-            self.pipeline = Compose([LoadImage(), WholeImage(), TRANSFORMS.build(dict(type="PackInputs"))])
+            self.pipeline = Compose(
+                [LoadImage(), WholeImage(), TRANSFORMS.build(dict(type="PackInputs"))]
+            )
 
     def __len__(self) -> int:
         return len(self.paths)

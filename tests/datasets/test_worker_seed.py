@@ -16,7 +16,9 @@ class Dice(Dataset):
         return 8
 
     def __getitem__(self, index):
-        return torch.tensor([random.random(), np.random.rand(), torch.rand(()).item()], dtype=torch.float64)
+        return torch.tensor(
+            [random.random(), np.random.rand(), torch.rand(()).item()], dtype=torch.float64
+        )
 
 
 def epochs(seed, number=2):

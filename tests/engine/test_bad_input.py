@@ -14,18 +14,33 @@ from hcsc_mm.engine.launch import build_runner
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"custom_hooks__0__num_prototypes": (101, 5)}, r"num_prototypes\[0\]=101 exceeds the 100 training images; set at most 100"),
-        ({"custom_hooks__0__num_prototypes": (12, 13)}, r"num_prototypes\[1\]=13 must be below num_prototypes\[0\]=12"),
-        ({"custom_hooks__0__num_prototypes": (12, 12)}, r"num_prototypes\[1\]=12 must be below num_prototypes\[0\]=12"),
+        (
+            {"custom_hooks__0__num_prototypes": (101, 5)},
+            r"num_prototypes\[0\]=101 exceeds the 100 training images; set at most 100",
+        ),
+        (
+            {"custom_hooks__0__num_prototypes": (12, 13)},
+            r"num_prototypes\[1\]=13 must be below num_prototypes\[0\]=12",
+        ),
+        (
+            {"custom_hooks__0__num_prototypes": (12, 12)},
+            r"num_prototypes\[1\]=12 must be below num_prototypes\[0\]=12",
+        ),
         ({"custom_hooks__0__num_prototypes": (12, 1)}, r"num_prototypes\[1\]=1 must be at least 2"),
         ({"custom_hooks__0__num_prototypes": (0,)}, r"num_prototypes\[0\]=0 must be at least 2"),
         ({"custom_hooks__0__num_prototypes": ()}, r"num_prototypes is empty"),
         ({"model__queue_len": 15}, r"total batch 16 × 1 = 16 exceeds the queue length 15"),
-        ({"train_dataloader__batch_size": 128, "model__queue_len": 256}, r"no batch of 128 fits into the 100 training images"),
+        (
+            {"train_dataloader__batch_size": 128, "model__queue_len": 256},
+            r"no batch of 128 fits into the 100 training images",
+        ),
         ({"custom_hooks__0__backend": "sklearn"}, r"backend='sklearn' is unknown"),
         ({"custom_hooks__0__warmup_epochs": -1}, r"warmup_epochs=-1"),
         ({"model__head__rule": "mine"}, r"rule='mine' is unknown"),
-        ({"model__backbone__norm_cfg__num_splits": 5}, r"batch 16 is not divisible by num_splits=5"),
+        (
+            {"model__backbone__norm_cfg__num_splits": 5},
+            r"batch 16 is not divisible by num_splits=5",
+        ),
     ],
 )
 def test_wrong_number_is_refused_before_anything_is_saved(tmp_path, options, message):
@@ -83,7 +98,9 @@ def test_extraction_data_set_with_other_files_is_refused(tmp_path, images):
     cfg = folder_config(tmp_path, images)
     names = sorted(path.name for path in images.iterdir())
     (images / "list.txt").write_text("\n".join(reversed(names)))
-    cfg.custom_hooks[0].dataset = dict(type="hcsc_mm.ImageFolder", data_root=str(images), ann_file="list.txt")
+    cfg.custom_hooks[0].dataset = dict(
+        type="hcsc_mm.ImageFolder", data_root=str(images), ann_file="list.txt"
+    )
     with pytest.raises(HCSCError, match=r"image 0 is .*00\.png in the training set and .*31\.png"):
         train(cfg)
     (images / "list.txt").write_text("\n".join(names[:-1]))
@@ -112,11 +129,16 @@ class BreakWeights(Hook):
 def test_broken_running_statistics_are_not_saved_either(tmp_path):
     class BreakStatistics(Hook):
         def after_train_epoch(self, runner):
-            next(buffer for name, buffer in runner.model.named_buffers() if "running_var" in name).fill_(float("inf"))
+            next(
+                buffer for name, buffer in runner.model.named_buffers() if "running_var" in name
+            ).fill_(float("inf"))
 
     runner = build_runner(tiny_config(tmp_path))
     runner.register_hook(BreakStatistics(), priority="HIGH")
-    with pytest.raises(HCSCError, match=r"NaN or infinite in epoch 1, which is not saved; no epoch was saved before"):
+    with pytest.raises(
+        HCSCError,
+        match=r"NaN or infinite in epoch 1, which is not saved; no epoch was saved before",
+    ):
         runner.train()
     assert not list(tmp_path.glob("*.pth"))
 
@@ -125,10 +147,16 @@ def test_broken_running_statistics_are_not_saved_either(tmp_path):
     ("stage", "message"),
     [
         ("before", r"features are NaN or infinite, the first is of sample 0 \(.*00\.png\)"),
-        ("after", r"NaN or infinite in epoch 2, which is not saved; the last good checkpoint is .*epoch_1\.pth"),
+        (
+            "after",
+            r"NaN or infinite in epoch 2, which is not saved; the last good checkpoint is "
+            r".*epoch_1\.pth",
+        ),
     ],
 )
-def test_broken_weights_stop_the_run_and_keep_the_last_good_checkpoint(tmp_path, images, stage, message):
+def test_broken_weights_stop_the_run_and_keep_the_last_good_checkpoint(
+    tmp_path, images, stage, message
+):
     runner = build_runner(folder_config(tmp_path, images))
     runner.register_hook(BreakWeights(stage))
     with pytest.raises(HCSCError, match=message):

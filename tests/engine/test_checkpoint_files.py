@@ -45,7 +45,10 @@ class FillDisk(Hook):
 def test_full_disk_stops_the_run_with_one_line_and_leaves_the_last_checkpoint(tmp_path):
     runner = build_runner(tiny_config(tmp_path))
     runner.register_hook(FillDisk())
-    message = r"cannot write the checkpoint .*epoch_2\.pth \(.*\); the last good checkpoint is .*epoch_1\.pth"
+    message = (
+        r"cannot write the checkpoint .*epoch_2\.pth \(.*\); the last good checkpoint is "
+        r".*epoch_1\.pth"
+    )
     with full_disk(resource.RLIM_INFINITY), pytest.raises(HCSCError, match=message):
         runner.train()
     assert names(tmp_path) == ["epoch_1.pth"]
@@ -63,7 +66,12 @@ def test_write_that_fails_leaves_the_file_that_had_the_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda content: content[: len(content) // 2], lambda content: b"", lambda content: b"\0" * len(content)]
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: b"\0" * len(content),
+    ],
 )
 def test_damaged_newest_checkpoint_is_passed_over_with_a_warning(tmp_path, damage):
     whole, _ = train(tiny_config(tmp_path))
@@ -81,7 +89,10 @@ def test_damaged_newest_checkpoint_is_passed_over_with_a_warning(tmp_path, damag
 def test_run_whose_checkpoints_are_all_damaged_does_not_start_anew_by_itself(tmp_path):
     train(tiny_config(tmp_path, train_cfg__max_epochs=1))
     (tmp_path / "epoch_1.pth").write_bytes(b"PK")
-    with pytest.raises(HCSCError, match=r"none of the 1 checkpoints in .* can be resumed from; remove them to start anew"):
+    with pytest.raises(
+        HCSCError,
+        match=r"none of the 1 checkpoints in .* can be resumed from; remove them to start anew",
+    ):
         train(again(tmp_path))
 
 

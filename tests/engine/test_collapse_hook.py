@@ -21,7 +21,11 @@ def curves(work_dir, name):
 
 
 def warnings(work_dir):
-    return [line for line in next(work_dir.glob("*/*.log")).read_text().splitlines() if "Collapse" in line]
+    return [
+        line
+        for line in next(work_dir.glob("*/*.log")).read_text().splitlines()
+        if "Collapse" in line
+    ]
 
 
 def config(work_dir, lr=None, **options):
@@ -32,7 +36,9 @@ def config(work_dir, lr=None, **options):
     return cfg
 
 
-def test_curves_hold_the_measures_of_the_queue_at_the_interval_and_at_the_end_of_each_epoch(tmp_path):
+def test_curves_hold_the_measures_of_the_queue_at_the_interval_and_at_the_end_of_each_epoch(
+    tmp_path,
+):
     class Measure(Hook):
         priority = "LOW"
         seen: dict[int, tuple[float, float]] = {}  # noqa: RUF012
@@ -52,7 +58,9 @@ def test_curves_hold_the_measures_of_the_queue_at_the_interval_and_at_the_end_of
 
 def test_random_directions_of_a_new_queue_are_not_measured(tmp_path):
     train(config(tmp_path, default_hooks__collapse__interval=1, train_cfg__max_epochs=1))
-    assert next(iter(curves(tmp_path, "hcsc/embedding_std"))) == 3  # 3 × 16 keys are the first to fill 40 places
+    assert (
+        next(iter(curves(tmp_path, "hcsc/embedding_std"))) == 3
+    )  # 3 × 16 keys are the first to fill 40 places
 
 
 def test_balance_of_the_clusters_is_logged_for_each_level_of_each_hierarchy(tmp_path):
@@ -62,7 +70,9 @@ def test_balance_of_the_clusters_is_logged_for_each_level_of_each_hierarchy(tmp_
         assert list(entropy) == [6, 12]  # before the second and the third epoch
         assert 0.5 < min(entropy.values()) <= max(entropy.values()) <= 1
         sizes = np.bincount(record.hierarchies[1].path(range(100))[level])
-        assert curves(tmp_path, f"hcsc/level{level}/largest_share")[6] == pytest.approx(sizes.max() / 100)
+        assert curves(tmp_path, f"hcsc/level{level}/largest_share")[6] == pytest.approx(
+            sizes.max() / 100
+        )
 
 
 def test_healthy_run_is_not_warned(tmp_path):
@@ -81,13 +91,26 @@ def test_run_that_collapses_is_warned_once_for_each_measure(tmp_path):
 
 
 def test_warnings_begin_after_the_grace(tmp_path):
-    train(config(tmp_path, default_hooks__collapse__min_embedding_std=1.0, default_hooks__collapse__grace_epochs=2))
+    train(
+        config(
+            tmp_path,
+            default_hooks__collapse__min_embedding_std=1.0,
+            default_hooks__collapse__grace_epochs=2,
+        )
+    )
     assert "Collapse in epoch 3, iteration 18" in warnings(tmp_path)[0]
 
 
 def test_threshold_of_zero_never_warns(tmp_path):
-    options = {"default_hooks__collapse__min_embedding_std": 0.0, "default_hooks__collapse__min_effective_rank": 0.0}
-    train(config(tmp_path, lr=2.0, train_cfg__max_epochs=8, custom_hooks__0__warmup_epochs=99, **options))
+    options = {
+        "default_hooks__collapse__min_embedding_std": 0.0,
+        "default_hooks__collapse__min_effective_rank": 0.0,
+    }
+    train(
+        config(
+            tmp_path, lr=2.0, train_cfg__max_epochs=8, custom_hooks__0__warmup_epochs=99, **options
+        )
+    )
     assert warnings(tmp_path) == []
 
 
@@ -112,7 +135,10 @@ def test_cluster_that_takes_nearly_all_images_is_warned_of(tmp_path):
     [
         ({"interval": 0}, "interval=0"),
         ({"grace_epochs": -1}, "grace_epochs=-1"),
-        ({"min_embedding_std": 1.5}, "min_embedding_std=1.5 of CollapseHook must lie between 0 and 1"),
+        (
+            {"min_embedding_std": 1.5},
+            "min_embedding_std=1.5 of CollapseHook must lie between 0 and 1",
+        ),
     ],
 )
 def test_wrong_numbers_are_refused(options, message):

@@ -1,4 +1,4 @@
-"""Training with the augmentations on the model's device: it runs, it repeats, it resumes exactly."""
+"""Training with augmentations on the model's device: it runs, repeats, resumes exactly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from hcsc_mm.engine.launch import load_config
 
 VIEW = dict(size=16, scale=(0.4, 1.0), blur_sigma=(0.1, 0.6))
 ON_DEVICE = {
-    "train_dataloader__dataset__pipeline": [dict(type="hcsc_mm.WholeImage"), dict(type="PackInputs")],
+    "train_dataloader__dataset__pipeline": [
+        dict(type="hcsc_mm.WholeImage"),
+        dict(type="PackInputs"),
+    ],
     "train_dataloader__collate_fn__type": "hcsc_mm.pad_collate",
     "model__data_preprocessor__type": "hcsc_mm.DeviceAugmentation",
     "model__data_preprocessor__views": [VIEW, VIEW],
@@ -28,14 +31,17 @@ def config(work_dir, **options):
 
 def test_two_runs_with_one_seed_are_equal_and_with_another_are_not(tmp_path):
     first, second, other = (
-        train(config(tmp_path / name, randomness__seed=seed))[0].model.state_dict() for name, seed in (("a", 0), ("b", 0), ("c", 1))
+        train(config(tmp_path / name, randomness__seed=seed))[0].model.state_dict()
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
     )
     assert largest_difference(first, second) == 0
     assert largest_difference(first, other) > 1e-3
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_resuming_at_any_epoch_boundary_gives_the_numbers_of_the_uninterrupted_run(tmp_path, num_workers):
+def test_resuming_at_any_epoch_boundary_gives_the_numbers_of_the_uninterrupted_run(
+    tmp_path, num_workers
+):
     options = {"train_dataloader__num_workers": num_workers}
     whole, record = train(config(tmp_path / "whole", **options))
     steps = len(record.losses) // EPOCHS
@@ -52,8 +58,17 @@ def test_resuming_at_any_epoch_boundary_gives_the_numbers_of_the_uninterrupted_r
 
 def test_local_views_are_trained_on(tmp_path):
     local = dict(size=12, scale=(0.2, 0.5))
-    _, record = train(config(tmp_path, train_cfg__max_epochs=2, model__data_preprocessor__views=[VIEW, VIEW, local, local]))
-    assert {name for names in record.loss_names for name in names} >= {"loss_instance", "loss_local_instance"}
+    _, record = train(
+        config(
+            tmp_path,
+            train_cfg__max_epochs=2,
+            model__data_preprocessor__views=[VIEW, VIEW, local, local],
+        )
+    )
+    assert {name for names in record.loss_names for name in names} >= {
+        "loss_instance",
+        "loss_local_instance",
+    }
 
 
 def test_a_single_view_is_refused_with_the_remedy(tmp_path):
@@ -63,7 +78,13 @@ def test_a_single_view_is_refused_with_the_remedy(tmp_path):
 
 def test_a_pipeline_that_still_makes_views_is_refused_with_the_remedy(tmp_path):
     options = {key: value for key, value in ON_DEVICE.items() if key.startswith("model")}
-    with pytest.raises(HCSCError, match=r"set train_dataloader\.collate_fn\.type=hcsc_mm\.pad_collate, and hcsc_mm\.WholeImage"):
+    with pytest.raises(
+        HCSCError,
+        match=(
+            r"set train_dataloader\.collate_fn\.type=hcsc_mm\.pad_collate, and "
+            r"hcsc_mm\.WholeImage"
+        ),
+    ):
         train(tiny_config(tmp_path, **options))
 
 

@@ -20,8 +20,17 @@ class Hang(BaseTransform):
 def test_worker_that_hangs_ends_the_run(tmp_path, monkeypatch, where):
     for module in (train_loop, training_features):
         monkeypatch.setattr(module, "WAIT_MINUTES", 0.1)
-    cfg = tiny_config(tmp_path, train_dataloader__num_workers=1, custom_hooks__0__warmup_epochs=0, custom_hooks__0__batch_size=32)
-    pipeline = cfg.train_dataloader.dataset.pipeline if where == "training" else cfg.custom_hooks[0].pipeline
+    cfg = tiny_config(
+        tmp_path,
+        train_dataloader__num_workers=1,
+        custom_hooks__0__warmup_epochs=0,
+        custom_hooks__0__batch_size=32,
+    )
+    pipeline = (
+        cfg.train_dataloader.dataset.pipeline
+        if where == "training"
+        else cfg.custom_hooks[0].pipeline
+    )
     pipeline.insert(0, dict(type="Hang"))
     with pytest.raises(RuntimeError, match="timed out after 6"):
         train(cfg)

@@ -21,32 +21,48 @@ class Watch(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         keys = runner.model.queue.newest(len(data_batch["data_samples"]))
-        made = {int(sample.sample_idx): key for sample, key in zip(data_batch["data_samples"], keys, strict=True)}
+        made = {
+            int(sample.sample_idx): key
+            for sample, key in zip(data_batch["data_samples"], keys, strict=True)
+        }
         self.keys.setdefault(runner.epoch, {}).update(made)
 
 
 def run_with_bank(work_dir, monkeypatch, **options):
     computed, plain = [], TrainingFeatures.compute
-    monkeypatch.setattr(TrainingFeatures, "compute", lambda self: computed.append(plain(self).clone()) or computed[-1])
-    runner, watch = build_runner(tiny_config(work_dir, custom_hooks__0__features="bank", **options)), Watch()
+    monkeypatch.setattr(
+        TrainingFeatures,
+        "compute",
+        lambda self: computed.append(plain(self).clone()) or computed[-1],
+    )
+    runner, watch = (
+        build_runner(tiny_config(work_dir, custom_hooks__0__features="bank", **options)),
+        Watch(),
+    )
     runner.register_hook(watch)
     runner.train()
     return runner, watch, computed
 
 
-def test_features_are_the_keys_of_the_epoch_before_and_images_that_were_dropped_are_extracted(tmp_path, monkeypatch):
+def test_features_are_the_keys_of_the_epoch_before_and_images_that_were_dropped_are_extracted(
+    tmp_path, monkeypatch
+):
     runner, watch, computed = run_with_bank(tmp_path, monkeypatch)
     assert len(computed) == 2  # before the second and the third epoch
     for epoch, features in enumerate(computed):
         seen = sorted(watch.keys[epoch])
         assert len(seen) == 96  # of 100 images, in batches of 16
-        assert torch.equal(features[seen], torch.stack([watch.keys[epoch][index] for index in seen]))
+        assert torch.equal(
+            features[seen], torch.stack([watch.keys[epoch][index] for index in seen])
+        )
         assert torch.isfinite(features).all()
     assert runner.model.hierarchy.num_samples == 100
 
 
 def test_without_warm_up_the_first_hierarchy_comes_from_extraction(tmp_path, monkeypatch):
-    _, _, computed = run_with_bank(tmp_path, monkeypatch, train_cfg__max_epochs=2, custom_hooks__0__warmup_epochs=0)
+    _, _, computed = run_with_bank(
+        tmp_path, monkeypatch, train_cfg__max_epochs=2, custom_hooks__0__warmup_epochs=0
+    )
     assert len(computed) == 2
     assert all(torch.isfinite(features).all() for features in computed)
 
@@ -58,8 +74,14 @@ def test_resuming_with_the_bank_gives_the_numbers_of_the_uninterrupted_run(tmp_p
     for epoch in (1, 2, 3):
         checkpoint = tmp_path / f"epoch_{epoch}.pth"
         saved = torch.load(checkpoint, weights_only=False)["hierarchical_clustering"]
-        assert saved["bank"] is None  # the next epoch's hierarchy is in the checkpoint, so the keys need not be
-        resumed, rest = train(tiny_config(tmp_path / f"from{epoch}", resume=True, load_from=str(checkpoint), **options))
+        assert (
+            saved["bank"] is None
+        )  # the next epoch's hierarchy is in the checkpoint, so the keys need not be
+        resumed, rest = train(
+            tiny_config(
+                tmp_path / f"from{epoch}", resume=True, load_from=str(checkpoint), **options
+            )
+        )
         assert rest.losses == pytest.approx(record.losses[epoch * steps :], rel=1e-6)
         assert torch.equal(resumed.model.hierarchy.assignment, whole.model.hierarchy.assignment)
 

@@ -26,14 +26,22 @@ def loader(split: str, num_workers: int = 0) -> dict:
 def config(folder, monitored: bool, **options):
     cfg = tiny_config(folder, train_cfg__max_epochs=3)
     if monitored:
-        hook = dict(type="hcsc_mm.KNNMonitorHook", train_dataloader=loader("train", 1), val_dataloader=loader("test"), interval=2, k=[1, 5])
+        hook = dict(
+            type="hcsc_mm.KNNMonitorHook",
+            train_dataloader=loader("train", 1),
+            val_dataloader=loader("test"),
+            interval=2,
+            k=[1, 5],
+        )
         cfg.custom_hooks.append({**hook, **options})
     return cfg
 
 
 def scalars(runner) -> list[dict]:
     lines = Path(runner.log_dir, "vis_data/scalars.json").read_text().splitlines()
-    return [line for line in map(json.loads, lines) if any(name.startswith("knn/") for name in line)]
+    return [
+        line for line in map(json.loads, lines) if any(name.startswith("knn/") for name in line)
+    ]
 
 
 def test_it_measures_every_interval_and_at_the_end_and_pre_training_does_not_notice(tmp_path):
@@ -41,7 +49,9 @@ def test_it_measures_every_interval_and_at_the_end_and_pre_training_does_not_not
     monitored, _ = train(config(tmp_path / "monitored", True))
     assert largest_difference(plain.model.state_dict(), monitored.model.state_dict()) == 0
     found = scalars(monitored)
-    assert [set(line) - {"step"} for line in found] == [{"knn/top1_k1", "knn/top1_k5"}] * 2  # after epochs 2 and 3
+    assert [set(line) - {"step"} for line in found] == [
+        {"knn/top1_k1", "knn/top1_k5"}
+    ] * 2  # after epochs 2 and 3
     assert all(10 < line["knn/top1_k1"] <= 100 for line in found)
     assert monitored.model.backbone.training
 
@@ -55,11 +65,20 @@ def test_it_measures_what_scikit_learn_does(tmp_path):
     for split in ("train", "test"):
         batches = list(build_feature_loader(runner, loader(split)))
         with torch.no_grad():
-            maps = [runner.model.backbone(runner.model.preprocess(batch["inputs"]))[-1] for batch in batches]
+            maps = [
+                runner.model.backbone(runner.model.preprocess(batch["inputs"]))[-1]
+                for batch in batches
+            ]
         features[split] = torch.cat(maps).mean(dim=(2, 3)).double().numpy()
-        labels[split] = [int(sample.gt_label) for batch in batches for sample in batch["data_samples"]]
-    nearest = KNeighborsClassifier(1, metric="cosine", algorithm="brute").fit(features["train"], labels["train"])
-    assert scalars(runner)[-1]["knn/top1_k1"] == pytest.approx(100 * nearest.score(features["test"], labels["test"]), abs=1e-6)
+        labels[split] = [
+            int(sample.gt_label) for batch in batches for sample in batch["data_samples"]
+        ]
+    nearest = KNeighborsClassifier(1, metric="cosine", algorithm="brute").fit(
+        features["train"], labels["train"]
+    )
+    assert scalars(runner)[-1]["knn/top1_k1"] == pytest.approx(
+        100 * nearest.score(features["test"], labels["test"]), abs=1e-6
+    )
 
 
 def test_more_neighbours_than_images_are_refused_before_training(tmp_path):

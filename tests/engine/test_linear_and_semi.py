@@ -20,7 +20,11 @@ def images(tmp_path):
 
 
 def backbone_of(state):
-    return {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
+    return {
+        name.removeprefix("backbone."): value
+        for name, value in state.items()
+        if name.startswith("backbone.")
+    }
 
 
 def pretrained(tmp_path):
@@ -76,19 +80,31 @@ def test_resumed_run_ends_with_the_numbers_of_the_uninterrupted_one(tmp_path, im
     whole, watch = run(stage_config(name, tmp_path, images, "whole", train_cfg__max_epochs=2))
     (tmp_path / "part").mkdir()
     shutil.copy(tmp_path / "whole" / "epoch_1.pth", tmp_path / "part")
-    resumed, rest = run(stage_config(name, tmp_path, images, "part", train_cfg__max_epochs=2, resume=True))
+    resumed, rest = run(
+        stage_config(name, tmp_path, images, "part", train_cfg__max_epochs=2, resume=True)
+    )
     assert largest_difference(whole.model.state_dict(), resumed.model.state_dict()) == 0
     assert rest.accuracies == watch.accuracies[1:]
 
 
 def test_fine_tuning_trains_all_on_the_drawn_images_alone_with_the_heads_own_rate(tmp_path, images):
-    cfg = stage_config("semi_folder", tmp_path, images, train_dataloader__dataset__per_class=2, train_cfg__max_epochs=1)
+    cfg = stage_config(
+        "semi_folder",
+        tmp_path,
+        images,
+        train_dataloader__dataset__per_class=2,
+        train_cfg__max_epochs=1,
+    )
     cfg.optim_wrapper.optimizer.lr = 0.005
     runner, watch = run(cfg)
     assert len(watch.paths) == 6
     assert sorted(watch.rates) == pytest.approx([0.005, 0.02])
     before, after = pretrained(tmp_path), backbone_of(runner.model.state_dict())
-    assert all(not torch.equal(after[name], value) for name, value in before.items() if name.endswith("conv1.weight"))
+    assert all(
+        not torch.equal(after[name], value)
+        for name, value in before.items()
+        if name.endswith("conv1.weight")
+    )
 
 
 def test_share_of_each_class_is_the_default_of_fine_tuning(tmp_path, images):
@@ -99,16 +115,34 @@ def test_share_of_each_class_is_the_default_of_fine_tuning(tmp_path, images):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("linear", {"model__head__num_classes": 10}, "num_classes=10, the training set 3 classes; set num_classes .*head.num_classes=3"),
+        (
+            "linear",
+            {"model__head__num_classes": 10},
+            "num_classes=10, the training set 3 classes; set num_classes .*head.num_classes=3",
+        ),
         ("semi", {"model__head__num_classes": 2}, "num_classes=2, the training set 3 classes"),
-        ("linear", {"model__head__in_channels": 2048}, "in_channels=2048, the backbone gives 32; set model.head.in_channels=32"),
-        ("semi", {"model__head__in_channels": 2048}, "in_channels=2048, the backbone gives 32; set model.head.in_channels=32"),
-        ("linear", {"val_evaluator__topk": (1, 5)}, r"top-5 accuracy of 3 classes is asked for; add .*topk=\"\(1,\)\""),
+        (
+            "linear",
+            {"model__head__in_channels": 2048},
+            "in_channels=2048, the backbone gives 32; set model.head.in_channels=32",
+        ),
+        (
+            "semi",
+            {"model__head__in_channels": 2048},
+            "in_channels=2048, the backbone gives 32; set model.head.in_channels=32",
+        ),
+        (
+            "linear",
+            {"val_evaluator__topk": (1, 5)},
+            r"top-5 accuracy of 3 classes is asked for; add .*topk=\"\(1,\)\"",
+        ),
         ("linear", {"model__backbone__depth": 34}, "holds a backbone of another architecture"),
         ("semi", {"model__backbone__init_cfg__checkpoint": None}, "add --checkpoint FILE"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_the_first_step(tmp_path, images, name, options, message):
+def test_what_does_not_fit_is_refused_before_the_first_step(
+    tmp_path, images, name, options, message
+):
     cfg = stage_config(f"{name}_folder", tmp_path, images, **options)
     with pytest.raises(HCSCError, match=message):
         run(cfg)
@@ -117,7 +151,9 @@ def test_what_does_not_fit_is_refused_before_the_first_step(tmp_path, images, na
 
 def test_other_classes_in_the_validation_set_are_refused(tmp_path, images):
     (images / "val" / "red").rename(images / "val" / "rouge")
-    with pytest.raises(HCSCError, match="red only in the training set and rouge only in the test set"):
+    with pytest.raises(
+        HCSCError, match="red only in the training set and rouge only in the test set"
+    ):
         run(stage_config("linear_folder", tmp_path, images))
 
 
@@ -133,11 +169,18 @@ def test_a_test_alone_is_checked_too(tmp_path):
 
 def test_lists_do_as_well_as_folders(tmp_path, images):
     for part in ("train", "val"):
-        lines = [f"{path.relative_to(images)}, {list(COLOURS).index(path.parent.name)}" for path in sorted((images / part).rglob("*.png"))]
+        lines = [
+            f"{path.relative_to(images)}, {list(COLOURS).index(path.parent.name)}"
+            for path in sorted((images / part).rglob("*.png"))
+        ]
         (images / f"{part}.txt").write_text("\n".join(lines))
     options = {f"{part}_dataloader__dataset__data_prefix": "." for part in ("train", "val", "test")}
     options |= {f"{part}_dataloader__dataset__ann_file": f"{part}.txt" for part in ("train", "val")}
     options["test_dataloader__dataset__ann_file"] = "val.txt"
-    by_list, _ = run(stage_config("linear_folder", tmp_path, images, "lists", train_cfg__max_epochs=1, **options))
-    by_folder, _ = run(stage_config("linear_folder", tmp_path, images, "folders", train_cfg__max_epochs=1))
+    by_list, _ = run(
+        stage_config("linear_folder", tmp_path, images, "lists", train_cfg__max_epochs=1, **options)
+    )
+    by_folder, _ = run(
+        stage_config("linear_folder", tmp_path, images, "folders", train_cfg__max_epochs=1)
+    )
     assert largest_difference(by_list.model.state_dict(), by_folder.model.state_dict()) == 0

@@ -30,8 +30,12 @@ def config(work_dir, probe=None, **options):
     """The tiny digits run with a probe; ``probe=False``: without."""
     cfg = tiny_config(work_dir, **options)
     if probe is not False:
-        defaults = dict(in_channels=32, val_dataloader=dict(batch_size=16, dataset=DIGITS), log_interval=4)
-        cfg.custom_hooks.append({"type": "hcsc_mm.OnlineLinearProbeHook", **defaults, **(probe or {})})
+        defaults = dict(
+            in_channels=32, val_dataloader=dict(batch_size=16, dataset=DIGITS), log_interval=4
+        )
+        cfg.custom_hooks.append(
+            {"type": "hcsc_mm.OnlineLinearProbeHook", **defaults, **(probe or {})}
+        )
     return cfg
 
 
@@ -69,7 +73,9 @@ class Features(Hook):
 
     def before_train(self, runner):
         self.features, self.labels, self.calls = [], [], []
-        runner.model.backbone.register_forward_hook(lambda module, inputs, outputs: self.calls.append(outputs[-1].detach().mean((2, 3))))
+        runner.model.backbone.register_forward_hook(
+            lambda module, inputs, outputs: self.calls.append(outputs[-1].detach().mean((2, 3)))
+        )
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.calls.clear()
@@ -80,7 +86,9 @@ class Features(Hook):
 
 
 def trained_alone(features, labels, lr, momentum):
-    """PyTorch's own layer, loss and backward pass on the same features; the share of right answers before each step."""
+    """PyTorch's own layer, loss and backward pass on the same features; the share of right answers
+    before each step.
+    """
     line = nn.Linear(features[0].shape[1], 10)
     nn.init.zeros_(line.weight), nn.init.zeros_(line.bias)
     optimizer, right = torch.optim.SGD(line.parameters(), lr=lr, momentum=momentum), []
@@ -97,7 +105,10 @@ def test_pre_training_is_equal_bit_by_bit_with_and_without_it(tmp_path):
     workers = dict(train_dataloader__num_workers=2, train_cfg__max_epochs=2)
     without = bits(*train(config(tmp_path / "without", probe=False, **workers)))
     loader = dict(batch_size=16, num_workers=1, dataset=DIGITS)
-    assert_equal(without, bits(*train(config(tmp_path / "with", probe=dict(val_dataloader=loader), **workers))))
+    assert_equal(
+        without,
+        bits(*train(config(tmp_path / "with", probe=dict(val_dataloader=loader), **workers))),
+    )
 
 
 def test_weights_and_training_accuracy_are_those_of_a_plain_layer_on_the_query_views(tmp_path):
@@ -117,12 +128,23 @@ def test_evaluation_is_that_of_the_backbone_in_eval_mode_at_its_interval_and_at_
     logged = curve(tmp_path, "probe/top1")
     assert list(logged) == [12, 18]
     runner.model.eval()
-    loader = runner.build_dataloader(dict(batch_size=7, num_workers=0, dataset=DIGITS, sampler=dict(type="DefaultSampler", shuffle=False)))
+    loader = runner.build_dataloader(
+        dict(
+            batch_size=7,
+            num_workers=0,
+            dataset=DIGITS,
+            sampler=dict(type="DefaultSampler", shuffle=False),
+        )
+    )
     truth, predicted = [], []
     for batch in loader:
         with torch.no_grad():
-            features = runner.model.backbone(runner.model.preprocess(torch.stack(batch["inputs"])))[-1].mean((2, 3))
-        predicted += (features @ probe_of(runner).weight.T + probe_of(runner).bias).argmax(1).tolist()
+            features = runner.model.backbone(runner.model.preprocess(torch.stack(batch["inputs"])))[
+                -1
+            ].mean((2, 3))
+        predicted += (
+            (features @ probe_of(runner).weight.T + probe_of(runner).bias).argmax(1).tolist()
+        )
         truth += [int(sample.gt_label) for sample in batch["data_samples"]]
     assert len(truth) == 50
     assert logged[18] == pytest.approx(100 * accuracy_score(truth, predicted))
@@ -148,13 +170,17 @@ def resumed(cfg):
     cfg.experiment_name += "_again"
     cfg.work_dir, folder = str(cfg.work_dir), cfg.work_dir
     runner, _ = train(cfg)
-    newest = max(Path(folder).glob("*/vis_data/scalars.json"), key=lambda path: path.stat().st_mtime_ns)
+    newest = max(
+        Path(folder).glob("*/vis_data/scalars.json"), key=lambda path: path.stat().st_mtime_ns
+    )
     return runner, [json.loads(line) for line in newest.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("iterations", [7, 9])
 def test_resumed_probe_is_the_uninterrupted_one(tmp_path, iterations):
-    """From the end of an epoch (6 steps) with the last 2 of them not yet logged, and from the middle of the next."""
+    """From the end of an epoch (6 steps) with the last 2 of them not yet logged, and from the
+    middle of the next.
+    """
     options = {"train_cfg__max_epochs": 2}
     whole, _ = train(config(tmp_path / "whole", **options))
     if iterations == 9:
@@ -166,7 +192,12 @@ def test_resumed_probe_is_the_uninterrupted_one(tmp_path, iterations):
     rest, scalars = resumed(config(tmp_path / "part", **options))
     for name in ("weight", "bias", "counts"):
         assert torch.equal(getattr(probe_of(whole), name), getattr(probe_of(rest), name))
-    assert_equal(*([entry["momentum_buffer"] for entry in probe_of(runner).optimizer.state.values()] for runner in (whole, rest)))
+    assert_equal(
+        *(
+            [entry["momentum_buffer"] for entry in probe_of(runner).optimizer.state.values()]
+            for runner in (whole, rest)
+        )
+    )
     for name in ("probe/top1", "probe/train_top1"):
         again = {entry["step"]: entry[name] for entry in scalars if name in entry}
         assert again and again.items() <= curve(tmp_path / "whole", name).items()
@@ -185,7 +216,9 @@ def test_checkpoint_of_another_probe_is_refused(tmp_path):
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["online_linear_probe"]["weight"] = torch.zeros(7, 32)
     torch.save(checkpoint, path)
-    with pytest.raises(HCSCError, match=r"online probe has \(7, 32\) classes and channels, the run's \(10, 32\)"):
+    with pytest.raises(
+        HCSCError, match=r"online probe has \(7, 32\) classes and channels, the run's \(10, 32\)"
+    ):
         resumed(config(tmp_path))
 
 
@@ -199,8 +232,19 @@ def other_method(work_dir, model, probe=None):
     return cfg
 
 
-NECK = dict(type="NonLinearNeck", in_channels=32, hid_channels=16, out_channels=8, num_layers=2, with_avg_pool=True)
-SIMCLR = dict(type="SimCLR", neck=NECK, head=dict(type="ContrastiveHead", loss=dict(type="CrossEntropyLoss"), temperature=0.1))
+NECK = dict(
+    type="NonLinearNeck",
+    in_channels=32,
+    hid_channels=16,
+    out_channels=8,
+    num_layers=2,
+    with_avg_pool=True,
+)
+SIMCLR = dict(
+    type="SimCLR",
+    neck=NECK,
+    head=dict(type="ContrastiveHead", loss=dict(type="CrossEntropyLoss"), temperature=0.1),
+)
 BYOL = dict(
     type="BYOL",
     neck=NECK,
@@ -208,7 +252,13 @@ BYOL = dict(
         type="LatentPredictHead",
         loss=dict(type="CosineSimilarityLoss"),
         predictor=dict(
-            type="NonLinearNeck", in_channels=8, hid_channels=16, out_channels=8, with_bias=True, with_last_bn=False, with_avg_pool=False
+            type="NonLinearNeck",
+            in_channels=8,
+            hid_channels=16,
+            out_channels=8,
+            with_bias=True,
+            with_last_bn=False,
+            with_avg_pool=False,
         ),
     ),
 )
@@ -223,12 +273,19 @@ def test_other_methods_can_be_probed(tmp_path):
 
 
 def test_first_of_two_views_in_one_call_is_taken_once_it_is_known_where_it_is(tmp_path):
-    runner, watch = build_runner(other_method(tmp_path / "simclr", SIMCLR, dict(views="interleaved"))), Features()
+    runner, watch = (
+        build_runner(other_method(tmp_path / "simclr", SIMCLR, dict(views="interleaved"))),
+        Features(),
+    )
     runner.register_hook(watch)
     runner.train()
-    line, _ = trained_alone([features[::2] for features in watch.features], watch.labels, lr=0.1, momentum=0.9)
+    line, _ = trained_alone(
+        [features[::2] for features in watch.features], watch.labels, lr=0.1, momentum=0.9
+    )
     torch.testing.assert_close(probe_of(runner).weight, line.weight)
-    with pytest.raises(HCSCError, match=r"embeds 32 views of 16 images; set views='interleaved' \(SimCLR\)"):
+    with pytest.raises(
+        HCSCError, match=r"embeds 32 views of 16 images; set views='interleaved' \(SimCLR\)"
+    ):
         build_runner(other_method(tmp_path / "unsaid", SIMCLR)).train()
 
 
@@ -251,7 +308,10 @@ def test_training_set_without_labels_and_a_validation_set_of_others_are_refused(
     images = labelled_folder(tmp_path / "images", 8, 1)
     cfg = folder_config(tmp_path, images)
     cfg.custom_hooks.append(dict(type="hcsc_mm.OnlineLinearProbeHook", in_channels=32))
-    with pytest.raises(HCSCError, match=r"the training set, a ImageFolder, names no classes; use hcsc_mm\.LabelledImages"):
+    with pytest.raises(
+        HCSCError,
+        match=r"the training set, a ImageFolder, names no classes; use hcsc_mm\.LabelledImages",
+    ):
         train(cfg)
     other = dict(dataset=dict(type="hcsc_mm.LabelledImages", data_root=str(images / "val")))
     with pytest.raises(HCSCError, match="different classes"):
@@ -266,7 +326,9 @@ def test_labelled_images_can_be_pre_trained_on_and_probed(tmp_path):
     load = dict(type="hcsc_mm.LoadImage")
     val = dict(type="hcsc_mm.LabelledImages", data_root=str(images), data_prefix="val")
     val["pipeline"] = [load, dict(type="Resize", scale=16), dict(type="PackInputs")]
-    cfg.custom_hooks.append(dict(type="hcsc_mm.OnlineLinearProbeHook", in_channels=32, val_dataloader=dict(dataset=val)))
+    cfg.custom_hooks.append(
+        dict(type="hcsc_mm.OnlineLinearProbeHook", in_channels=32, val_dataloader=dict(dataset=val))
+    )
     runner, _ = train(cfg)
     assert probe_of(runner).weight.shape == (3, 32)
     assert list(curve(tmp_path / "run", "probe/top1")) == [2, 4]

@@ -12,7 +12,11 @@ from hcsc_mm.engine.launch import load_config
 @needs_grocery
 def test_folder_config_trains_on_photographs_and_its_hierarchy_moves(tmp_path):
     with tarfile.open(SHARED / "data/grocery/grocery_short128.tar") as archive:
-        unpack(archive, tmp_path, [member for member in archive.getmembers() if member.name.startswith("train/")])
+        unpack(
+            archive,
+            tmp_path,
+            [member for member in archive.getmembers() if member.name.startswith("train/")],
+        )
     cfg = load_config(str(ROOT / "configs/hcsc_r18_200e_folder.py"))
     cfg.merge_from_dict(
         {

@@ -53,9 +53,14 @@ def stopped(cfg, hook):
 )
 def test_signal_saves_at_the_next_step_and_the_run_goes_on_from_there(tmp_path, number, when, step):
     whole, record = train(tiny_config(tmp_path / "whole"))
-    stop = stopped(tiny_config(tmp_path / "stopped", train_dataloader__num_workers=1), Signal(number, **when))
+    stop = stopped(
+        tiny_config(tmp_path / "stopped", train_dataloader__num_workers=1), Signal(number, **when)
+    )
     assert stop.code == EXIT_CODE == 75
-    assert f"stopped by {number.name} after step {step}" in stop.message and f"iter_{step}.pth" in stop.message
+    assert (
+        f"stopped by {number.name} after step {step}" in stop.message
+        and f"iter_{step}.pth" in stop.message
+    )
     cfg = tiny_config(tmp_path / "stopped", resume=True)
     cfg.experiment_name += "_again"
     rest, rest_record = train(cfg)
@@ -72,4 +77,9 @@ def test_handlers_are_as_before_when_a_run_has_ended():
 
 def test_hook_asks_for_the_checkpoints_that_it_needs(tmp_path):
     with pytest.raises(HCSCError, match="ResumableCheckpointHook"):
-        train(tiny_config(tmp_path, default_hooks__checkpoint=dict(_delete_=True, type="CheckpointHook", interval=1)))
+        train(
+            tiny_config(
+                tmp_path,
+                default_hooks__checkpoint=dict(_delete_=True, type="CheckpointHook", interval=1),
+            )
+        )

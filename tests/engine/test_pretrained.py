@@ -33,7 +33,10 @@ def test_weights_of_the_same_architecture_pass_whatever_else_the_file_holds(resn
 
 def test_counters_of_batch_norms_may_be_missing(resnet18_file, tmp_path):
     state = torch.load(resnet18_file)["state_dict"]
-    torch.save({"state_dict": {n: v for n, v in state.items() if "num_batches" not in n}}, tmp_path / "converted.pth")
+    torch.save(
+        {"state_dict": {n: v for n, v in state.items() if "num_batches" not in n}},
+        tmp_path / "converted.pth",
+    )
     check_pretrained(resnet(18, tmp_path / "converted.pth"))
 
 
@@ -52,7 +55,13 @@ def test_a_deeper_network_of_the_same_shapes_is_refused(tmp_path):
 
 def test_parts_that_share_a_checkpoint_may_share_its_weights(resnet18_file):
     front, back = resnet(18, resnet18_file), resnet(18, resnet18_file)
-    del back.conv1, back.bn1, back.layer1, back.layer2, back.layer3  # detection heads take the last stage alone
+    del (
+        back.conv1,
+        back.bn1,
+        back.layer1,
+        back.layer2,
+        back.layer3,
+    )  # detection heads take the last stage alone
     del front.layer4
     check_pretrained(torch.nn.ModuleDict({"backbone": front, "shared_head": back}))
     with pytest.raises(HCSCError, match="unexpected"):
@@ -77,18 +86,34 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_a_config_that_needs_weights_and_has_none_says_which_flag_gives_them():
-    model = MODELS.build(dict(type="mmpretrain.ResNet", depth=18, init_cfg=dict(type="Pretrained", checkpoint=None, prefix="backbone.")))
+    model = MODELS.build(
+        dict(
+            type="mmpretrain.ResNet",
+            depth=18,
+            init_cfg=dict(type="Pretrained", checkpoint=None, prefix="backbone."),
+        )
+    )
     with pytest.raises(HCSCError, match="--checkpoint"):
         check_pretrained(model)
 
 
 def test_the_checkpoint_goes_to_every_part_that_wants_one():
     model = ConfigDict(
-        backbone=dict(type="ResNet", init_cfg=dict(type="Pretrained", checkpoint="old", prefix="backbone.")),
-        roi_head=dict(shared_head=dict(init_cfg=[dict(type="Pretrained", checkpoint="old", prefix="backbone.")])),
+        backbone=dict(
+            type="ResNet", init_cfg=dict(type="Pretrained", checkpoint="old", prefix="backbone.")
+        ),
+        roi_head=dict(
+            shared_head=dict(
+                init_cfg=[dict(type="Pretrained", checkpoint="old", prefix="backbone.")]
+            )
+        ),
     )
     use_checkpoint(model, "new")
-    assert model.backbone.init_cfg.checkpoint == model.roi_head.shared_head.init_cfg[0].checkpoint == "new"
+    assert (
+        model.backbone.init_cfg.checkpoint
+        == model.roi_head.shared_head.init_cfg[0].checkpoint
+        == "new"
+    )
 
 
 def test_without_such_a_part_the_backbone_takes_it():

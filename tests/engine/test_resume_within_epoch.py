@@ -16,7 +16,7 @@ class KilledError(Exception):
 
 
 class KillAfter(Hook):
-    """Ends the run after so many iterations, when all other hooks have done with the last of them."""
+    """Ends the run after so many iterations, when all other hooks are done with the last."""
 
     priority = "LOWEST"
 
@@ -56,12 +56,27 @@ def resumed(folder, **options):
         (2 * STEPS + 3, {"custom_hooks__0__interval": 2}),  # with the hierarchy of the epoch before
         (STEPS + 2, {"custom_hooks__0__warm_start": True}),
         (STEPS + 2, {"custom_hooks__0__features": "bank"}),
-        (STEPS + 2, {"param_scheduler": [dict(type="CosineAnnealingLR", by_epoch=False, T_max=18)]}),
+        (
+            STEPS + 2,
+            {"param_scheduler": [dict(type="CosineAnnealingLR", by_epoch=False, T_max=18)]},
+        ),
         (STEPS + 2, {"optim_wrapper__optimizer": dict(_delete_=True, type="AdamW", lr=1e-3)}),
     ],
-    ids=["warm-up", "end", "after clustering", "two workers", "interval", "warm start", "key bank", "schedule by step", "AdamW"],
+    ids=[
+        "warm-up",
+        "end",
+        "after clustering",
+        "two workers",
+        "interval",
+        "warm start",
+        "key bank",
+        "schedule by step",
+        "AdamW",
+    ],
 )
-def test_resuming_within_an_epoch_gives_the_numbers_of_the_uninterrupted_run(tmp_path, iterations, options):
+def test_resuming_within_an_epoch_gives_the_numbers_of_the_uninterrupted_run(
+    tmp_path, iterations, options
+):
     whole, record = train(tiny_config(tmp_path / "whole", **options))
     killed_after(iterations, config(tmp_path / "killed", **options))
     rest, rest_record = resumed(tmp_path / "killed", **options)
@@ -78,7 +93,11 @@ def test_resuming_within_an_epoch_does_not_cluster_again(tmp_path):
     cfg.log_level, cfg.experiment_name = "INFO", cfg.experiment_name + "_again"
     train(cfg)
     log = max(tmp_path.glob("*/*.log"), key=lambda path: path.stat().st_mtime_ns).read_text()
-    assert [line.split("before epoch ")[1][0] for line in log.splitlines() if "Clustering before epoch" in line] == ["3"]
+    assert [
+        line.split("before epoch ")[1][0]
+        for line in log.splitlines()
+        if "Clustering before epoch" in line
+    ] == ["3"]
 
 
 def test_images_done_are_not_read_again(tmp_path):
@@ -95,7 +114,9 @@ def test_images_done_are_not_read_again(tmp_path):
 
 def test_writing_checkpoints_leaves_no_trace_in_the_numbers(tmp_path):
     often, rarely = (
-        train(tiny_config(tmp_path / str(steps), default_hooks__checkpoint__every_n_iters=steps))[0].model.state_dict()
+        train(tiny_config(tmp_path / str(steps), default_hooks__checkpoint__every_n_iters=steps))[
+            0
+        ].model.state_dict()
         for steps in (1, None)
     )
     assert largest_difference(often, rarely) == 0
@@ -103,7 +124,10 @@ def test_writing_checkpoints_leaves_no_trace_in_the_numbers(tmp_path):
 
 def test_number_of_workers_leaves_no_trace_in_the_numbers(tmp_path):
     none, two = (
-        train(tiny_config(tmp_path / str(workers), train_dataloader__num_workers=workers))[0].model.state_dict() for workers in (0, 2)
+        train(tiny_config(tmp_path / str(workers), train_dataloader__num_workers=workers))[
+            0
+        ].model.state_dict()
+        for workers in (0, 2)
     )
     assert largest_difference(none, two) == 0
 
@@ -122,7 +146,9 @@ def test_gradient_accumulation_postpones_the_checkpoint_to_the_optimizer_step(tm
     assert largest_difference(rest.model.state_dict(), whole.model.state_dict()) <= 1e-6
 
 
-def test_resuming_with_another_batch_size_goes_on_after_the_images_done_and_says_what_differs(tmp_path):
+def test_resuming_with_another_batch_size_goes_on_after_the_images_done_and_says_what_differs(
+    tmp_path,
+):
     killed_after(STEPS + 3, config(tmp_path))
     cfg = config(tmp_path, resume=True, train_dataloader__batch_size=12)
     cfg.log_level, cfg.experiment_name = "INFO", cfg.experiment_name + "_again"
@@ -131,13 +157,26 @@ def test_resuming_with_another_batch_size_goes_on_after_the_images_done_and_says
     assert len(record.losses) == left + 100 // 12
     assert runner.iter == 3 * (100 // 12)
     log = max(tmp_path.glob("*/*.log"), key=lambda path: path.stat().st_mtime_ns).read_text()
-    assert sum("resumes with 1 × 12 images a step what ran with 1 × 16" in line for line in log.splitlines()) == 1
+    assert (
+        sum(
+            "resumes with 1 × 12 images a step what ran with 1 × 16" in line
+            for line in log.splitlines()
+        )
+        == 1
+    )
 
 
 def test_plain_loop_refuses_a_checkpoint_within_an_epoch(tmp_path):
     killed_after(STEPS + 3, config(tmp_path))
     with pytest.raises(HCSCError, match="ResumableTrainLoop"):
-        train(config(tmp_path / "other", resume=True, load_from=str(tmp_path / "iter_9.pth"), train_cfg__type="EpochBasedTrainLoop"))
+        train(
+            config(
+                tmp_path / "other",
+                resume=True,
+                load_from=str(tmp_path / "iter_9.pth"),
+                train_cfg__type="EpochBasedTrainLoop",
+            )
+        )
 
 
 class BreakWeights(Hook):
@@ -151,6 +190,15 @@ class BreakWeights(Hook):
 def test_broken_weights_are_not_saved_within_an_epoch(tmp_path):
     runner = build_runner(config(tmp_path))
     runner.register_hook(BreakWeights())
-    with pytest.raises(HCSCError, match=rf"NaN or infinite in epoch 2, .* the last good checkpoint is .*iter_{STEPS + 1}\.pth"):
+    with pytest.raises(
+        HCSCError,
+        match=(
+            r"NaN or infinite in epoch 2, .* the last good checkpoint is "
+            rf".*iter_{STEPS + 1}\.pth"
+        ),
+    ):
         runner.train()
-    assert sorted(path.name for path in tmp_path.glob("*.pth")) == ["epoch_1.pth", f"iter_{STEPS + 1}.pth"]
+    assert sorted(path.name for path in tmp_path.glob("*.pth")) == [
+        "epoch_1.pth",
+        f"iter_{STEPS + 1}.pth",
+    ]

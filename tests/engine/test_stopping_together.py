@@ -1,4 +1,6 @@
-"""Two ranks stop at the same step with the same message: one that went on alone would wait for ever."""
+"""Two ranks stop at the same step with the same message: one that went on alone would wait for
+ever.
+"""
 
 import health_workers as workers
 import pytest
@@ -14,7 +16,9 @@ def ranks(tmp_path_factory):
 def test_loss_that_is_nan_on_one_rank_stops_both_with_the_report_of_that_rank(ranks):
     first, second = (rank["train_with_a_nan_on_the_second_rank"] for rank in ranks)
     assert first == second
-    assert first["message"].startswith("on rank 1, loss_instance is nan in epoch 1, iteration 2, which is not saved")
+    assert first["message"].startswith(
+        "on rank 1, loss_instance is nan in epoch 1, iteration 2, which is not saved"
+    )
     assert first["iterations"] == 2  # 0-based: the third iteration, where the interval of 3 looks
     assert first["files"] == []
 

@@ -34,14 +34,19 @@ def test_information_and_rand_index_are_scikit_learn_s(random_case):
 
 
 def test_purity_by_hand():
-    # Cluster 0: classes 0 0 1, majority 2. Cluster 1: classes 1 1 1 2, majority 3. Cluster 2: class 2, majority 1.
-    assert clustering_scores([0, 0, 0, 1, 1, 1, 1, 2], [0, 0, 1, 1, 1, 1, 2, 2])["purity"] == pytest.approx(6 / 8)
+    # Cluster 0: classes 0 0 1, majority 2. Cluster 1: classes 1 1 1 2, majority 3. Cluster 2: class
+    # 2, majority 1.
+    assert clustering_scores([0, 0, 0, 1, 1, 1, 1, 2], [0, 0, 1, 1, 1, 1, 2, 2])[
+        "purity"
+    ] == pytest.approx(6 / 8)
 
 
 def test_accuracy_is_that_of_the_best_of_all_matchings(random_case):
     assignment, labels = random_case
     best = max(
-        np.mean([matching[cluster] == label for cluster, label in zip(assignment, labels, strict=True)])
+        np.mean(
+            [matching[cluster] == label for cluster, label in zip(assignment, labels, strict=True)]
+        )
         for matching in permutations(range(6))
     )
     assert clustering_scores(assignment, labels)["accuracy"] == pytest.approx(best)
@@ -55,7 +60,9 @@ def test_more_clusters_than_classes_raise_purity_but_not_accuracy():
 
 def test_one_cluster_says_nothing():
     scores = clustering_scores(np.zeros(12), np.arange(12) % 3)
-    assert scores == pytest.approx({"ami": 0, "nmi": 0, "ari": 0, "purity": 1 / 3, "accuracy": 1 / 3}, abs=1e-9)
+    assert scores == pytest.approx(
+        {"ami": 0, "nmi": 0, "ari": 0, "purity": 1 / 3, "accuracy": 1 / 3}, abs=1e-9
+    )
 
 
 def test_tensors_and_lists_are_taken(random_case):
@@ -64,7 +71,11 @@ def test_tensors_and_lists_are_taken(random_case):
     assert clustering_scores(torch.from_numpy(assignment), labels.tolist()) == expected
 
 
-@pytest.mark.parametrize(("assignment", "labels"), [([0, 1], [0]), ([], []), ([[0, 1]], [[0, 1]])], ids=["lengths", "empty", "2d"])
+@pytest.mark.parametrize(
+    ("assignment", "labels"),
+    [([0, 1], [0]), ([], []), ([[0, 1]], [[0, 1]])],
+    ids=["lengths", "empty", "2d"],
+)
 def test_inputs_that_do_not_fit_are_refused(assignment, labels):
     with pytest.raises(HCSCError, match="equally long and not empty"):
         clustering_scores(assignment, labels)

@@ -51,9 +51,13 @@ def test_embeddings_in_some_dimensions_have_their_number_as_rank(kept):
 
 def test_rank_is_the_exponential_of_the_entropy_of_scikit_learn_s_singular_values():
     embeddings = unit_rows(300, 12) * torch.linspace(0.01, 1, 12)
-    _, singular_values, _ = randomized_svd(embeddings.numpy(), n_components=12, n_iter=20, random_state=0)
+    _, singular_values, _ = randomized_svd(
+        embeddings.numpy(), n_components=12, n_iter=20, random_state=0
+    )
     share = singular_values / singular_values.sum()
-    assert float(effective_rank(embeddings)) == pytest.approx(np.exp(-(share * np.log(share)).sum()), rel=1e-3)
+    assert float(effective_rank(embeddings)) == pytest.approx(
+        np.exp(-(share * np.log(share)).sum()), rel=1e-3
+    )
 
 
 def test_rank_does_not_depend_on_the_length_or_number_of_rows():
@@ -69,7 +73,9 @@ def test_zeros_have_rank_zero():
 
 def test_half_precision_is_measured_in_single():
     embeddings = unit_rows(500, 16)
-    assert float(effective_rank(embeddings.half())) == pytest.approx(float(effective_rank(embeddings)), rel=1e-3)
+    assert float(effective_rank(embeddings.half())) == pytest.approx(
+        float(effective_rank(embeddings)), rel=1e-3
+    )
     assert relative_std(embeddings.half()).dtype == torch.float32
 
 
@@ -83,4 +89,6 @@ def test_even_clusters_have_entropy_one_and_a_single_cluster_zero():
 def test_entropy_of_uneven_clusters_is_the_textbook_s():
     balance = cluster_balance(torch.tensor([0] * 7 + [1] * 2 + [3]), 4)
     assert balance.largest_share == pytest.approx(0.7)
-    assert balance.entropy == pytest.approx(-sum(p * math.log(p) for p in (0.7, 0.2, 0.1)) / math.log(4))
+    assert balance.entropy == pytest.approx(
+        -sum(p * math.log(p) for p in (0.7, 0.2, 0.1)) / math.log(4)
+    )

@@ -16,12 +16,18 @@ def pictures():
 
 
 def extract(dataset, batches, num_samples=10, encode=encode):
-    return extract_features(encode, DataLoader(dataset, batch_sampler=batches, collate_fn=default_collate), num_samples)
+    return extract_features(
+        encode, DataLoader(dataset, batch_sampler=batches, collate_fn=default_collate), num_samples
+    )
 
 
 @pytest.mark.parametrize(
     "batches",
-    [[list(range(10))], [[9, 0], [3], [1, 2, 4], [8, 7, 6, 5]], [[index] for index in reversed(range(10))]],
+    [
+        [list(range(10))],
+        [[9, 0], [3], [1, 2, 4], [8, 7, 6, 5]],
+        [[index] for index in reversed(range(10))],
+    ],
     ids=["one_batch", "mixed", "reversed"],
 )
 def test_rows_lie_where_their_sample_idx_says_whatever_the_order(pictures, batches):
@@ -46,14 +52,18 @@ class Flickering(Pictures):
 
 
 @pytest.mark.parametrize(
-    "batches", [[[*range(10), 0, 1]], [[*range(6)], [*range(4, 10)], [0, 9]], [[3, 3, 3], [*range(10)]]], ids=["in_batch", "across", "both"]
+    "batches",
+    [[[*range(10), 0, 1]], [[*range(6)], [*range(4, 10)], [0, 9]], [[3, 3, 3], [*range(10)]]],
+    ids=["in_batch", "across", "both"],
 )
 def test_of_a_row_that_comes_twice_the_first_counts(pictures, batches):
     assert torch.equal(extract(Flickering(10), batches), encode(pictures.images))
 
 
 def test_missing_rows_are_named(pictures):
-    with pytest.raises(HCSCError, match=r"2 of 10 rows were never delivered, the first ones are \[3, 9\]"):
+    with pytest.raises(
+        HCSCError, match=r"2 of 10 rows were never delivered, the first ones are \[3, 9\]"
+    ):
         extract(pictures, [[0, 1, 2], [4, 5, 6, 7, 8]])
 
 
@@ -76,7 +86,10 @@ def test_a_loader_without_any_image_is_an_error():
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_features_that_are_not_finite_name_the_sample_s_path(pictures, value):
     pictures.images[6] = value
-    with pytest.raises(HCSCError, match=r"1 features are NaN or infinite, the first is of sample 6 \(folder/6\.jpg\)"):
+    with pytest.raises(
+        HCSCError,
+        match=r"1 features are NaN or infinite, the first is of sample 6 \(folder/6\.jpg\)",
+    ):
         extract(pictures, [[*range(5)], [*range(5, 10)]])
 
 
@@ -102,4 +115,6 @@ def test_half_features_come_back_in_float32(pictures):
 
 def test_no_gradient_is_recorded(pictures):
     weight = torch.ones(5, requires_grad=True)
-    assert not extract(pictures, [list(range(10))], encode=lambda images: encode(images) * weight).requires_grad
+    assert not extract(
+        pictures, [list(range(10))], encode=lambda images: encode(images) * weight
+    ).requires_grad

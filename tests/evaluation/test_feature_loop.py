@@ -25,7 +25,11 @@ def picture(path: Path, number: int) -> None:
     """Stripes whose direction is the class: 0 upright, 1 across."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(number)
-    stripes = (np.arange(40) // 4 % 2 * 200 + random.normal(0, 12, (40, 40))).clip(0, 255).astype(np.uint8)
+    stripes = (
+        (np.arange(40) // 4 % 2 * 200 + random.normal(0, 12, (40, 40)))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     Image.fromarray(stripes if number % 2 == 0 else stripes.T).convert("RGB").save(path)
 
 
@@ -35,7 +39,10 @@ def folder(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("photos")
     for split, count in (("train", 12), ("val", 6)):
         for number in range(count):
-            picture(root / split / ("up", "across")[number % 2] / f"{number}.png", number + 100 * (split == "val"))
+            picture(
+                root / split / ("up", "across")[number % 2] / f"{number}.png",
+                number + 100 * (split == "val"),
+            )
     return root
 
 
@@ -45,14 +52,24 @@ def checkpoint(tmp_path_factory) -> str:
     resnet = MODELS.build(dict(type="mmpretrain.ResNet", depth=18))
     resnet.init_weights()
     path = tmp_path_factory.mktemp("weights") / "r18.pth"
-    torch.save({"state_dict": {f"backbone.{name}": value for name, value in resnet.state_dict().items()}}, path)
+    torch.save(
+        {"state_dict": {f"backbone.{name}": value for name, value in resnet.state_dict().items()}},
+        path,
+    )
     return str(path)
 
 
 def measure(config: str, checkpoint: str, tmp_path: Path, options: dict) -> dict[str, float]:
     def change(cfg):
-        cfg.merge_from_dict({"model.backbone.depth": 18, "test_dataloader.num_workers": 0, **options})
-        cfg.load_from, cfg.launcher, cfg.work_dir, cfg.log_level = checkpoint, "none", str(tmp_path / "run"), "WARNING"
+        cfg.merge_from_dict(
+            {"model.backbone.depth": 18, "test_dataloader.num_workers": 0, **options}
+        )
+        cfg.load_from, cfg.launcher, cfg.work_dir, cfg.log_level = (
+            checkpoint,
+            "none",
+            str(tmp_path / "run"),
+            "WARNING",
+        )
         cfg.experiment_name = str(tmp_path).replace("/", "_")
         return cfg
 
@@ -64,31 +81,56 @@ def of_folder(root: Path, **options) -> dict:
     small = {f"pipeline.{step}": 32 for step in ("1.scale", "2.crop_size")}
     loaders = {"test_dataloader": "val", "test_cfg.train_dataloader": "train"}
     changes = {f"{loader}.dataset.data_root": str(root) for loader in loaders}
-    changes |= {f"{loader}.dataset.{key}": value for loader in loaders for key, value in small.items()}
-    return {**changes, "test_cfg.train_dataloader.num_workers": 0, "test_evaluator.k": (1, 3), **options}
+    changes |= {
+        f"{loader}.dataset.{key}": value for loader in loaders for key, value in small.items()
+    }
+    return {
+        **changes,
+        "test_cfg.train_dataloader.num_workers": 0,
+        "test_evaluator.k": (1, 3),
+        **options,
+    }
 
 
 def test_fewer_than_a_hundred_images_are_classified(folder, checkpoint, tmp_path, capsys):
-    assert measure("knn_folder.py", checkpoint, tmp_path, of_folder(folder)) == {"knn/top1_k1": 100, "knn/top1_k3": 100}
+    assert measure("knn_folder.py", checkpoint, tmp_path, of_folder(folder)) == {
+        "knn/top1_k1": 100,
+        "knn/top1_k3": 100,
+    }
     assert "knn/top1_k3  100.0000" in capsys.readouterr().out
 
 
 def test_more_neighbours_than_images_are_refused(folder, checkpoint, tmp_path):
     with pytest.raises(SystemExit, match=r"^error: k=20 must lie in \[1, 12\]"):
-        measure("knn_folder.py", checkpoint, tmp_path, of_folder(folder, **{"test_evaluator.k": (1, 20)}))
+        measure(
+            "knn_folder.py",
+            checkpoint,
+            tmp_path,
+            of_folder(folder, **{"test_evaluator.k": (1, 20)}),
+        )
 
 
-def test_an_image_that_cannot_be_read_is_left_out_if_the_loader_skips_it(folder, checkpoint, tmp_path):
+def test_an_image_that_cannot_be_read_is_left_out_if_the_loader_skips_it(
+    folder, checkpoint, tmp_path
+):
     import shutil
 
     root = tmp_path / "photos"
     shutil.copytree(folder, root)
     (root / "train" / "up" / "0.png").write_bytes(b"no picture")
-    skip = {f"{loader}.dataset.pipeline.0.unreadable": "skip" for loader in ("test_dataloader", "test_cfg.train_dataloader")}
+    skip = {
+        f"{loader}.dataset.pipeline.0.unreadable": "skip"
+        for loader in ("test_dataloader", "test_cfg.train_dataloader")
+    }
     with pytest.raises(SystemExit, match=r"up/0\.png"):
         measure("knn_folder.py", checkpoint, tmp_path / "stop", of_folder(root))
     with pytest.raises(SystemExit, match=r"k=12 must lie in \[1, 11\]"):
-        measure("knn_folder.py", checkpoint, tmp_path / "skip", of_folder(root, **skip, **{"test_evaluator.k": (12,)}))
+        measure(
+            "knn_folder.py",
+            checkpoint,
+            tmp_path / "skip",
+            of_folder(root, **skip, **{"test_evaluator.k": (12,)}),
+        )
 
 
 def test_other_classes_in_test_than_in_training_are_refused(folder, checkpoint, tmp_path):
@@ -103,7 +145,10 @@ def test_other_classes_in_test_than_in_training_are_refused(folder, checkpoint, 
     [
         (lambda path, good: None, "there is no checkpoint"),
         (lambda path, good: path.write_bytes(Path(good).read_bytes()[:1000]), "damaged"),
-        (lambda path, good: torch.save({"state_dict": {"fc.weight": torch.zeros(3)}}, path), "no weight under 'backbone.'"),
+        (
+            lambda path, good: torch.save({"state_dict": {"fc.weight": torch.zeros(3)}}, path),
+            "no weight under 'backbone.'",
+        ),
         (lambda path, good: torch.save({"state_dict": {}}, path), "holds no weights"),
     ],
     ids=["missing", "truncated", "no backbone", "empty"],
@@ -117,23 +162,36 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(make, message, folder, che
 
 def test_a_checkpoint_of_another_depth_is_refused(folder, checkpoint, tmp_path):
     with pytest.raises(SystemExit, match="another architecture"):
-        measure("knn_folder.py", checkpoint, tmp_path, of_folder(folder, **{"model.backbone.depth": 34}))
+        measure(
+            "knn_folder.py", checkpoint, tmp_path, of_folder(folder, **{"model.backbone.depth": 34})
+        )
 
 
 @pytest.fixture(scope="module")
 def voc(tmp_path_factory) -> Path:
-    """PASCAL VOC's layout: a cat on even images, a dog on odd ones, a difficult person on every third."""
+    """PASCAL VOC's layout: a cat on even images, a dog on odd ones, a difficult person on every
+    third.
+    """
     root = tmp_path_factory.mktemp("VOC2007")
     for split, numbers in (("trainval", range(12)), ("test", range(12, 20))):
         (root / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
-        (root / "ImageSets" / "Main" / f"{split}.txt").write_text("\n".join(f"{number:06}" for number in numbers))
+        (root / "ImageSets" / "Main" / f"{split}.txt").write_text(
+            "\n".join(f"{number:06}" for number in numbers)
+        )
         for number in numbers:
             picture(root / "JPEGImages" / f"{number:06}.jpg", number)
             annotation = ElementTree.Element("annotation")
-            objects = [(("cat", "dog")[number % 2], 0)] + [("person", 1)] * (number % 3 == 0) + [("person", 0)] * (number % 4 == 0)
+            objects = (
+                [(("cat", "dog")[number % 2], 0)]
+                + [("person", 1)] * (number % 3 == 0)
+                + [("person", 0)] * (number % 4 == 0)
+            )
             for name, difficult in objects:
                 one = ElementTree.SubElement(annotation, "object")
-                ElementTree.SubElement(one, "name").text, ElementTree.SubElement(one, "difficult").text = name, str(difficult)
+                (
+                    ElementTree.SubElement(one, "name").text,
+                    ElementTree.SubElement(one, "difficult").text,
+                ) = name, str(difficult)
             (root / "Annotations").mkdir(exist_ok=True)
             ElementTree.ElementTree(annotation).write(root / "Annotations" / f"{number:06}.xml")
     return root
@@ -150,14 +208,24 @@ def test_of_a_voc_image_difficult_objects_are_not_judged_unless_the_class_is_sho
 
 
 @pytest.mark.parametrize("config", ["svm_voc07.py", "lowshot_voc07.py"])
-def test_voc_configs_reach_full_precision_on_what_is_easy(config, voc, checkpoint, tmp_path, monkeypatch):
+def test_voc_configs_reach_full_precision_on_what_is_easy(
+    config, voc, checkpoint, tmp_path, monkeypatch
+):
     # Three of the twenty classes have images here.
     monkeypatch.setattr(VOC, "METAINFO", {"classes": ("cat", "dog")})
     loaders = ("test_dataloader", "test_cfg.train_dataloader")
-    options = {f"{loader}.dataset.data_root": str(voc) for loader in loaders} | {"test_cfg.train_dataloader.num_workers": 0}
-    options |= {f"{loader}.dataset.pipeline.{step}": 32 for loader in loaders for step in ("1.scale", "2.crop_size")}
+    options = {f"{loader}.dataset.data_root": str(voc) for loader in loaders} | {
+        "test_cfg.train_dataloader.num_workers": 0
+    }
+    options |= {
+        f"{loader}.dataset.pipeline.{step}": 32
+        for loader in loaders
+        for step in ("1.scale", "2.crop_size")
+    }
     if config.startswith("lowshot"):
         options |= {"test_evaluator.shots": (1, 2), "test_evaluator.num_draws": 2}
     found = measure(config, checkpoint, tmp_path, options)
-    assert all(value == pytest.approx(100) for name, value in found.items() if not name.endswith("std"))
+    assert all(
+        value == pytest.approx(100) for name, value in found.items() if not name.endswith("std")
+    )
     assert len(found) == (1 if config.startswith("svm") else 4)

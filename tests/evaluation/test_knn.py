@@ -13,9 +13,16 @@ from hcsc_mm.evaluation import knn_classify
 @pytest.mark.parametrize("k", [1, 5, 20, 200])
 @pytest.mark.parametrize("temperature", [0.07, 0.5])
 def test_predictions_are_those_of_scikit_learn_with_the_same_weights(k, temperature):
-    train, labels, test = 3 * unit_rows(200, 8), torch.randint(6, (200,)), 5 * unit_rows(300, 8, seed=1)
+    train, labels, test = (
+        3 * unit_rows(200, 8),
+        torch.randint(6, (200,)),
+        5 * unit_rows(300, 8, seed=1),
+    )
     reference = KNeighborsClassifier(
-        k, metric="cosine", algorithm="brute", weights=lambda distance: np.exp((1 - distance) / temperature)
+        k,
+        metric="cosine",
+        algorithm="brute",
+        weights=lambda distance: np.exp((1 - distance) / temperature),
     ).fit(train.double().numpy(), labels.numpy())
     ours = knn_classify(train, labels, test, k=k, temperature=temperature)
     assert ours.dtype == torch.int64
@@ -43,7 +50,10 @@ def test_length_of_features_does_not_matter():
 @pytest.mark.parametrize("chunk_size", [1, 7, 40, 1000])
 def test_chunks_do_not_matter(chunk_size):
     train, labels, test = unit_rows(50, 8), torch.randint(4, (50,)), unit_rows(40, 8, seed=1)
-    assert torch.equal(knn_classify(train, labels, test, k=7, chunk_size=chunk_size), knn_classify(train, labels, test, k=7))
+    assert torch.equal(
+        knn_classify(train, labels, test, k=7, chunk_size=chunk_size),
+        knn_classify(train, labels, test, k=7),
+    )
 
 
 def test_tiny_temperatures_do_not_overflow():
@@ -53,11 +63,15 @@ def test_tiny_temperatures_do_not_overflow():
 
 
 def test_equal_votes_go_to_the_smaller_label():
-    assert knn_classify(torch.eye(2), torch.tensor([3, 1]), torch.tensor([[1.0, 1.0]]), k=2).tolist() == [1]
+    assert knn_classify(
+        torch.eye(2), torch.tensor([3, 1]), torch.tensor([[1.0, 1.0]]), k=2
+    ).tolist() == [1]
 
 
 def test_labels_that_training_lacks_may_be_counted_as_classes():
-    assert knn_classify(torch.eye(2), torch.tensor([1, 0]), torch.eye(2), k=1, num_classes=10).tolist() == [1, 0]
+    assert knn_classify(
+        torch.eye(2), torch.tensor([1, 0]), torch.eye(2), k=1, num_classes=10
+    ).tolist() == [1, 0]
 
 
 def test_no_test_images_have_no_predictions():

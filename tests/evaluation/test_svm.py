@@ -12,7 +12,13 @@ from hcsc_mm import HCSCError
 from hcsc_mm.evaluation.svm import choose_cost, draw_shots, mean_average_precision, svm_scores
 
 
-def problem(num_train: int = 120, num_test: int = 80, num_classes: int = 4, dim: int = 10, noise: float = 0.8):
+def problem(
+    num_train: int = 120,
+    num_test: int = 80,
+    num_classes: int = 4,
+    dim: int = 10,
+    noise: float = 0.8,
+):
     random = np.random.default_rng(0)
     centres = random.normal(size=(num_classes, dim))
     labels = random.integers(0, num_classes, num_train + num_test)
@@ -25,11 +31,20 @@ def problem(num_train: int = 120, num_test: int = 80, num_classes: int = 4, dim:
 def test_decision_values_and_map_are_those_of_scikit_learn():
     train, targets, test, test_targets = problem()
     scores, costs = svm_scores(train, targets, test, costs=(0.7,))
-    machines = [LinearSVC(C=0.7, class_weight={1: 2, 0: 1}, max_iter=10**6, tol=1e-9).fit(train, targets[:, c]) for c in range(4)]
+    machines = [
+        LinearSVC(C=0.7, class_weight={1: 2, 0: 1}, max_iter=10**6, tol=1e-9).fit(
+            train, targets[:, c]
+        )
+        for c in range(4)
+    ]
     expected = np.stack([machine.decision_function(test) for machine in machines], axis=1)
-    reference = np.mean([average_precision_score(test_targets[:, c], scores[:, c]) for c in range(4)])
+    reference = np.mean(
+        [average_precision_score(test_targets[:, c], scores[:, c]) for c in range(4)]
+    )
     assert costs.tolist() == [0.7] * 4
-    assert np.abs(scores - expected).max() < 1e-3  # the solver stops at a tolerance of 1e-4, here and by default
+    assert (
+        np.abs(scores - expected).max() < 1e-3
+    )  # the solver stops at a tolerance of 1e-4, here and by default
     assert mean_average_precision(test_targets, scores) == pytest.approx(reference, abs=1e-6)
     assert mean_average_precision(test_targets, expected) == pytest.approx(reference, abs=1e-6)
 
@@ -54,13 +69,21 @@ def test_images_that_are_not_to_be_judged_count_neither_in_training_nor_in_the_s
     scores, _ = svm_scores(np.concatenate([train, -train[:7]]), doubtful, test, costs=(1.0,))
     assert np.array_equal(scores, plain)
     more = mean_average_precision(
-        np.concatenate([test_targets, -np.ones_like(test_targets[:5])]), np.concatenate([scores, 99 + scores[:5]])
+        np.concatenate([test_targets, -np.ones_like(test_targets[:5])]),
+        np.concatenate([scores, 99 + scores[:5]]),
     )
     assert more == mean_average_precision(test_targets, scores)
 
 
 def test_a_class_with_one_image_takes_the_middle_cost():
-    assert choose_cost(np.eye(5, dtype=np.float32), np.array([True, False, False, False, False]), [4.0, 1.0, 0.25]) == 1.0
+    assert (
+        choose_cost(
+            np.eye(5, dtype=np.float32),
+            np.array([True, False, False, False, False]),
+            [4.0, 1.0, 0.25],
+        )
+        == 1.0
+    )
 
 
 def test_perfect_scores_give_one_and_classes_without_test_image_do_not_count():

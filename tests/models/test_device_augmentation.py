@@ -27,7 +27,10 @@ STILL = dict(scale=(1.0, 1.0), jitter_prob=0, grey_prob=0, blur_prob=0, flip_pro
 
 def batch(number: int = 4) -> dict:
     """Photographs of different sizes, BGR, as a loader delivers them."""
-    images = [as_tensor(image.resize((image.width // 4, image.height // 4)))[0].flip(0) for image in photographs("made", number=4)]
+    images = [
+        as_tensor(image.resize((image.width // 4, image.height // 4)))[0].flip(0)
+        for image in photographs("made", number=4)
+    ]
     return pad_collate([{"inputs": images[row % 4], "data_samples": row} for row in range(number)])
 
 
@@ -37,7 +40,11 @@ def augmentation(views=VIEWS, **kwargs) -> DeviceAugmentation:
 
 def test_each_view_has_its_size_and_data_samples_go_through():
     data = augmentation()(batch(), training=True)
-    assert [tuple(view.shape) for view in data["inputs"]] == [(4, 3, 32, 32), (4, 3, 32, 32), (4, 3, 24, 24)]
+    assert [tuple(view.shape) for view in data["inputs"]] == [
+        (4, 3, 32, 32),
+        (4, 3, 32, 32),
+        (4, 3, 24, 24),
+    ]
     assert all(view.dtype == torch.float32 and view.is_contiguous() for view in data["inputs"])
     assert data["data_samples"] == [0, 1, 2, 3]
 
@@ -58,7 +65,11 @@ def test_views_of_an_image_and_images_of_a_view_have_parameters_of_their_own():
     inputs = pad_collate([{"inputs": same, "data_samples": None}] * 8)
     query, key = augmentation(VIEWS[:2])(inputs)["inputs"]
     everything = torch.cat([query, key])
-    assert all(not torch.equal(everything[one], everything[other]) for one in range(16) for other in range(one))
+    assert all(
+        not torch.equal(everything[one], everything[other])
+        for one in range(16)
+        for other in range(one)
+    )
 
 
 def test_an_image_that_is_left_as_it_is_comes_out_in_rgb_and_normalised():
@@ -93,7 +104,9 @@ def test_the_way_for_a_gpu_and_the_way_for_a_cpu_give_the_same_views(to_rgb):
         one_by_one = preprocess._make_one_by_one(inputs["images"], drawn, recipe)
         at_once = preprocess._make_batch(inputs["images"].float(), drawn, recipe)
         difference = (one_by_one - at_once).abs() * 57  # in levels of 255
-        assert float(difference.mean()) < 0.8  # one is rounded after the resize, and the colours enlarge that
+        assert (
+            float(difference.mean()) < 0.8
+        )  # one is rounded after the resize, and the colours enlarge that
         assert float(difference.quantile(0.99)) < 3
 
 
@@ -115,16 +128,25 @@ def test_views_are_distributed_like_those_of_the_plain_pipeline(kind, tmp_path):
     photographs(kind, number=1)[0].save(tmp_path / "photograph.png")
     np.random.seed(0)
     seen = []
-    for name, collate in (("hcsc_r50_200e_in1k", default_collate), ("hcsc_r50_devaug_200e_in1k", pad_collate)):
+    for name, collate in (
+        ("hcsc_r50_200e_in1k", default_collate),
+        ("hcsc_r50_devaug_200e_in1k", pad_collate),
+    ):
         config = Config.fromfile(ROOT / "configs" / f"{name}.py")
         with DefaultScope.overwrite_default_scope("mmpretrain"):
-            pipeline = Compose([TRANSFORMS.build(step) for step in config.train_dataloader.dataset.pipeline])
+            pipeline = Compose(
+                [TRANSFORMS.build(step) for step in config.train_dataloader.dataset.pipeline]
+            )
             preprocess = MODELS.build(config.model.data_preprocessor)
-        samples = [pipeline({"img_path": str(tmp_path / "photograph.png"), "sample_idx": row}) for row in range(100)]
+        samples = [
+            pipeline({"img_path": str(tmp_path / "photograph.png"), "sample_idx": row})
+            for row in range(100)
+        ]
         seen.append(statistics(torch.cat(preprocess(collate(samples))["inputs"])))
     plain, device = seen
     error = ((plain.var(dim=0) + device.var(dim=0)) / len(plain)).sqrt()
-    # 0.03 of a standard deviation of ImageNet's, 1.7 levels: what the plain pipeline loses by cutting off after each operation
+    # 0.03 of a standard deviation of ImageNet's, 1.7 levels: what the plain pipeline loses by
+    # cutting off after each operation
     assert bool(((plain.mean(dim=0) - device.mean(dim=0)).abs() < 4 * error + 0.03).all())
 
 
@@ -140,33 +162,51 @@ class Recorder(TorchDispatchMode):
         result = function(*args, **(kwargs or {}))
         if isinstance(result, torch.Tensor) and result.device.type == "meta":
             self.operations.append(str(function))
-            self.copies += any(isinstance(value, torch.Tensor) and value.device.type == "cpu" and value.ndim > 0 for value in args)
+            self.copies += any(
+                isinstance(value, torch.Tensor) and value.device.type == "cpu" and value.ndim > 0
+                for value in args
+            )
         return result
 
 
-def test_on_an_accelerator_neither_kernels_nor_copies_grow_with_the_batch_and_nothing_waits_for_the_device():
+def test_on_an_accelerator_kernels_and_copies_do_not_grow_with_the_batch_and_nothing_waits():
     preprocess = augmentation().to("meta")  # a device on which asking for a value is an error
 
     def record(number: int) -> Recorder:
         torch.manual_seed(0)
         with Recorder() as recorder:
             views = preprocess(batch(number))["inputs"]
-        assert [tuple(view.shape) for view in views] == [(number, 3, 32, 32), (number, 3, 32, 32), (number, 3, 24, 24)]
+        assert [tuple(view.shape) for view in views] == [
+            (number, 3, 32, 32),
+            (number, 3, 32, 32),
+            (number, 3, 24, 24),
+        ]
         assert all(view.device.type == "meta" and view.dtype == torch.float32 for view in views)
         return recorder
 
     # With so many images every operation has some in every round: the most kernels there can be.
     few, many = record(100), record(300)
     assert few.operations == many.operations
-    assert few.copies == many.copies == 1 + 3 * len(VIEWS)  # the images; of each view boxes, groups and amounts
+    assert (
+        few.copies == many.copies == 1 + 3 * len(VIEWS)
+    )  # the images; of each view boxes, groups and amounts
 
 
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ([torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 8, 8)], r"got a list of inputs, not whole images; .*pad_collate.*WholeImage"),
-        ({"images": torch.zeros(2, 3, 8, 8), "sizes": [(8, 8)] * 2}, r"takes uint8 images \(B, 3, H, W\), not torch\.float32"),
-        ({"images": torch.zeros(2, 1, 8, 8, dtype=torch.uint8), "sizes": [(8, 8)] * 2}, r"not torch\.uint8 \(2, 1, 8, 8\)"),
+        (
+            [torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 8, 8)],
+            r"got a list of inputs, not whole images; .*pad_collate.*WholeImage",
+        ),
+        (
+            {"images": torch.zeros(2, 3, 8, 8), "sizes": [(8, 8)] * 2},
+            r"takes uint8 images \(B, 3, H, W\), not torch\.float32",
+        ),
+        (
+            {"images": torch.zeros(2, 1, 8, 8, dtype=torch.uint8), "sizes": [(8, 8)] * 2},
+            r"not torch\.uint8 \(2, 1, 8, 8\)",
+        ),
         ({"images": torch.zeros(2, 3, 8, 8, dtype=torch.uint8)}, "got a dict of inputs"),
     ],
 )

@@ -12,7 +12,11 @@ STEPS = ["train_one_step", "train_one_step_with_batch_norm"]
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    tasks = [workers.synchronize_statistics, workers.train_one_step, workers.train_one_step_with_batch_norm]
+    tasks = [
+        workers.synchronize_statistics,
+        workers.train_one_step,
+        workers.train_one_step_with_batch_norm,
+    ]
     return workers.run_on_ranks(tasks, 2, tmp_path_factory.mktemp("ranks"))
 
 
@@ -21,8 +25,12 @@ def test_statistics_become_those_of_all_images_together(ranks):
         found = rank["synchronize_statistics"]
         halves = found["rows"].chunk(2)
         mean = torch.stack([half.mean(dim=0) for half in halves]).mean(dim=0)
-        # Running variances are the unbiased ones of each rank's images; the union's adds the spread of the ranks' means.
-        var = torch.stack([half.var(dim=0) for half in halves]).mean(dim=0) + (halves[0].mean(dim=0) - halves[1].mean(dim=0)) ** 2 / 4
+        # Running variances are the unbiased ones of each rank's images; the union's adds the spread
+        # of the ranks' means.
+        var = (
+            torch.stack([half.var(dim=0) for half in halves]).mean(dim=0)
+            + (halves[0].mean(dim=0) - halves[1].mean(dim=0)) ** 2 / 4
+        )
         torch.testing.assert_close(found["mean"], mean)
         torch.testing.assert_close(found["mean"], found["rows"].mean(dim=0))
         torch.testing.assert_close(found["var"], var, rtol=1e-4, atol=1e-4)
@@ -39,7 +47,10 @@ def test_the_queue_is_identical_on_both_ranks_after_a_step_with_shuffled_keys(ra
     first, second = (rank[step] for rank in ranks)
     assert torch.equal(first["keys"], second["keys"])
     assert int(first["pointer"]) == int(second["pointer"]) == 8
-    assert all(torch.equal(one, two) for one, two in zip(first["log_partition"], second["log_partition"], strict=True))
+    assert all(
+        torch.equal(one, two)
+        for one, two in zip(first["log_partition"], second["log_partition"], strict=True)
+    )
 
 
 def test_shuffled_keys_come_back_to_their_images_in_rank_order(ranks):
@@ -53,7 +64,9 @@ def test_denominators_of_gathered_keys_are_exact(ranks):
     for rank in ranks:
         for level, known in enumerate(rank["train_one_step"]["log_partition"]):
             level_of = hierarchy.prototypes[level], hierarchy.concentrations[level]
-            torch.testing.assert_close(known, log_partition(rank["train_one_step"]["keys"], *level_of))
+            torch.testing.assert_close(
+                known, log_partition(rank["train_one_step"]["keys"], *level_of)
+            )
 
 
 def test_ranks_have_losses_of_their_own_images(ranks):

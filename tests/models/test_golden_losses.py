@@ -21,7 +21,11 @@ def build(name):
         concentrations=tuple(case[f"level{level}/concentration"] for level in range(num_levels)),
     )
     num_locals = sum(f"local{view}/feature" in case for view in range(10))
-    instances = tuple(case[f"level{level}/instance_keep_mask"] for level in range(num_levels) if f"level{level}/instance_keep_mask" in case)
+    instances = tuple(
+        case[f"level{level}/instance_keep_mask"]
+        for level in range(num_levels)
+        if f"level{level}/instance_keep_mask" in case
+    )
     draws = []
     for view in ["", *[f"local{view}/" for view in range(num_locals)]]:
         names = [f"level{level}/{view}prototype_keep_mask" for level in range(num_levels - 1)]
@@ -48,7 +52,9 @@ def test_path_is_the_recorded_assignment_at_every_level(name):
 def test_total_loss_and_gradients_equal_the_recorded_ones(name):
     case, hierarchy, head, queries, draws = build(name)
     queries = [query.clone().requires_grad_() for query in queries]
-    losses = head.loss(queries, case["k"], case["queue"], hierarchy, hierarchy.path(case["index"]), draws)
+    losses = head.loss(
+        queries, case["k"], case["queue"], hierarchy, hierarchy.path(case["index"]), draws
+    )
     total = sum(value for key, value in losses.items() if "loss" in key)
     assert total.item() == pytest.approx(case["total_loss"].item(), rel=1e-5)
     total.backward()
@@ -70,16 +76,26 @@ def test_keep_probabilities_equal_the_recorded_ones_with_and_without_a_kept_deno
         recorded = case.get(f"level{level}/instance_keep_probability")
         if recorded is not None:
             for known in (None, queue.log_partition[level]):
-                ours = keep_probability(case["queue"], *level_of_anchor, clamp=(0.0, 0.999), log_partition=known)
+                ours = keep_probability(
+                    case["queue"], *level_of_anchor, clamp=(0.0, 0.999), log_partition=known
+                )
                 torch.testing.assert_close(ours, recorded, atol=1e-5, rtol=0)
                 checked += 1
         recorded = case.get(f"level{level}/prototype_keep_probability")
         if recorded is not None:
-            above = hierarchy.prototypes[level + 1], hierarchy.concentrations[level + 1], path[level + 1]
+            above = (
+                hierarchy.prototypes[level + 1],
+                hierarchy.concentrations[level + 1],
+                path[level + 1],
+            )
             negative = case[f"level{level}/is_negative_prototype"]
             for known in (None, hierarchy.child_log_partition[level]):
-                ours = keep_probability(hierarchy.prototypes[level], *above, clamp=(0.0001, 0.999), log_partition=known)
-                torch.testing.assert_close(ours[:, negative], recorded[:, negative], atol=1e-5, rtol=0)
+                ours = keep_probability(
+                    hierarchy.prototypes[level], *above, clamp=(0.0001, 0.999), log_partition=known
+                )
+                torch.testing.assert_close(
+                    ours[:, negative], recorded[:, negative], atol=1e-5, rtol=0
+                )
                 checked += 1
     assert checked >= 4
 

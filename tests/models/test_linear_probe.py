@@ -12,7 +12,12 @@ from hcsc_mm.models import LinearProbe, ProjectionNeck, pool
 
 
 def probe(backbone, in_channels=32, num_classes=4):
-    return LinearProbe(backbone, head=dict(type="mmpretrain.LinearClsHead", num_classes=num_classes, in_channels=in_channels))
+    return LinearProbe(
+        backbone,
+        head=dict(
+            type="mmpretrain.LinearClsHead", num_classes=num_classes, in_channels=in_channels
+        ),
+    )
 
 
 def transformer():
@@ -33,13 +38,17 @@ class Vector(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 8), nn.BatchNorm1d(8), nn.Dropout(0.5))
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(3 * 16 * 16, 8), nn.BatchNorm1d(8), nn.Dropout(0.5)
+        )
 
     def forward(self, images):
         return self.layers(images)
 
 
-BACKBONES = pytest.mark.parametrize(("backbone", "channels"), [(tiny_resnet, 32), (transformer, 24), (Vector, 8)])
+BACKBONES = pytest.mark.parametrize(
+    ("backbone", "channels"), [(tiny_resnet, 32), (transformer, 24), (Vector, 8)]
+)
 
 
 @BACKBONES
@@ -59,17 +68,26 @@ def test_only_the_head_gets_gradients_and_no_statistic_moves(backbone, channels)
     before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
     samples = [DataSample().set_gt_label(label) for label in (0, 1, 2, 3)]
     model.loss(torch.randn(4, 3, 16, 16), samples)["loss"].backward()
-    assert {name for name, weight in model.named_parameters() if weight.grad is not None} == {"head.fc.weight", "head.fc.bias"}
-    assert all(torch.equal(value, before[name]) for name, value in model.backbone.state_dict().items())
+    assert {name for name, weight in model.named_parameters() if weight.grad is not None} == {
+        "head.fc.weight",
+        "head.fc.bias",
+    }
+    assert all(
+        torch.equal(value, before[name]) for name, value in model.backbone.state_dict().items()
+    )
     assert model.training and model.head.training
     assert not any(module.training for module in model.backbone.modules())
 
 
 def test_scores_are_the_line_on_the_averaged_map():
     model, images = probe(tiny_resnet()), torch.randn(3, 3, 16, 16)
-    expected = model.backbone(images)[-1].flatten(2).mean(2) @ model.head.fc.weight.T + model.head.fc.bias
+    expected = (
+        model.backbone(images)[-1].flatten(2).mean(2) @ model.head.fc.weight.T + model.head.fc.bias
+    )
     torch.testing.assert_close(model(images, mode="tensor"), expected)
-    torch.testing.assert_close(torch.stack([sample.pred_score for sample in model.predict(images)]), expected.softmax(1))
+    torch.testing.assert_close(
+        torch.stack([sample.pred_score for sample in model.predict(images)]), expected.softmax(1)
+    )
 
 
 def test_head_starts_as_in_moco():
@@ -80,7 +98,13 @@ def test_head_starts_as_in_moco():
 
 
 def test_width_that_does_not_fit_is_refused_with_what_to_set():
-    with pytest.raises(HCSCError, match=r"in_channels=64, the backbone gives \(2, 32\) after pooling; set model.head.in_channels"):
+    with pytest.raises(
+        HCSCError,
+        match=(
+            r"in_channels=64, the backbone gives \(2, 32\) after pooling; set "
+            r"model.head.in_channels"
+        ),
+    ):
         probe(tiny_resnet(), in_channels=64)(torch.randn(2, 3, 16, 16), mode="tensor")
     with pytest.raises(HCSCError, match="stage='last' is unknown"):
         probe(tiny_resnet()).extract_feat(torch.randn(2, 3, 16, 16), stage="last")
@@ -94,4 +118,6 @@ def test_backbones_outputs_are_given_as_they_are_on_request():
 @pytest.mark.parametrize("shape", [(3, 6), (3, 7, 6), (3, 6, 2, 5)])
 def test_pooling_is_the_projection_necks(shape):
     features, neck = torch.randn(shape), ProjectionNeck(6, num_layers=1)
-    torch.testing.assert_close(nn.functional.normalize(neck.mlp(pool([features])), dim=1), neck(features))
+    torch.testing.assert_close(
+        nn.functional.normalize(neck.mlp(pool([features])), dim=1), neck(features)
+    )

@@ -23,7 +23,12 @@ def test_released_preset_is_the_released_column_of_the_reference():
 
 
 def test_paper_preset_is_the_paper_column_of_the_reference():
-    changed = {"rejected": "absent", "instance_reduction": "mean", "local_instance_reduction": "mean", "exclude": "own"}
+    changed = {
+        "rejected": "absent",
+        "instance_reduction": "mean",
+        "local_instance_reduction": "mean",
+        "exclude": "own",
+    }
     assert dataclasses.asdict(LossRule.build("paper")) == RELEASED | changed
 
 
@@ -45,12 +50,22 @@ def test_a_rule_is_taken_as_it_is_and_the_head_builds_it():
     ("rule", "message"),
     [
         ("papers", "rule='papers' is unknown; choose one of 'released', 'paper'"),
-        ({"reject": "zero"}, "reject are unknown; the known ones are rejected, instance_reduction, .*local_instance_draws"),
+        (
+            {"reject": "zero"},
+            "reject are unknown; the known ones are rejected, instance_reduction, "
+            ".*local_instance_draws",
+        ),
         ({"b": 1, "a": 2}, "a, b are unknown"),
         ({"rejected": "drop"}, "rejected='drop' is unknown; choose one of 'zero', 'absent'"),
-        ({"instance_reduction": "max"}, "instance_reduction='max' is unknown; choose one of 'sum', 'mean'"),
+        (
+            {"instance_reduction": "max"},
+            "instance_reduction='max' is unknown; choose one of 'sum', 'mean'",
+        ),
         ({"exclude": None}, "exclude=None is unknown; choose one of 'batch', 'own'"),
-        ({"local_instance_draws": True}, "local_instance_draws=True is unknown; choose one of 'shared', 'fresh'"),
+        (
+            {"local_instance_draws": True},
+            "local_instance_draws=True is unknown; choose one of 'shared', 'fresh'",
+        ),
     ],
 )
 def test_unknown_rules_are_refused_with_the_known_ones(rule, message):

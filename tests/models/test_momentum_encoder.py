@@ -72,7 +72,9 @@ def test_copy_from_takes_parameters_and_statistics():
 
 @pytest.mark.parametrize("momentum", [0.0, -0.1, 1.1, float("nan")])
 def test_a_momentum_outside_its_range_is_refused_with_the_paper_s_convention(momentum):
-    with pytest.raises(HCSCError, match=r"outside \(0, 1\]; the paper's m = 0.999 is momentum=0.001"):
+    with pytest.raises(
+        HCSCError, match=r"outside \(0, 1\]; the paper's m = 0.999 is momentum=0.001"
+    ):
         MomentumEncoder(encoder(), momentum)
 
 

@@ -14,7 +14,10 @@ from hcsc_mm.structures import log_partition
 def assert_partitions_are_of_the_keys(queue, hierarchy):
     assert len(queue.log_partition) == hierarchy.num_levels
     for level, known in enumerate(queue.log_partition):
-        torch.testing.assert_close(known, log_partition(queue.keys, hierarchy.prototypes[level], hierarchy.concentrations[level]))
+        torch.testing.assert_close(
+            known,
+            log_partition(queue.keys, hierarchy.prototypes[level], hierarchy.concentrations[level]),
+        )
 
 
 def test_starts_with_different_directions_of_unit_length():
@@ -43,7 +46,9 @@ def test_a_batch_past_the_end_goes_on_at_the_start():
     first, second = unit_rows(3, 6, seed=1), unit_rows(4, 6, seed=2)
     queue.enqueue(first)
     queue.enqueue(second)
-    assert torch.equal(queue.keys, torch.stack([second[2], second[3], first[2], second[0], second[1]]))
+    assert torch.equal(
+        queue.keys, torch.stack([second[2], second[3], first[2], second[0], second[1]])
+    )
     assert int(queue.pointer) == 2
 
 
@@ -58,7 +63,9 @@ def test_an_empty_batch_changes_nothing():
 def test_a_batch_larger_than_the_queue_is_refused_with_both_numbers():
     queue = NegativeQueue(5, 6)
     before = queue.keys.clone()
-    with pytest.raises(HCSCError, match="total batch 6 exceeds the queue length 5; set queue_len to at least 6"):
+    with pytest.raises(
+        HCSCError, match="total batch 6 exceeds the queue length 5; set queue_len to at least 6"
+    ):
         queue.enqueue(unit_rows(6, 6))
     assert torch.equal(queue.keys, before)
 
@@ -97,7 +104,9 @@ def test_denominators_follow_a_new_hierarchy_of_other_numbers_and_go_with_none()
     assert queue.log_partition == ()
 
 
-@pytest.mark.parametrize("load", [nn.Module.load_state_dict, load_state_dict], ids=["torch", "mmengine"])
+@pytest.mark.parametrize(
+    "load", [nn.Module.load_state_dict, load_state_dict], ids=["torch", "mmengine"]
+)
 @pytest.mark.parametrize("inside", [False, True], ids=["alone", "inside_a_model"])
 def test_denominators_follow_keys_that_are_loaded(load, inside):
     hierarchy, queue, other = random_hierarchy(), NegativeQueue(10, 6), NegativeQueue(10, 6)

@@ -24,7 +24,11 @@ def expected(neck, vector):
     [((3, 6), ()), ((3, 7, 6), (1,)), ((3, 6, 2, 5), (2, 3)), ((3, 6, 1, 1), (2, 3))],
     ids=["vector", "tokens", "map", "map_of_one"],
 )
-@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: (x,), lambda x: [torch.zeros(3, 9), x]], ids=["plain", "tuple", "last_of_list"])
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda x: x, lambda x: (x,), lambda x: [torch.zeros(3, 9), x]],
+    ids=["plain", "tuple", "last_of_list"],
+)
 def test_every_kind_of_feature_is_averaged_projected_and_scaled(neck, shape, positions, wrap):
     features = torch.randn(shape)
     embedding = neck(wrap(features))
@@ -42,8 +46,14 @@ def test_features_that_do_not_fit_are_refused_with_what_to_set(neck, shape):
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 def test_number_of_layers_counts_the_linear_ones(num_layers):
     neck = ProjectionNeck(6, 10, 4, num_layers=num_layers)
-    widths = [(layer.in_features, layer.out_features) for layer in neck.mlp if isinstance(layer, nn.Linear)]
-    assert widths == {1: [(6, 4)], 2: [(6, 10), (10, 4)], 3: [(6, 10), (10, 10), (10, 4)]}[num_layers]
+    widths = [
+        (layer.in_features, layer.out_features)
+        for layer in neck.mlp
+        if isinstance(layer, nn.Linear)
+    ]
+    assert (
+        widths == {1: [(6, 4)], 2: [(6, 10), (10, 4)], 3: [(6, 10), (10, 10), (10, 4)]}[num_layers]
+    )
     assert neck.out_channels == 4
 
 

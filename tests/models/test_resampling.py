@@ -8,17 +8,27 @@ from photographs import BOTH, as_tensor, photographs
 from PIL import Image
 
 from hcsc_mm.models.data_preprocessors import draw_boxes
-from hcsc_mm.models.data_preprocessors.resampling import crop_and_resize, crop_and_resize_batch, resampling_matrix
+from hcsc_mm.models.data_preprocessors.resampling import (
+    crop_and_resize,
+    crop_and_resize_batch,
+    resampling_matrix,
+)
 
-BOXES = torch.tensor([[0, 0, 150, 200], [7, 3, 90, 61], [31, 20, 17, 23], [100, 120, 50, 80]])  # shrinking, growing, at the edges
+BOXES = torch.tensor(
+    [[0, 0, 150, 200], [7, 3, 90, 61], [31, 20, 17, 23], [100, 120, 50, 80]]
+)  # shrinking, growing, at the edges
 FLIP = torch.tensor([False, True, False, True])
 IMAGE = (200, 150)
 
 
 def pillow(images: list[Image.Image], size: int) -> torch.Tensor:
     views = []
-    for image, (top, left, height, width), mirrored in zip(images, BOXES.tolist(), FLIP.tolist(), strict=True):
-        view = image.crop((left, top, left + width, top + height)).resize((size, size), Image.Resampling.BILINEAR)
+    for image, (top, left, height, width), mirrored in zip(
+        images, BOXES.tolist(), FLIP.tolist(), strict=True
+    ):
+        view = image.crop((left, top, left + width, top + height)).resize(
+            (size, size), Image.Resampling.BILINEAR
+        )
         views.append(view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else view)
     return as_tensor(views)
 
@@ -28,7 +38,9 @@ def pillow(images: list[Image.Image], size: int) -> torch.Tensor:
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_image_by_image_it_is_pillow_s_but_for_a_level(kind, size, memory_format):
     images = photographs(kind, size=IMAGE)
-    views = crop_and_resize(as_tensor(images).contiguous(memory_format=memory_format), BOXES, FLIP, size)
+    views = crop_and_resize(
+        as_tensor(images).contiguous(memory_format=memory_format), BOXES, FLIP, size
+    )
     assert views.dtype == torch.uint8
     assert int((views.int() - pillow(images, size).int()).abs().max()) <= 1
 
@@ -58,8 +70,13 @@ def test_padding_and_neighbours_beyond_the_box_do_not_leak_in():
     poisoned = torch.full((1, 3, 180, 260), 255, dtype=torch.uint8)
     poisoned[:, :, 20:80, 30:110] = image[:, :, 20:80, 30:110]
     for size in (24, 96):
-        assert torch.equal(crop_and_resize(image, box, flip, size), crop_and_resize(poisoned, box, flip, size))
-        clean, dirty = (crop_and_resize_batch(one.float(), box.float(), flip.float(), size) for one in (image, poisoned))
+        assert torch.equal(
+            crop_and_resize(image, box, flip, size), crop_and_resize(poisoned, box, flip, size)
+        )
+        clean, dirty = (
+            crop_and_resize_batch(one.float(), box.float(), flip.float(), size)
+            for one in (image, poisoned)
+        )
         torch.testing.assert_close(clean, dirty)
 
 

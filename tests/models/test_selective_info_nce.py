@@ -18,17 +18,23 @@ def logits():
 
 def test_keeping_everything_is_cross_entropy_with_the_positive_first(logits):
     positive, negative, _ = logits
-    expected = F.cross_entropy(torch.cat([positive[:, None], negative], dim=1), torch.zeros(6, dtype=torch.long))
+    expected = F.cross_entropy(
+        torch.cat([positive[:, None], negative], dim=1), torch.zeros(6, dtype=torch.long)
+    )
     assert selective_info_nce(positive, negative) == expected
     everything = torch.ones(6, 20, dtype=torch.bool)
-    assert selective_info_nce(positive, negative, everything).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert selective_info_nce(positive, negative, everything).item() == pytest.approx(
+        expected.item(), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("rejected", ["zero", "absent"])
 def test_both_rules_equal_the_slow_oracle(logits, rejected):
     positive, negative, keep = logits
     expected = oracles.selective_info_nce(positive, negative, keep, rejected)
-    assert selective_info_nce(positive, negative, keep, rejected=rejected).item() == pytest.approx(expected, rel=1e-5)
+    assert selective_info_nce(positive, negative, keep, rejected=rejected).item() == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_rejected_negative_stays_in_the_denominator_under_the_released_rule():
@@ -49,8 +55,12 @@ def test_infinitely_improbable_negatives_are_absent_under_both_rules_when_kept(l
     positive, negative, keep = logits
     gone = torch.rand(6, 20) < 0.3
     keep = keep | gone
-    expected = oracles.selective_info_nce(positive, negative.masked_fill(gone, float("-inf")), keep, rejected)
-    ours = selective_info_nce(positive, negative.masked_fill(gone, float("-inf")), keep, rejected=rejected)
+    expected = oracles.selective_info_nce(
+        positive, negative.masked_fill(gone, float("-inf")), keep, rejected
+    )
+    ours = selective_info_nce(
+        positive, negative.masked_fill(gone, float("-inf")), keep, rejected=rejected
+    )
     assert ours.item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -85,7 +95,9 @@ def test_gradient_is_that_of_central_differences_of_the_oracle(rejected):
                 values.view(-1)[place] += sign * step
                 ends.append(oracles.selective_info_nce(positive, negative, keep, rejected))
                 values.view(-1)[place] -= sign * step
-            assert leaf.grad.view(-1)[place].item() == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-5)
+            assert leaf.grad.view(-1)[place].item() == pytest.approx(
+                (ends[0] - ends[1]) / (2 * step), abs=1e-5
+            )
     assert bool((leaves[1].grad[~keep] == 0).all())
 
 
@@ -104,7 +116,9 @@ def test_autocast_and_half_inputs_are_computed_in_float32(logits, dtype):
     with torch.autocast("cpu", dtype=dtype):
         loss = selective_info_nce(positive, negative, keep)
     assert loss.dtype == torch.float32
-    assert loss.item() == pytest.approx(oracles.selective_info_nce(positive.float(), negative.float(), keep), rel=1e-5)
+    assert loss.item() == pytest.approx(
+        oracles.selective_info_nce(positive.float(), negative.float(), keep), rel=1e-5
+    )
 
 
 def test_inputs_are_left_as_they_were(logits):

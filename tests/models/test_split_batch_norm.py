@@ -53,7 +53,9 @@ def test_each_part_is_normalised_alone_and_running_statistics_are_averaged(num_s
     for part in range(num_splits):
         alone = nn.BatchNorm2d(5)
         alone.load_state_dict(plain.state_dict())
-        torch.testing.assert_close(output[part::num_splits], alone(images[part::num_splits]), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            output[part::num_splits], alone(images[part::num_splits]), atol=1e-5, rtol=1e-5
+        )
         statistics.append(torch.stack([alone.running_mean, alone.running_var]))
     mean, var = torch.stack(statistics).mean(dim=0)
     torch.testing.assert_close(split.running_mean, mean)
@@ -91,8 +93,19 @@ def test_no_parts_are_refused():
 
 def test_mmcv_builds_a_backbone_with_it_under_the_names_of_plain_batch_norm():
     def build(norm_cfg):
-        return MODELS.build({"type": "mmpretrain.ResNet_CIFAR", "depth": 18, "base_channels": 4, "stem_channels": 4, "norm_cfg": norm_cfg})
+        return MODELS.build(
+            {
+                "type": "mmpretrain.ResNet_CIFAR",
+                "depth": 18,
+                "base_channels": 4,
+                "stem_channels": 4,
+                "norm_cfg": norm_cfg,
+            }
+        )
 
-    split, plain = build({"type": "hcsc_mm.SplitBatchNorm2d", "num_splits": 2}), build({"type": "BN"})
+    split, plain = (
+        build({"type": "hcsc_mm.SplitBatchNorm2d", "num_splits": 2}),
+        build({"type": "BN"}),
+    )
     assert split.state_dict().keys() == plain.state_dict().keys()
     assert sum(isinstance(module, SplitBatchNorm2d) for module in split.modules()) == 20

@@ -1,4 +1,6 @@
-"""Each operation of a view at fixed amounts, against torchvision (floats), Pillow and mmcv (bytes, as in the plain pipeline)."""
+"""Each operation of a view at fixed amounts, against torchvision (floats), Pillow and mmcv (bytes,
+as in the plain pipeline).
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,11 @@ COLOURS = {
     "hue": (ours.adjust_hue, tv.adjust_hue, pil_operations.adjust_hue),
 }
 SIZE = (224, 224)
-# Levels of 255: Pillow and OpenCV cut off or round after each operation, and their hue is one of 256, six levels apart in strong colours.
+# Levels of 255: Pillow and OpenCV cut off or round after each operation, and their hue is one of
+# 256, six levels apart in strong colours.
 WITHIN_ROUNDING = pytest.mark.parametrize(
-    ("name", "mean", "most"), [("brightness", 0.6, 1), ("contrast", 0.6, 1.6), ("saturation", 0.6, 2), ("hue", 1.2, 12)]
+    ("name", "mean", "most"),
+    [("brightness", 0.6, 1), ("contrast", 0.6, 1.6), ("saturation", 0.6, 2), ("hue", 1.2, 12)],
 )
 
 
@@ -44,8 +48,12 @@ def levels(images: torch.Tensor, pil_images: list) -> torch.Tensor:
 def test_each_image_gets_its_own_amount_of_what_torchvision_gives_to_one(kind, name):
     images = as_tensor(photographs(kind, size=SIZE)) / 255
     adjust, one_for_all, _ = COLOURS[name]
-    expected = torch.stack([one_for_all(image, amount) for image, amount in zip(images, AMOUNTS[name], strict=True)])
-    torch.testing.assert_close(adjust(images, torch.tensor(AMOUNTS[name])), expected, atol=5e-6, rtol=0)
+    expected = torch.stack(
+        [one_for_all(image, amount) for image, amount in zip(images, AMOUNTS[name], strict=True)]
+    )
+    torch.testing.assert_close(
+        adjust(images, torch.tensor(AMOUNTS[name])), expected, atol=5e-6, rtol=0
+    )
 
 
 @BOTH
@@ -54,7 +62,13 @@ def test_colours_are_pillow_s_within_its_rounding(kind, name, mean, most):
     pil_images = photographs(kind, size=SIZE)
     adjust, _, adjust_pil = COLOURS[name]
     changed = adjust(as_tensor(pil_images) / 255, torch.tensor(AMOUNTS[name]))
-    difference = levels(changed, [adjust_pil(image, amount) for image, amount in zip(pil_images, AMOUNTS[name], strict=True)])
+    difference = levels(
+        changed,
+        [
+            adjust_pil(image, amount)
+            for image, amount in zip(pil_images, AMOUNTS[name], strict=True)
+        ],
+    )
     assert float(difference.mean()) < mean
     assert float(difference.quantile(0.995)) < most
 
@@ -66,24 +80,34 @@ def test_colours_are_the_plain_pipeline_s_within_its_rounding(kind, name, mean, 
     adjust = {
         "brightness": mmcv.adjust_brightness,
         "contrast": mmcv.adjust_contrast,
-        "saturation": lambda image, amount, backend: mmcv.adjust_color(image, alpha=amount, backend=backend),
+        "saturation": lambda image, amount, backend: mmcv.adjust_color(
+            image, alpha=amount, backend=backend
+        ),
         "hue": mmcv.adjust_hue,
     }[name]
     plain = [
-        adjust(np.ascontiguousarray(np.array(image)[..., ::-1]), amount, backend="cv2")[..., ::-1].copy()
+        adjust(np.ascontiguousarray(np.array(image)[..., ::-1]), amount, backend="cv2")[
+            ..., ::-1
+        ].copy()
         for image, amount in zip(pil_images, AMOUNTS[name], strict=True)
     ]
     changed = COLOURS[name][0](as_tensor(pil_images) / 255, torch.tensor(AMOUNTS[name]))
-    difference = (changed * 255 - torch.from_numpy(np.stack(plain)).permute(0, 3, 1, 2).float()).abs()
+    difference = (
+        changed * 255 - torch.from_numpy(np.stack(plain)).permute(0, 3, 1, 2).float()
+    ).abs()
     assert float(difference.mean()) < mean
     assert float(difference.quantile(0.995)) < most
 
 
 def test_hue_of_pure_colours_turns_and_grey_stays_grey():
-    colours = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0.3, 0.3, 0.3], [0, 0, 0], [1, 1, 1]])
+    colours = torch.tensor(
+        [[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0.3, 0.3, 0.3], [0, 0, 0], [1, 1, 1]]
+    )
     images = colours.view(-1, 3, 1, 1).expand(-1, 3, 2, 2)
     turned = ours.adjust_hue(images, torch.full((7,), 1 / 3))[:, :, 0, 0]
-    expected = torch.tensor([[0, 1.0, 0], [0, 0, 1], [1, 0, 0], [0, 1, 1], [0.3, 0.3, 0.3], [0, 0, 0], [1, 1, 1]])
+    expected = torch.tensor(
+        [[0, 1.0, 0], [0, 0, 1], [1, 0, 0], [0, 1, 1], [0.3, 0.3, 0.3], [0, 0, 0], [1, 1, 1]]
+    )
     torch.testing.assert_close(turned, expected, atol=1e-6, rtol=0)
 
 
@@ -93,16 +117,29 @@ def test_greyscale_and_solarize_are_those_of_torchvision_and_pillow(kind):
     images = as_tensor(pil_images) / 255
     grey = ours.greyscale(images)
     torch.testing.assert_close(grey, tv.rgb_to_grayscale(images, num_output_channels=3))
-    assert float(levels(grey, [image.convert("L").convert("RGB") for image in pil_images]).max()) < 1.2
-    assert float(levels(ours.solarize(images), [ImageOps.solarize(image, 128) for image in pil_images]).max()) < 1e-3
+    assert (
+        float(levels(grey, [image.convert("L").convert("RGB") for image in pil_images]).max()) < 1.2
+    )
+    assert (
+        float(
+            levels(
+                ours.solarize(images), [ImageOps.solarize(image, 128) for image in pil_images]
+            ).max()
+        )
+        < 1e-3
+    )
 
 
 @BOTH
 @pytest.mark.parametrize("sigma", [0.1, 0.3, 0.5, 0.9, 1.4, 2.0])
 def test_blur_is_pillow_s_up_to_the_edges_within_its_rounding(kind, sigma):
     pil_images = photographs(kind, size=SIZE)
-    blurred = ours.gaussian_blur(as_tensor(pil_images) / 255, torch.full((len(pil_images),), sigma), max_sigma=2.0)
-    difference = levels(blurred, [image.filter(ImageFilter.GaussianBlur(sigma)) for image in pil_images])
+    blurred = ours.gaussian_blur(
+        as_tensor(pil_images) / 255, torch.full((len(pil_images),), sigma), max_sigma=2.0
+    )
+    difference = levels(
+        blurred, [image.filter(ImageFilter.GaussianBlur(sigma)) for image in pil_images]
+    )
     assert float(difference.mean()) < 0.8
     assert float(difference.max()) < 4  # Pillow rounds after each of six passes
     edge = torch.cat([difference[:, :, :7].flatten(), difference[..., -7:].flatten()])
@@ -123,7 +160,10 @@ def test_blur_of_a_point_has_the_variance_of_the_gaussian_and_keeps_its_sum(sigm
 def test_each_image_of_a_batch_is_blurred_by_its_own_sigma():
     images = as_tensor(photographs("made", size=(64, 48))) / 255
     sigma = torch.tensor([0.1, 0.7, 1.3, 2.0])
-    alone = [ours.gaussian_blur(image[None], one[None], max_sigma=2.0) for image, one in zip(images, sigma, strict=True)]
+    alone = [
+        ours.gaussian_blur(image[None], one[None], max_sigma=2.0)
+        for image, one in zip(images, sigma, strict=True)
+    ]
     torch.testing.assert_close(ours.gaussian_blur(images, sigma, max_sigma=2.0), torch.cat(alone))
 
 
@@ -144,10 +184,15 @@ def one_after_the_other(image: torch.Tensor, drawn: ViewParameters) -> torch.Ten
 
 
 def test_a_batch_in_which_every_image_has_an_order_of_its_own_equals_one_image_after_the_other():
-    images = as_tensor([photographs("made", number=4, size=(40, 30))[row % 4] for row in range(48)]) / 255
+    images = (
+        as_tensor([photographs("made", number=4, size=(40, 30))[row % 4] for row in range(48)])
+        / 255
+    )
     drawn = draw_parameters(ViewRecipe(size=32, solarize_prob=0.2), [(30, 40)] * 48)
     assert len({tuple(order) for order in drawn.rounds[:, :4].tolist()}) > 15
-    expected = torch.stack([one_after_the_other(image, drawn[row : row + 1]) for row, image in enumerate(images)])
+    expected = torch.stack(
+        [one_after_the_other(image, drawn[row : row + 1]) for row, image in enumerate(images)]
+    )
     # At 128 of 255 solarize jumps: a last digit may decide.
     difference = (ours.apply_operations(images.clone(), drawn, max_sigma=2.0) - expected).abs()
     assert float((difference > 1e-5).float().mean()) < 1e-3

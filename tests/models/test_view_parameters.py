@@ -35,7 +35,9 @@ def test_boxes_have_the_distribution_of_torchvision_s(size, scale):
     height, width = size
     boxes = draw_boxes([size] * NUMBER, scale, RATIO)
     image = torch.empty(3, height, width)
-    theirs = torch.tensor([RandomResizedCrop.get_params(image, scale, RATIO) for _ in range(NUMBER)])
+    theirs = torch.tensor(
+        [RandomResizedCrop.get_params(image, scale, RATIO) for _ in range(NUMBER)]
+    )
     for quantity in (
         lambda box: box[:, 2] * box[:, 3],
         lambda box: torch.log(box[:, 3] / box[:, 2]),
@@ -44,7 +46,9 @@ def test_boxes_have_the_distribution_of_torchvision_s(size, scale):
         lambda box: box[:, 0] + box[:, 2],
         lambda box: box[:, 1] + box[:, 3],
     ):
-        assert same_distribution(quantity(boxes).double().numpy(), quantity(theirs).double().numpy())
+        assert same_distribution(
+            quantity(boxes).double().numpy(), quantity(theirs).double().numpy()
+        )
 
 
 def test_boxes_lie_inside_of_images_of_any_size():
@@ -58,7 +62,9 @@ def test_boxes_lie_inside_of_images_of_any_size():
 def test_every_place_of_a_box_is_equally_likely():
     top, left, height, width = draw_boxes([(4, 4)] * NUMBER, (0.25, 0.25), (1.0, 1.0)).unbind(1)
     assert bool(((height == 2) & (width == 2)).all())
-    assert stats.chisquare((3 * top + left).bincount(minlength=9)).pvalue > 1e-3  # corners at 0, 1, 2 along each axis
+    assert (
+        stats.chisquare((3 * top + left).bincount(minlength=9)).pvalue > 1e-3
+    )  # corners at 0, 1, 2 along each axis
 
 
 def test_area_and_aspect_are_uniform_where_every_box_fits():
@@ -82,7 +88,12 @@ def test_operations_come_as_often_as_the_recipe_says_and_independently():
     drawn = draw_parameters(ViewRecipe(solarize_prob=0.1), [(375, 500)] * NUMBER)
     jittered = (drawn.rounds[:, :4] >= 0).all(dim=1)
     assert torch.equal(jittered, (drawn.rounds[:, :4] >= 0).any(dim=1)), "all four or none"
-    happens = {0.8: jittered, 0.2: drawn.rounds[:, 4] == 4, 0.5: drawn.rounds[:, 5] == 5, 0.1: drawn.rounds[:, 6] == 6}
+    happens = {
+        0.8: jittered,
+        0.2: drawn.rounds[:, 4] == 4,
+        0.5: drawn.rounds[:, 5] == 5,
+        0.1: drawn.rounds[:, 6] == 6,
+    }
     for probability, hits in happens.items():
         assert as_often_as(hits, probability)
     assert as_often_as(drawn.flip, 0.5)
@@ -92,8 +103,14 @@ def test_operations_come_as_often_as_the_recipe_says_and_independently():
 
 
 def test_a_part_of_the_jitter_that_is_zero_is_left_out():
-    drawn = draw_parameters(ViewRecipe(jitter=(0.4, 0.0, 0.4, 0.0), jitter_prob=1.0), [(30, 40)] * 50)
-    assert {operation for order in drawn.rounds[:, :4].tolist() for operation in order} == {-1, 0, 2}
+    drawn = draw_parameters(
+        ViewRecipe(jitter=(0.4, 0.0, 0.4, 0.0), jitter_prob=1.0), [(30, 40)] * 50
+    )
+    assert {operation for order in drawn.rounds[:, :4].tolist() for operation in order} == {
+        -1,
+        0,
+        2,
+    }
 
 
 def test_parameters_follow_the_seed_of_pytorch_and_of_a_generator_of_one_s_own():
@@ -134,4 +151,9 @@ def test_the_default_recipe_is_moco_v2_s():
     recipe = ViewRecipe()
     assert (recipe.size, recipe.scale, recipe.ratio) == (224, (0.2, 1.0), (3 / 4, 4 / 3))
     assert (recipe.jitter, recipe.jitter_prob, recipe.grey_prob) == ((0.4, 0.4, 0.4, 0.1), 0.8, 0.2)
-    assert (recipe.blur_sigma, recipe.blur_prob, recipe.flip_prob, recipe.solarize_prob) == ((0.1, 2.0), 0.5, 0.5, 0.0)
+    assert (recipe.blur_sigma, recipe.blur_prob, recipe.flip_prob, recipe.solarize_prob) == (
+        (0.1, 2.0),
+        0.5,
+        0.5,
+        0.0,
+    )

@@ -7,7 +7,13 @@ from mmpretrain.structures import DataSample
 
 import hcsc_mm  # noqa: F401
 
-BACKBONE = {"type": "ResNet_CIFAR", "depth": 18, "stem_channels": 8, "base_channels": 8, "style": "pytorch"}
+BACKBONE = {
+    "type": "ResNet_CIFAR",
+    "depth": 18,
+    "stem_channels": 8,
+    "base_channels": 8,
+    "style": "pytorch",
+}
 CHANNELS, EMBEDDING, QUEUE = 64, 16, 32
 
 
@@ -19,8 +25,17 @@ def moco():
             "feat_dim": EMBEDDING,
             "momentum": 0.001,
             "backbone": dict(BACKBONE),
-            "neck": {"type": "MoCoV2Neck", "in_channels": CHANNELS, "hid_channels": CHANNELS, "out_channels": EMBEDDING},
-            "head": {"type": "ContrastiveHead", "loss": {"type": "CrossEntropyLoss"}, "temperature": 0.2},
+            "neck": {
+                "type": "MoCoV2Neck",
+                "in_channels": CHANNELS,
+                "hid_channels": CHANNELS,
+                "out_channels": EMBEDDING,
+            },
+            "head": {
+                "type": "ContrastiveHead",
+                "loss": {"type": "CrossEntropyLoss"},
+                "temperature": 0.2,
+            },
         }
     )
 
@@ -32,7 +47,12 @@ def hcsc():
             "queue_len": QUEUE,
             "momentum": 0.001,
             "backbone": dict(BACKBONE),
-            "neck": {"type": "hcsc_mm.ProjectionNeck", "in_channels": CHANNELS, "hid_channels": CHANNELS, "out_channels": EMBEDDING},
+            "neck": {
+                "type": "hcsc_mm.ProjectionNeck",
+                "in_channels": CHANNELS,
+                "hid_channels": CHANNELS,
+                "out_channels": EMBEDDING,
+            },
             "head": {"type": "hcsc_mm.HCSCHead", "temperature": 0.2},
         }
     )
@@ -45,7 +65,10 @@ def test_losses_and_weights_of_several_steps_are_those_of_mmpretrains_moco():
     model.momentum_encoder.copy_from(model._query_encoder())
     reference.encoder_k.module.load_state_dict(model.momentum_encoder.encoder.state_dict())
     model.queue.keys.copy_(reference.queue.T)
-    optimizers = [torch.optim.SGD(each.parameters(), lr=0.03, momentum=0.9, weight_decay=1e-4) for each in (reference, model)]
+    optimizers = [
+        torch.optim.SGD(each.parameters(), lr=0.03, momentum=0.9, weight_decay=1e-4)
+        for each in (reference, model)
+    ]
     samples = [DataSample(metainfo={"sample_idx": index}) for index in range(8)]
     losses = []
     for _ in range(5):  # the queue of 4 batches wraps around
@@ -61,5 +84,9 @@ def test_losses_and_weights_of_several_steps_are_those_of_mmpretrains_moco():
     assert losses[1::2] == pytest.approx(losses[0::2], rel=1e-5)
     assert len(set(losses[0::2])) == 5
     torch.testing.assert_close(model.queue.keys, reference.queue.T, atol=1e-4, rtol=0)
-    pairs = zip(model.momentum_encoder.encoder.parameters(), reference.encoder_k.module.parameters(), strict=True)
+    pairs = zip(
+        model.momentum_encoder.encoder.parameters(),
+        reference.encoder_k.module.parameters(),
+        strict=True,
+    )
     assert all(torch.allclose(ours, theirs, atol=1e-5) for ours, theirs in pairs)

@@ -35,11 +35,17 @@ def test_backbone_loads_in_mmpretrain_and_gives_the_same_features(tmp_path):
 def test_backbone_loads_in_torchvision_and_gives_the_same_features(tmp_path):
     images, features = trained(tmp_path)
     state = torch.load(tmp_path / "epoch_1.pth", weights_only=True)["state_dict"]
-    backbone = {name.removeprefix("backbone."): value for name, value in state.items() if name.startswith("backbone.")}
+    backbone = {
+        name.removeprefix("backbone."): value
+        for name, value in state.items()
+        if name.startswith("backbone.")
+    }
     model = torchvision.models.resnet18()
     missing, unexpected = model.load_state_dict(backbone, strict=False)
     assert missing == ["fc.weight", "fc.bias"]
     assert not unexpected
     model.fc = torch.nn.Identity()
     with torch.no_grad():
-        torch.testing.assert_close(model.eval()(images), features.mean(dim=(2, 3)), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            model.eval()(images), features.mean(dim=(2, 3)), rtol=1e-5, atol=1e-5
+        )

@@ -53,18 +53,34 @@ def config(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("configs")
 
     def write(name: str, base: Path, extra: str) -> None:
-        (folder / f"{name}.py").write_text(f"_base_ = [{str(base)!r}]\nlog_level = 'WARNING'\n{extra}")
+        (folder / f"{name}.py").write_text(
+            f"_base_ = [{str(base)!r}]\nlog_level = 'WARNING'\n{extra}"
+        )
 
     benchmarks = DIGITS.parent / "benchmarks"
-    stop = {name: f"dict(type='mmengine.StopsWhile', file={str(folder / name)!r}, iteration=" for name in ("pretrain", "linear")}
+    stop = {
+        name: f"dict(type='mmengine.StopsWhile', file={str(folder / name)!r}, iteration="
+        for name in ("pretrain", "linear")
+    }
     write(
-        "pretrain", DIGITS, f"custom_hooks = [*_base_.custom_hooks, {stop['pretrain']}9)]\nstages = {[f'{name}_x.py' for name in STAGES]}\n"
+        "pretrain",
+        DIGITS,
+        f"custom_hooks = [*_base_.custom_hooks, {stop['pretrain']}9)]\nstages = "
+        f"{[f'{name}_x.py' for name in STAGES]}\n",
     )
-    write("linear_x", benchmarks / "linear_digits.py", f"custom_hooks = [*_base_.custom_hooks, {stop['linear']}25)]\n")
+    write(
+        "linear_x",
+        benchmarks / "linear_digits.py",
+        f"custom_hooks = [*_base_.custom_hooks, {stop['linear']}25)]\n",
+    )
     for name in ("knn", "clustering"):
         metrics = "_base_.test_evaluator" if name == "knn" else "*_base_.test_evaluator"
         extra = f"dict(type='mmengine.StopsTestsWhile', file={str(folder / name)!r})"
-        write(f"{name}_x", benchmarks / f"{name}_digits.py", f"test_evaluator = [{metrics}, {extra}]\n")
+        write(
+            f"{name}_x",
+            benchmarks / f"{name}_digits.py",
+            f"test_evaluator = [{metrics}, {extra}]\n",
+        )
     return folder / "pretrain.py"
 
 
@@ -76,7 +92,10 @@ def chain(config: Path, work_dir: Path, **options) -> Chain:
         "clustering.test_dataloader.dataset.indices": 100,
         "clustering.test_evaluator.0.num_clusters": (10,),
     }
-    return Chain(str(config), ChainOptions(str(work_dir), cfg_options=pretraining, stage_options=stages, **options))
+    return Chain(
+        str(config),
+        ChainOptions(str(work_dir), cfg_options=pretraining, stage_options=stages, **options),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +122,9 @@ def test_all_stages_run_from_the_last_checkpoint_of_the_pretraining(finished):
 
 
 @pytest.mark.parametrize("stage", ["pretrain", *STAGES])
-def test_a_chain_that_was_stopped_in_any_stage_ends_with_the_same_numbers(stage, config, finished, tmp_path):
+def test_a_chain_that_was_stopped_in_any_stage_ends_with_the_same_numbers(
+    stage, config, finished, tmp_path
+):
     stop = config.parent / stage
     stop.touch()
     try:
@@ -113,7 +134,9 @@ def test_a_chain_that_was_stopped_in_any_stage_ends_with_the_same_numbers(stage,
         stop.unlink()
     stages = ["pretrain", "knn_x", "linear_x", "clustering_x"]
     reached = stages.index(stage if stage == "pretrain" else f"{stage}_x")
-    assert sorted(path.parts[-3] for path in tmp_path.glob("*/*/result.json")) == sorted(stages[1:reached])
+    assert sorted(path.parts[-3] for path in tmp_path.glob("*/*/result.json")) == sorted(
+        stages[1:reached]
+    )
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*/result.json")}
     assert numbers(chain(config, tmp_path).run()) == numbers(finished[0])
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -121,12 +144,22 @@ def test_a_chain_that_was_stopped_in_any_stage_ends_with_the_same_numbers(stage,
 
 def test_a_finished_chain_is_not_run_again(config, finished):
     results, folder = finished
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in (".pth", ".log")}
+    before = {
+        path: path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.suffix in (".pth", ".log")
+    }
     assert chain(config, folder).run() == results
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in (".pth", ".log")} == before
+    assert {
+        path: path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.suffix in (".pth", ".log")
+    } == before
 
 
-def test_a_stage_whose_config_changed_is_run_again_and_the_old_result_is_kept(config, finished, tmp_path):
+def test_a_stage_whose_config_changed_is_run_again_and_the_old_result_is_kept(
+    config, finished, tmp_path
+):
     _, folder = finished
     shutil.copytree(folder, tmp_path / "copy")
     again = chain(config, tmp_path / "copy")
@@ -165,7 +198,10 @@ def test_a_folder_with_another_pretraining_is_refused_and_left_alone(config, fin
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stages": ["knn", "nothing"]}, "no stage 'nothing'; there are pretrain, knn_x, linear_x, clustering_x"),
+        (
+            {"stages": ["knn", "nothing"]},
+            "no stage 'nothing'; there are pretrain, knn_x, linear_x, clustering_x",
+        ),
         ({"checkpoint": "none.pth"}, "there is no checkpoint none.pth"),
         ({"checkpoint": "none.pth", "stages": ["pretrain"]}, "instead of pre-training"),
     ],
@@ -183,12 +219,19 @@ def test_options_for_an_unknown_stage_are_refused(config, tmp_path):
 def test_a_second_chain_in_the_same_folder_is_refused(config, finished):
     _, folder = finished
     first, second = chain(config, folder), chain(config, folder)
-    with first._alone_in_work_dir(), pytest.raises(HCSCError, match="another run of stages is at work"):
+    with (
+        first._alone_in_work_dir(),
+        pytest.raises(HCSCError, match="another run of stages is at work"),
+    ):
         second.run()
 
 
 @pytest.mark.parametrize(
-    "content", [{"state_dict": {"fc.weight": torch.zeros(2)}}, {"state_dict": {"backbone.conv1.weight": torch.zeros(2)}}]
+    "content",
+    [
+        {"state_dict": {"fc.weight": torch.zeros(2)}},
+        {"state_dict": {"backbone.conv1.weight": torch.zeros(2)}},
+    ],
 )
 def test_weights_that_do_not_fit_are_refused_before_a_stage_begins(content, config, tmp_path):
     torch.save(content, tmp_path / "bad.pth")

@@ -13,7 +13,11 @@ from hcsc_mm.engine.launch import load_config
 from hcsc_mm.stages.plan import Stage, choose, stages_of
 
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
-STAGES = [Stage("knn_in1k", "a.py"), Stage("linear_in1k", "b.py"), Stage("linear_places205", "c.py")]
+STAGES = [
+    Stage("knn_in1k", "a.py"),
+    Stage("linear_in1k", "b.py"),
+    Stage("linear_places205", "c.py"),
+]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -23,7 +27,14 @@ def test_every_pretraining_config_names_benchmarks_of_its_own_data(path):
     data = path.stem.split("_")[-1]
     assert all(stage.name.endswith(data) for stage in stages if data != "in1k")
     if data == "in1k":  # by default all classification benchmarks
-        assert {stage.kind for stage in stages} == {"knn", "linear", "semi", "svm", "lowshot", "clustering"}
+        assert {stage.kind for stage in stages} == {
+            "knn",
+            "linear",
+            "semi",
+            "svm",
+            "lowshot",
+            "clustering",
+        }
 
 
 def test_stages_are_chosen_by_name_and_by_kind_and_keep_their_order():
@@ -33,7 +44,14 @@ def test_stages_are_chosen_by_name_and_by_kind_and_keep_their_order():
 
 
 def test_an_unknown_stage_is_refused_with_those_that_there_are():
-    with pytest.raises(HCSCError, match=r"no stage 'lineer'; there are pretrain, knn_in1k, linear_in1k, linear_places205.*knn, linear"):
+    with pytest.raises(
+        HCSCError,
+        match=(
+            r"no stage 'lineer'; there are pretrain, knn_in1k, linear_in1k, "
+            r"linear_places205.*knn, "
+            r"linear"
+        ),
+    ):
         choose(STAGES, ["knn", "lineer"])
 
 
@@ -50,13 +68,17 @@ def test_a_list_of_stages_that_cannot_be_run_is_refused(stages, message):
         stages_of(Config({} if stages is None else {"stages": stages}), "configs/mine.py")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs/benchmarks").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "configs/benchmarks").glob("*.py")), ids=lambda path: path.stem
+)
 def test_the_parts_of_every_benchmark_are_built_and_it_says_where_its_data_lie(path):
     cfg = load_config(str(path))
     assert cfg.test_evaluator and cfg.test_dataloader and cfg.get("test_cfg") is not None
     with DefaultScope.overwrite_default_scope("mmpretrain"):
         MODELS.build(cfg.model)
-        for evaluator in cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]:
+        for evaluator in (
+            cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+        ):
             METRICS.build(evaluator)
         for pipeline in pipelines(cfg._cfg_dict):
             for transform in pipeline:
@@ -67,5 +89,13 @@ def test_the_parts_of_every_benchmark_are_built_and_it_says_where_its_data_lie(p
 
 def pipelines(config: object) -> list[list]:
     if isinstance(config, dict):
-        return [found for key, value in config.items() for found in ([value] if key == "pipeline" else pipelines(value))]
-    return [found for value in config for found in pipelines(value)] if isinstance(config, (list, tuple)) else []
+        return [
+            found
+            for key, value in config.items()
+            for found in ([value] if key == "pipeline" else pipelines(value))
+        ]
+    return (
+        [found for value in config for found in pipelines(value)]
+        if isinstance(config, (list, tuple))
+        else []
+    )

@@ -21,11 +21,17 @@ def config(name: str) -> Config:
 def test_a_trained_stage_takes_backbone_normalisation_width_and_weights_of_the_pretraining(stage):
     cfg, pretraining = config(f"benchmarks/{stage}"), config("hcsc_r18_200e_cifar10")
     fit_to_pretraining(cfg, pretraining, "weights.pth")
-    assert (cfg.model.backbone.type, cfg.model.backbone.depth, cfg.model.head.in_channels) == ("ResNet_CIFAR", 18, 512)
+    assert (cfg.model.backbone.type, cfg.model.backbone.depth, cfg.model.head.in_channels) == (
+        "ResNet_CIFAR",
+        18,
+        512,
+    )
     assert cfg.model.backbone.norm_cfg.type == "BN"  # there is no key here to keep from the query
     assert "num_splits" not in cfg.model.backbone.norm_cfg
     assert cfg.model.data_preprocessor["mean"] == pretraining.model.data_preprocessor["mean"]
-    assert cfg.model.backbone.init_cfg == dict(type="Pretrained", checkpoint="weights.pth", prefix="backbone.")
+    assert cfg.model.backbone.init_cfg == dict(
+        type="Pretrained", checkpoint="weights.pth", prefix="backbone."
+    )
     assert pretraining.model.backbone.norm_cfg.type == "hcsc_mm.SplitBatchNorm2d"
 
 
@@ -37,7 +43,11 @@ def test_a_stage_that_only_tests_loads_the_checkpoint():
 
 
 def test_a_detector_keeps_the_backbone_of_its_library_and_takes_the_weights():
-    backbone = dict(type="ResNet", depth=50, init_cfg=dict(type="Pretrained", checkpoint=None, prefix="backbone."))
+    backbone = dict(
+        type="ResNet",
+        depth=50,
+        init_cfg=dict(type="Pretrained", checkpoint=None, prefix="backbone."),
+    )
     cfg = Config(dict(default_scope="mmdet", train_cfg=dict(), model=dict(backbone=backbone)))
     fit_to_pretraining(cfg, config("hcsc_r18_digits"), "weights.pth")
     assert cfg.model.backbone.depth == 50
@@ -46,23 +56,41 @@ def test_a_detector_keeps_the_backbone_of_its_library_and_takes_the_weights():
 
 def test_data_are_moved_in_every_place():
     path = str(ROOT / "configs/hcsc_r50_200e_in1k.py")
-    for cfg in [load_config(path), *(load_config(stage.config) for stage in stages_of(load_config(path), path))]:
+    for cfg in [
+        load_config(path),
+        *(load_config(stage.config) for stage in stages_of(load_config(path), path)),
+    ]:
         before = [root for root in data_roots(cfg._cfg_dict) if root]
         assert before
         assert all(root.startswith("data/") for root in before)
         move_data(cfg, "/mnt/big")
-        assert [root for root in data_roots(cfg._cfg_dict) if root] == ["/mnt/big" + root.removeprefix("data") for root in before]
+        assert [root for root in data_roots(cfg._cfg_dict) if root] == [
+            "/mnt/big" + root.removeprefix("data") for root in before
+        ]
 
 
 def data_roots(config: object) -> list[str]:
     if isinstance(config, dict):
-        return [root for key, value in config.items() for root in ([value] if key == "data_root" else data_roots(value))]
-    return [root for value in config for root in data_roots(value)] if isinstance(config, (list, tuple)) else []
+        return [
+            root
+            for key, value in config.items()
+            for root in ([value] if key == "data_root" else data_roots(value))
+        ]
+    return (
+        [root for value in config for root in data_roots(value)]
+        if isinstance(config, (list, tuple))
+        else []
+    )
 
 
 def test_folders_of_data_that_are_missing_are_found_but_not_those_that_are_downloaded(tmp_path):
     (tmp_path / "imagenet").mkdir()
-    for name, missing in (("knn_in1k", []), ("linear_places205", ["places205"]), ("svm_voc07", ["VOCdevkit/VOC2007"]), ("knn_cifar10", [])):
+    for name, missing in (
+        ("knn_in1k", []),
+        ("linear_places205", ["places205"]),
+        ("svm_voc07", ["VOCdevkit/VOC2007"]),
+        ("knn_cifar10", []),
+    ):
         cfg = config(f"benchmarks/{name}")
         move_data(cfg, str(tmp_path))
         assert set(missing_data(cfg)) == {str(tmp_path / folder) for folder in missing}
@@ -76,7 +104,9 @@ def test_the_digest_follows_what_numbers_follow_from_and_nothing_else():
         return digest(cfg, "weights")
 
     plain = changed()
-    assert plain == changed(work_dir="elsewhere", launcher="pytorch", resume=True, log_level="DEBUG")
+    assert plain == changed(
+        work_dir="elsewhere", launcher="pytorch", resume=True, log_level="DEBUG"
+    )
     assert plain == changed(model__backbone__init_cfg__checkpoint="the/same/weights/elsewhere.pth")
     assert plain != changed(train_cfg__max_epochs=3)
     assert plain != changed(model__backbone__depth=18)

@@ -9,9 +9,23 @@ import pytest
 from hcsc_mm import HCSCError
 from hcsc_mm.stages.results import Result, save_table, table
 
-KNN = Result("knn_x", "configs/knn_x.py", "a" * 64, "w.pth", "b" * 64, "2022-06-19 10:00", {"knn/top1_k1": 68.0556, "knn/top1_k20": 7.0})
+KNN = Result(
+    "knn_x",
+    "configs/knn_x.py",
+    "a" * 64,
+    "w.pth",
+    "b" * 64,
+    "2022-06-19 10:00",
+    {"knn/top1_k1": 68.0556, "knn/top1_k20": 7.0},
+)
 CLUSTERS = Result(
-    "clustering_x", "c.py", "c" * 64, "w.pth", "b" * 64, "2022-06-19 10:01", {"clustering/9/ami": 0.33333, "clustering/9/ari": -0.1}
+    "clustering_x",
+    "c.py",
+    "c" * 64,
+    "w.pth",
+    "b" * 64,
+    "2022-06-19 10:01",
+    {"clustering/9/ami": 0.33333, "clustering/9/ari": -0.1},
 )
 
 
@@ -31,7 +45,14 @@ def test_every_number_stands_in_the_table_beside_config_checkpoint_and_date():
     lines = table([KNN, CLUSTERS]).splitlines()
     assert [len(line) for line in lines] == [len(lines[0])] * 4
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert cells[2] == ["knn_x", "knn", "top1_k1 68.06, top1_k20 7.00", "configs/knn_x.py", "bbbbbbbb", "2022-06-19 10:00"]
+    assert cells[2] == [
+        "knn_x",
+        "knn",
+        "top1_k1 68.06, top1_k20 7.00",
+        "configs/knn_x.py",
+        "bbbbbbbb",
+        "2022-06-19 10:00",
+    ]
     assert cells[3][1:3] == ["clustering/9", "ami 0.3333, ari -0.1000"]
 
 

@@ -39,7 +39,16 @@ def test_path_follows_assignment_and_parents(hierarchy):
             assert int(path[level + 1][row]) == prototype
 
 
-@pytest.mark.parametrize("indices", [[3, 5], (3, 5), torch.tensor([3, 5]), torch.tensor([3, 5], dtype=torch.int32), np.array([3, 5])])
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [3, 5],
+        (3, 5),
+        torch.tensor([3, 5]),
+        torch.tensor([3, 5], dtype=torch.int32),
+        np.array([3, 5]),
+    ],
+)
 def test_path_takes_any_kind_of_index_and_gives_int64(hierarchy, indices):
     path = hierarchy.path(indices)
     assert [level.dtype for level in path] == [torch.int64] * 3
@@ -59,7 +68,9 @@ def test_assign_takes_the_nearest_finest_prototype_and_climbs(hierarchy):
     features = unit_rows(50, 6, seed=9)
     path = hierarchy.assign(features)
     for row, feature in enumerate(features):
-        distances = [(feature - prototype).square().sum().item() for prototype in hierarchy.prototypes[0]]
+        distances = [
+            (feature - prototype).square().sum().item() for prototype in hierarchy.prototypes[0]
+        ]
         nearest = int(np.argmin(distances))
         assert int(path[0][row]) == nearest
         for level, parents in enumerate(hierarchy.parents):
@@ -88,7 +99,12 @@ def test_one_level_is_a_hierarchy():
 
 
 def test_lists_become_tuples_and_attributes_cannot_be_set(hierarchy):
-    rebuilt = PrototypeHierarchy(hierarchy.assignment, list(hierarchy.parents), list(hierarchy.prototypes), list(hierarchy.concentrations))
+    rebuilt = PrototypeHierarchy(
+        hierarchy.assignment,
+        list(hierarchy.parents),
+        list(hierarchy.prototypes),
+        list(hierarchy.concentrations),
+    )
     assert isinstance(rebuilt.prototypes, tuple)
     with pytest.raises(dataclasses.FrozenInstanceError):
         rebuilt.assignment = hierarchy.assignment
@@ -97,8 +113,14 @@ def test_lists_become_tuples_and_attributes_cannot_be_set(hierarchy):
 def test_child_log_partition_is_the_log_denominator_of_the_level_above(hierarchy):
     for level, known in enumerate(hierarchy.child_log_partition):
         for child, value in zip(hierarchy.prototypes[level].double(), known, strict=True):
-            above = zip(hierarchy.prototypes[level + 1].double(), hierarchy.concentrations[level + 1].double(), strict=True)
-            assert value.item() == pytest.approx(np.log(sum(np.exp(float(child @ c) / float(phi)) for c, phi in above)), abs=1e-5)
+            above = zip(
+                hierarchy.prototypes[level + 1].double(),
+                hierarchy.concentrations[level + 1].double(),
+                strict=True,
+            )
+            assert value.item() == pytest.approx(
+                np.log(sum(np.exp(float(child @ c) / float(phi)) for c, phi in above)), abs=1e-5
+            )
 
 
 def test_log_partition_stays_finite_and_float32_for_tiny_concentrations_and_under_autocast():
@@ -135,7 +157,9 @@ def test_save_replaces_the_file_and_leaves_nothing_beside_it(hierarchy, tmp_path
     assert os.listdir(tmp_path) == ["hierarchy.pth"]
 
 
-def test_a_save_that_fails_keeps_the_old_file_and_leaves_nothing_beside_it(hierarchy, tmp_path, monkeypatch):
+def test_a_save_that_fails_keeps_the_old_file_and_leaves_nothing_beside_it(
+    hierarchy, tmp_path, monkeypatch
+):
     path = tmp_path / "hierarchy.pth"
     hierarchy.save(path)
     write = torch.save
@@ -181,7 +205,9 @@ def test_to_moves_every_tensor_and_the_file_is_on_the_cpu(hierarchy, tmp_path):
 
 def change(name, level, value):
     def apply(hierarchy):
-        parts = {"assignment": hierarchy.assignment} | {field: list(getattr(hierarchy, field)) for field in FIELDS}
+        parts = {"assignment": hierarchy.assignment} | {
+            field: list(getattr(hierarchy, field)) for field in FIELDS
+        }
         if level is None:
             parts[name] = value(parts[name])
         else:
@@ -201,30 +227,81 @@ def set_entry(entry):
 
 
 REFUSED = {
-    "assignment_not_1d": (change("assignment", None, lambda t: t[:, None]), r"assignment must have shape \(N,\)"),
-    "assignment_float": (change("assignment", None, lambda t: t.float()), "assignment must be int32 or int64"),
-    "assignment_too_large": (change("assignment", None, set_entry(8)), r"assignment must lie in \[0, 8\)"),
+    "assignment_not_1d": (
+        change("assignment", None, lambda t: t[:, None]),
+        r"assignment must have shape \(N,\)",
+    ),
+    "assignment_float": (
+        change("assignment", None, lambda t: t.float()),
+        "assignment must be int32 or int64",
+    ),
+    "assignment_too_large": (
+        change("assignment", None, set_entry(8)),
+        r"assignment must lie in \[0, 8\)",
+    ),
     "assignment_negative": (change("assignment", None, set_entry(-1)), "assignment must lie in"),
-    "parents_short": (change("parents", 0, lambda t: t[:-1]), r"parents\[0\] must have shape \(8,\)"),
-    "parents_not_1d": (change("parents", 1, lambda t: t[None]), r"parents\[1\] must have shape \(4,\)"),
+    "parents_short": (
+        change("parents", 0, lambda t: t[:-1]),
+        r"parents\[0\] must have shape \(8,\)",
+    ),
+    "parents_not_1d": (
+        change("parents", 1, lambda t: t[None]),
+        r"parents\[1\] must have shape \(4,\)",
+    ),
     "parents_bool": (change("parents", 1, lambda t: t.bool()), r"parents\[1\] must be int"),
     "parents_too_large": (change("parents", 1, set_entry(2)), r"parents\[1\] must lie in \[0, 2\)"),
     "parents_missing": (change("parents", None, lambda ts: ts[:-1]), "need 2 parents"),
     "parents_too_many": (change("parents", None, lambda ts: [*ts, ts[-1]]), "need 2 parents"),
     "no_prototypes": (change("prototypes", None, lambda ts: []), "prototypes is empty"),
-    "prototypes_other_dim": (change("prototypes", 1, lambda t: unit_rows(4, 5)), r"prototypes\[1\] must be \(K, 6\)"),
+    "prototypes_other_dim": (
+        change("prototypes", 1, lambda t: unit_rows(4, 5)),
+        r"prototypes\[1\] must be \(K, 6\)",
+    ),
     "prototypes_not_2d": (change("prototypes", 0, lambda t: t[0]), r"prototypes\[0\] must be"),
-    "prototypes_integer": (change("prototypes", 0, lambda t: t.long()), r"prototypes\[0\] must be floating"),
-    "prototypes_long": (change("prototypes", 2, lambda t: 2 * t), r"prototypes\[2\] must have unit length"),
-    "prototypes_nan": (change("prototypes", 2, set_entry(float("nan"))), r"prototypes\[2\] must have unit length"),
-    "prototypes_none_in_level": (change("prototypes", 2, lambda t: t[:0]), r"prototypes\[2\] must be \(K, 6\) with K"),
-    "concentrations_missing": (change("concentrations", None, lambda ts: ts[:-1]), "3 concentrations"),
-    "concentrations_short": (change("concentrations", 1, lambda t: t[1:]), r"concentrations\[1\] must have shape \(4,\)"),
-    "concentrations_integer": (change("concentrations", 1, lambda t: t.long() + 1), r"concentrations\[1\] must be floating"),
-    "concentrations_zero": (change("concentrations", 0, set_entry(0.0)), r"concentrations\[0\] must be finite and > 0"),
-    "concentrations_negative": (change("concentrations", 2, set_entry(-0.1)), r"concentrations\[2\] must be finite and > 0"),
-    "concentrations_nan": (change("concentrations", 2, set_entry(float("nan"))), r"concentrations\[2\] must be finite and > 0"),
-    "concentrations_infinite": (change("concentrations", 2, set_entry(float("inf"))), r"concentrations\[2\] must be finite"),
+    "prototypes_integer": (
+        change("prototypes", 0, lambda t: t.long()),
+        r"prototypes\[0\] must be floating",
+    ),
+    "prototypes_long": (
+        change("prototypes", 2, lambda t: 2 * t),
+        r"prototypes\[2\] must have unit length",
+    ),
+    "prototypes_nan": (
+        change("prototypes", 2, set_entry(float("nan"))),
+        r"prototypes\[2\] must have unit length",
+    ),
+    "prototypes_none_in_level": (
+        change("prototypes", 2, lambda t: t[:0]),
+        r"prototypes\[2\] must be \(K, 6\) with K",
+    ),
+    "concentrations_missing": (
+        change("concentrations", None, lambda ts: ts[:-1]),
+        "3 concentrations",
+    ),
+    "concentrations_short": (
+        change("concentrations", 1, lambda t: t[1:]),
+        r"concentrations\[1\] must have shape \(4,\)",
+    ),
+    "concentrations_integer": (
+        change("concentrations", 1, lambda t: t.long() + 1),
+        r"concentrations\[1\] must be floating",
+    ),
+    "concentrations_zero": (
+        change("concentrations", 0, set_entry(0.0)),
+        r"concentrations\[0\] must be finite and > 0",
+    ),
+    "concentrations_negative": (
+        change("concentrations", 2, set_entry(-0.1)),
+        r"concentrations\[2\] must be finite and > 0",
+    ),
+    "concentrations_nan": (
+        change("concentrations", 2, set_entry(float("nan"))),
+        r"concentrations\[2\] must be finite and > 0",
+    ),
+    "concentrations_infinite": (
+        change("concentrations", 2, set_entry(float("inf"))),
+        r"concentrations\[2\] must be finite",
+    ),
 }
 
 

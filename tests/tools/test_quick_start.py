@@ -10,9 +10,19 @@ from tiny import ROOT, TINY
 
 
 def quick_start(folder, *arguments):
-    options = [f"{key}={value}".replace(" ", "") for key, value in TINY.items() if "indices" not in key]
+    options = [
+        f"{key}={value}".replace(" ", "") for key, value in TINY.items() if "indices" not in key
+    ]
     return subprocess.run(
-        [sys.executable, str(ROOT / "tools/quick_start.py"), "--work-dir", "out", *arguments, "--cfg-options", *options],
+        [
+            sys.executable,
+            str(ROOT / "tools/quick_start.py"),
+            "--work-dir",
+            "out",
+            *arguments,
+            "--cfg-options",
+            *options,
+        ],
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -30,7 +40,9 @@ def test_quick_start_measures_all_rows_saves_them_and_draws_the_hierarchy(tmp_pa
     for row in results["features"].values():
         assert len(row["knn_accuracy_percent_per_seed"]) == 2
         assert all(0 < value <= 100 for value in row["knn_accuracy_percent_per_seed"])
-    assert results["features"]["raw pixels"]["knn_accuracy_percent"]["std"] == 0  # nothing random in it
+    assert (
+        results["features"]["raw pixels"]["knn_accuracy_percent"]["std"] == 0
+    )  # nothing random in it
     assert [level["prototypes"] for level in results["hierarchy"]] == [12, 6, 3]
     assert all(0 < level["purity"]["mean"] <= 1 for level in results["hierarchy"])
     assert (tmp_path / "out/table.md").read_text() in done.stdout
@@ -41,6 +53,13 @@ def test_quick_start_measures_all_rows_saves_them_and_draws_the_hierarchy(tmp_pa
 def test_quick_start_console_shows_progress_and_the_table_and_nothing_else(tmp_path):
     done = quick_start(tmp_path)
     lines = [line for line in done.stdout.splitlines() if line.strip()]
-    assert all(line.startswith(("seed 0: ", "weighted kNN", "|", "written to")) for line in lines), done.stdout
+    assert all(
+        line.startswith(("seed 0: ", "weighted kNN", "|", "written to")) for line in lines
+    ), done.stdout
     assert "±" not in done.stdout
-    assert next((tmp_path / "out/seed0/hcsc").glob("*/*.log")).read_text().count("Clustering before epoch") == 2
+    assert (
+        next((tmp_path / "out/seed0/hcsc").glob("*/*.log"))
+        .read_text()
+        .count("Clustering before epoch")
+        == 2
+    )

@@ -21,7 +21,12 @@ def load(name: str, folder) -> Config:
     if name in DETECTION:
         pytest.importorskip("mmcv._ext", reason="mmcv is without its compiled operators")
     cfg = load_config(str(config_path(name)))
-    cfg.work_dir, cfg.launcher, cfg.log_level, cfg.experiment_name = str(folder / "run"), "none", "WARNING", folder.name
+    cfg.work_dir, cfg.launcher, cfg.log_level, cfg.experiment_name = (
+        str(folder / "run"),
+        "none",
+        "WARNING",
+        folder.name,
+    )
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
     return cfg
@@ -38,19 +43,31 @@ def data(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", [*DETECTION, *SEGMENTATION])
 def test_images_reach_the_backbone_as_it_knows_them_from_pre_training(name, data):
     runner = build_runner(load(name, data))
-    expected = (torch.tensor([254.0, 0, 0]) - torch.tensor([123.675, 116.28, 103.53])) / torch.tensor([58.395, 57.12, 57.375])  # red, RGB
-    for training, loader in ((True, runner.cfg.train_dataloader), (False, runner.cfg.val_dataloader)):
+    expected = (
+        torch.tensor([254.0, 0, 0]) - torch.tensor([123.675, 116.28, 103.53])
+    ) / torch.tensor([58.395, 57.12, 57.375])  # red, RGB
+    for training, loader in (
+        (True, runner.cfg.train_dataloader),
+        (False, runner.cfg.val_dataloader),
+    ):
         batch = next(iter(Runner.build_dataloader(loader)))
         inputs = runner.model.data_preprocessor(batch, training)["inputs"]  # (B, 3, H, W)
         assert min(inputs.shape[-2:]) >= 480
-        if name in DETECTION or not training:  # segmentation distorts the colours of training images
+        if (
+            name in DETECTION or not training
+        ):  # segmentation distorts the colours of training images
             torch.testing.assert_close(inputs[0, :, 200, 200], expected, atol=0.05, rtol=0)
 
 
 @pytest.mark.parametrize("name", [*DETECTION, *SEGMENTATION])
-def test_whole_backbone_is_trained_with_its_norms_and_strides_where_pre_training_had_them(name, data):
+def test_whole_backbone_is_trained_with_its_norms_and_strides_where_pre_training_had_them(
+    name, data
+):
     model = build_runner(load(name, data)).model.train()
-    parts = [model.backbone, *([model.roi_head.shared_head] if getattr(model, "with_shared_head", False) else [])]
+    parts = [
+        model.backbone,
+        *([model.roi_head.shared_head] if getattr(model, "with_shared_head", False) else []),
+    ]
     for part in parts:
         assert all(weight.requires_grad for weight in part.parameters())
         assert all(norm.training for norm in part.modules() if isinstance(norm, _BatchNorm))
@@ -72,7 +89,9 @@ def test_voc_is_measured_at_all_thresholds_and_by_their_mean(data):
     scores = build_runner(cfg).val()
     thresholds = [f"pascal_voc/AP{percent}" for percent in range(50, 100, 5)]
     assert set(scores) == {"pascal_voc/mAP", *thresholds}
-    assert scores["pascal_voc/mAP"] == pytest.approx(sum(scores[name] for name in thresholds) / 10, abs=1e-3)
+    assert scores["pascal_voc/mAP"] == pytest.approx(
+        sum(scores[name] for name in thresholds) / 10, abs=1e-3
+    )
 
 
 def test_norm_behind_the_last_stage_gives_regions_the_scale_of_a_new_layer():
@@ -85,5 +104,9 @@ def test_norm_behind_the_last_stage_gives_regions_the_scale_of_a_new_layer():
         regions = head(torch.randn(8, 256, 14, 14) * 100)  # (R, C, H, W)
     assert regions.shape == (8, 512, 7, 7)
     torch.testing.assert_close(regions.mean((0, 2, 3)), torch.zeros(512), atol=1e-4, rtol=0)
-    torch.testing.assert_close(regions.var((0, 2, 3), unbiased=False), torch.ones(512), atol=1e-2, rtol=0)
-    assert isinstance(head.norm, nn.BatchNorm2d) and not any(name.startswith("norm") for name in head.stage.state_dict())
+    torch.testing.assert_close(
+        regions.var((0, 2, 3), unbiased=False), torch.ones(512), atol=1e-2, rtol=0
+    )
+    assert isinstance(head.norm, nn.BatchNorm2d) and not any(
+        name.startswith("norm") for name in head.stage.state_dict()
+    )

@@ -1,17 +1,27 @@
-"""Detectors and segmentation networks learn from a pre-trained backbone, and say how well they do."""
+"""Detectors and segmentation networks learn from a pre-trained backbone and say how well."""
 
 from __future__ import annotations
 
 import pytest
 from shared import needs_coco
-from transfer_runs import DETECTION, SEGMENTATION, check_trained, needs_mmdet, needs_mmseg, small_config, train
+from transfer_runs import (
+    DETECTION,
+    SEGMENTATION,
+    check_trained,
+    needs_mmdet,
+    needs_mmseg,
+    small_config,
+    train,
+)
 
 pytestmark = needs_coco
 
 
 @needs_mmdet
 @pytest.mark.parametrize("name", DETECTION)
-def test_detector_starts_from_every_weight_trains_and_is_measured_as_on_coco(name, checkpoint, coco, tmp_path):
+def test_detector_starts_from_every_weight_trains_and_is_measured_as_on_coco(
+    name, checkpoint, coco, tmp_path
+):
     run = train(small_config(name, coco), checkpoint, tmp_path)
     check_trained(run, checkpoint)
     kinds = ("bbox", "segm") if name.startswith("mask") else ("bbox",)
@@ -22,7 +32,9 @@ def test_detector_starts_from_every_weight_trains_and_is_measured_as_on_coco(nam
 
 @needs_mmseg
 @pytest.mark.parametrize("name", SEGMENTATION)
-def test_segmentation_starts_from_every_weight_trains_and_reports_mean_iou(name, checkpoint, coco, tmp_path):
+def test_segmentation_starts_from_every_weight_trains_and_reports_mean_iou(
+    name, checkpoint, coco, tmp_path
+):
     run = train(small_config(name, coco), checkpoint, tmp_path)
     check_trained(run, checkpoint)
     assert 0 <= run.metrics()["mIoU"] <= 100

@@ -40,16 +40,23 @@ def trap(tmp_path):
 
 @pytest.fixture(params=["in the zip format", "in the old format", "as a plain pickle"])
 def malicious(request, tmp_path, trap):
-    path, content = tmp_path / "weights.pth", {"state_dict": {}, "meta": {}, "extra": Malicious(trap)}
+    path, content = (
+        tmp_path / "weights.pth",
+        {"state_dict": {}, "meta": {}, "extra": Malicious(trap)},
+    )
     if request.param == "as a plain pickle":
         path.write_bytes(pickle.dumps(content, protocol=2))
     else:
-        torch.save(content, path, _use_new_zipfile_serialization=request.param == "in the zip format")
+        torch.save(
+            content, path, _use_new_zipfile_serialization=request.param == "in the zip format"
+        )
     return path
 
 
 def backbone(checkpoint):
-    return MODELS.build(dict(type="ResNet", depth=18, init_cfg=dict(type="Pretrained", checkpoint=str(checkpoint))))
+    return MODELS.build(
+        dict(type="ResNet", depth=18, init_cfg=dict(type="Pretrained", checkpoint=str(checkpoint)))
+    )
 
 
 def model(folder, checkpoint):
@@ -58,9 +65,16 @@ def model(folder, checkpoint):
 
 ENTRIES = {
     "load_from": lambda folder, path: train(tiny_config(folder, load_from=str(path))),
-    "resume with a path": lambda folder, path: train(tiny_config(folder, load_from=str(path), resume=True)),
-    "resume without a path": lambda folder, path: (path.rename(path.parent / "epoch_1.pth"), train(tiny_config(path.parent, resume=True))),
-    "model.pretrained": lambda folder, path: train(tiny_config(folder, model__pretrained=str(path))),
+    "resume with a path": lambda folder, path: train(
+        tiny_config(folder, load_from=str(path), resume=True)
+    ),
+    "resume without a path": lambda folder, path: (
+        path.rename(path.parent / "epoch_1.pth"),
+        train(tiny_config(path.parent, resume=True)),
+    ),
+    "model.pretrained": lambda folder, path: train(
+        tiny_config(folder, model__pretrained=str(path))
+    ),
     "init_cfg of a backbone": lambda folder, path: backbone(path).init_weights(),
     "a hierarchy": lambda folder, path: PrototypeHierarchy.load(path),
 }
@@ -93,17 +107,30 @@ def test_malicious_batch_in_a_cifar_folder_is_refused_by_its_checksum(tmp_path, 
     for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"):
         (folder / name).write_bytes(pickle.dumps(Malicious(trap)))
     with pytest.raises(RuntimeError, match="Cannot find CIFAR10 dataset"):
-        DATASETS.build(dict(type="CIFAR10", data_root=str(tmp_path), split="train", download=False)).full_init()
+        DATASETS.build(
+            dict(type="CIFAR10", data_root=str(tmp_path), split="train", download=False)
+        ).full_init()
     assert not trap.exists()
 
 
 def test_command_line_refuses_a_malicious_checkpoint_with_one_line(tmp_path, trap):
     torch.save({"state_dict": {}, "meta": {}, "extra": Malicious(trap)}, tmp_path / "weights.pth")
-    command = [sys.executable, ROOT / "tools/train.py", DIGITS, "--work-dir", tmp_path / "run", "--resume", tmp_path / "weights.pth"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300, check=False)
+    command = [
+        sys.executable,
+        ROOT / "tools/train.py",
+        DIGITS,
+        "--work-dir",
+        tmp_path / "run",
+        "--resume",
+        tmp_path / "weights.pth",
+    ]
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 1
     assert [line for line in done.stderr.splitlines() if line.startswith("error:")] == [
-        f"error: {tmp_path}/weights.pth is refused: it holds more than tensors and plain values, and loading it could run code "
+        f"error: {tmp_path}/weights.pth is refused: it holds more than tensors and plain values, "
+        "and loading it could run code "
         "(it names posix.mkdir); have its owner save the state dict alone"
     ]
     assert not trap.exists()
@@ -114,7 +141,14 @@ def test_text_in_the_meta_that_mmengine_would_run_is_left_out(tmp_path, trap):
     checkpoint = torch.load(tmp_path / "one/epoch_1.pth", weights_only=True)
     checkpoint["meta"]["config"] = f"import os\nos.mkdir({str(trap)!r})"
     torch.save(checkpoint, tmp_path / "text.pth")
-    train(tiny_config(tmp_path / "two", train_cfg__max_epochs=1, load_from=str(tmp_path / "text.pth"), resume=True))
+    train(
+        tiny_config(
+            tmp_path / "two",
+            train_cfg__max_epochs=1,
+            load_from=str(tmp_path / "text.pth"),
+            resume=True,
+        )
+    )
     assert not trap.exists()
 
 
@@ -130,8 +164,20 @@ def test_functions_that_a_log_history_brings_along_are_dropped(tmp_path):
 def test_our_own_checkpoint_needs_no_exception_to_the_rule(tmp_path):
     train(tiny_config(tmp_path, train_cfg__max_epochs=2))
     checkpoint = torch.load(tmp_path / "epoch_2.pth", weights_only=True)
-    assert {"state_dict", "optimizer", "message_hub", "meta", "hierarchical_clustering", "resume"} <= checkpoint.keys()
-    assert PrototypeHierarchy.from_state_dict(checkpoint["hierarchical_clustering"]["hierarchy"]).num_samples == 100
+    assert {
+        "state_dict",
+        "optimizer",
+        "message_hub",
+        "meta",
+        "hierarchical_clustering",
+        "resume",
+    } <= checkpoint.keys()
+    assert (
+        PrototypeHierarchy.from_state_dict(
+            checkpoint["hierarchical_clustering"]["hierarchy"]
+        ).num_samples
+        == 100
+    )
 
 
 def test_numpy_values_of_other_checkpoints_are_read(tmp_path):

@@ -6,7 +6,9 @@ import released
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory):
-    """A file of each published layout, by its layout; ResNet-18, whose query backbones are those of random_resnet()."""
+    """A file of each published layout, by its layout; ResNet-18, whose query backbones are those of
+    random_resnet().
+    """
     folder = tmp_path_factory.mktemp("published")
     return {
         "hcsc": released.save(released.hcsc(), folder / "hcsc.pth.tar"),

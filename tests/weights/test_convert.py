@@ -30,7 +30,9 @@ ENDINGS = {
     "detectron2": ".pkl",
     "detectron2 ": ".pth",
 }
-WHERE = pytest.mark.parametrize(("to", "ending"), [(to.strip(), ending) for to, ending in ENDINGS.items()])
+WHERE = pytest.mark.parametrize(
+    ("to", "ending"), [(to.strip(), ending) for to, ending in ENDINGS.items()]
+)
 
 
 def images():
@@ -48,7 +50,9 @@ def hcsc_model(backbone=None, **neck) -> HCSC:
 
 def assert_same(one, other):
     assert one.keys() == other.keys()
-    assert all(torch.equal(one[name], other[name]) and one[name].dtype == other[name].dtype for name in one)
+    assert all(
+        torch.equal(one[name], other[name]) and one[name].dtype == other[name].dtype for name in one
+    )
 
 
 def assert_same_features(computed, expected):
@@ -57,7 +61,9 @@ def assert_same_features(computed, expected):
 
 
 @WHERE
-def test_published_weights_go_to_every_layout_and_come_back_bit_by_bit(published, tmp_path, to, ending):
+def test_published_weights_go_to_every_layout_and_come_back_bit_by_bit(
+    published, tmp_path, to, ending
+):
     there = tmp_path / f"there{ending}"
     convert(published["hcsc" if to == "hcsc_mm" else "swav"], there, to)
     report = convert(there, tmp_path / "back.pth", "torchvision")
@@ -69,7 +75,9 @@ def test_published_weights_go_to_every_layout_and_come_back_bit_by_bit(published
 def test_every_published_layout_gives_torchvision_its_features(published, tmp_path, layout):
     assert convert(published[layout], tmp_path / "out.pth", "torchvision").contents.layout == layout
     network = torchvision.models.resnet18()
-    missing, unexpected = network.load_state_dict(torch.load(tmp_path / "out.pth", weights_only=True), strict=False)
+    missing, unexpected = network.load_state_dict(
+        torch.load(tmp_path / "out.pth", weights_only=True), strict=False
+    )
     assert (missing, unexpected) == (["fc.weight", "fc.bias"], [])
     batch = images()
     assert_same_features(features(network, batch), features(random_resnet(), batch))
@@ -98,10 +106,15 @@ def test_pretrained_init_cfg_with_a_prefix_gives_mmpretrain_the_features(publish
 
 
 def test_resnet50_is_found_and_converted(tmp_path):
-    source = released.save({f"module.{name}": value for name, value in backbone_of(random_resnet(50)).items()}, tmp_path / "r50.pth")
+    source = released.save(
+        {f"module.{name}": value for name, value in backbone_of(random_resnet(50)).items()},
+        tmp_path / "r50.pth",
+    )
     report = convert(source, tmp_path / "out.safetensors", "timm")
     assert report.model.shape.depth == 50
-    network = timm.create_model("resnet50", num_classes=0, checkpoint_path=str(tmp_path / "out.safetensors")).eval()
+    network = timm.create_model(
+        "resnet50", num_classes=0, checkpoint_path=str(tmp_path / "out.safetensors")
+    ).eval()
     batch = images()[:1]
     with torch.no_grad():
         assert_same_features(network.forward_features(batch), features(random_resnet(50), batch))
@@ -119,14 +132,22 @@ def test_our_model_takes_all_of_the_released_weights(published, tmp_path):
         network = random_resnet(seed=seed)
         network.fc = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, DIM))
         prefix = f"module.encoder_{role}."
-        network.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
+        network.load_state_dict(
+            {
+                name.removeprefix(prefix): value
+                for name, value in state.items()
+                if name.startswith(prefix)
+            }
+        )
         with torch.no_grad():
             assert_same_features(embed(batch), nn.functional.normalize(network(batch), dim=1))
 
 
 def test_key_encoder_becomes_the_backbone_on_request(published, tmp_path):
     convert(published["hcsc"], tmp_path / "key.pth", "torchvision", encoder="key")
-    assert_same(torch.load(tmp_path / "key.pth", weights_only=True), backbone_of(random_resnet(seed=1)))
+    assert_same(
+        torch.load(tmp_path / "key.pth", weights_only=True), backbone_of(random_resnet(seed=1))
+    )
     convert(published["hcsc"], tmp_path / "full.pth", "hcsc_mm", encoder="key")
     contents = sort_weights(read_checkpoint(tmp_path / "full.pth").weights)
     for part in ("backbone", "projection"):
@@ -149,7 +170,9 @@ def test_projection_of_a_single_layer_goes_into_our_neck(tmp_path):
     assert "projection 512-128" in report.lines()[1]
     model = hcsc_model(num_layers=1)
     load_checkpoint(model, str(tmp_path / "out.pth"), map_location="cpu", strict=True)
-    assert torch.equal(model.neck.mlp[0].bias, read_checkpoint(source).weights["module.encoder_q.fc.bias"])
+    assert torch.equal(
+        model.neck.mlp[0].bias, read_checkpoint(source).weights["module.encoder_q.fc.bias"]
+    )
 
 
 def test_our_own_checkpoint_comes_back_unchanged_without_the_state_of_training(tmp_path):
@@ -157,19 +180,39 @@ def test_our_own_checkpoint_comes_back_unchanged_without_the_state_of_training(t
     model.init_weights()
     model.train()
     model.backbone(images())  # running statistics that are not the initial ones
-    source = released.save({"state_dict": model.state_dict(), "meta": {}, "optimizer": {}}, tmp_path / "epoch_1.pth")
+    source = released.save(
+        {"state_dict": model.state_dict(), "meta": {}, "optimizer": {}}, tmp_path / "epoch_1.pth"
+    )
     report = convert(source, tmp_path / "out.pth", "hcsc_mm")
     assert report.unused == ["other entries of the file: meta, optimizer"]
-    assert_same(torch.load(tmp_path / "out.pth", weights_only=True)["state_dict"], dict(model.state_dict()))
+    assert_same(
+        torch.load(tmp_path / "out.pth", weights_only=True)["state_dict"], dict(model.state_dict())
+    )
 
 
 def test_small_stem_of_ours_goes_to_mmpretrain(tmp_path):
-    backbone = dict(type="mmpretrain.ResNet_CIFAR", depth=18, stem_channels=8, base_channels=8, strides=(2, 2, 2, 1))
+    backbone = dict(
+        type="mmpretrain.ResNet_CIFAR",
+        depth=18,
+        stem_channels=8,
+        base_channels=8,
+        strides=(2, 2, 2, 1),
+    )
     model = hcsc_model(backbone, in_channels=64)
     source = released.save({"state_dict": model.state_dict()}, tmp_path / "cifar.pth")
     report = convert(source, tmp_path / "out.pth", "mmpretrain")
-    assert str(report.model.shape) == "ResNet_CIFAR-18 with 8 stem and 8 base channels and a first stage of stride 2"
-    other = MODELS.build({**backbone, "init_cfg": dict(type="Pretrained", checkpoint=str(tmp_path / "out.pth"), prefix="backbone.")})
+    assert (
+        str(report.model.shape)
+        == "ResNet_CIFAR-18 with 8 stem and 8 base channels and a first stage of stride 2"
+    )
+    other = MODELS.build(
+        {
+            **backbone,
+            "init_cfg": dict(
+                type="Pretrained", checkpoint=str(tmp_path / "out.pth"), prefix="backbone."
+            ),
+        }
+    )
     other.init_weights()
     assert_same(other.state_dict(), model.backbone.state_dict())
 
@@ -181,13 +224,24 @@ def test_detectron2_pickle_is_what_its_loader_expects(published, tmp_path):
     assert all(type(value) is np.ndarray for value in content["model"].values())
     backbone = backbone_of(random_resnet())
     assert len(content["model"]) == len(backbone)
-    np.testing.assert_array_equal(content["model"]["stem.conv1.norm.running_var"], backbone["bn1.running_var"].numpy())
-    np.testing.assert_array_equal(content["model"]["res3.0.shortcut.norm.bias"], backbone["layer2.0.downsample.1.bias"].numpy())
+    np.testing.assert_array_equal(
+        content["model"]["stem.conv1.norm.running_var"], backbone["bn1.running_var"].numpy()
+    )
+    np.testing.assert_array_equal(
+        content["model"]["res3.0.shortcut.norm.bias"],
+        backbone["layer2.0.downsample.1.bias"].numpy(),
+    )
 
 
 def test_half_precision_and_missing_batch_counters_are_made_good(tmp_path):
-    state = {name: value.half() for name, value in backbone_of(random_resnet()).items() if not name.endswith("num_batches_tracked")}
-    convert(released.save(state, tmp_path / "half.pth"), tmp_path / "out.safetensors", "torchvision")
+    state = {
+        name: value.half()
+        for name, value in backbone_of(random_resnet()).items()
+        if not name.endswith("num_batches_tracked")
+    }
+    convert(
+        released.save(state, tmp_path / "half.pth"), tmp_path / "out.safetensors", "torchvision"
+    )
     loaded = load_file(tmp_path / "out.safetensors")
     assert loaded.keys() == backbone_of(random_resnet()).keys()
     assert loaded["bn1.num_batches_tracked"] == 0
@@ -195,7 +249,11 @@ def test_half_precision_and_missing_batch_counters_are_made_good(tmp_path):
 
 
 def test_file_in_pytorchs_old_format_is_read(tmp_path):
-    torch.save({"state_dict": backbone_of(random_resnet())}, tmp_path / "old.pth.tar", _use_new_zipfile_serialization=False)
+    torch.save(
+        {"state_dict": backbone_of(random_resnet())},
+        tmp_path / "old.pth.tar",
+        _use_new_zipfile_serialization=False,
+    )
     convert(tmp_path / "old.pth.tar", tmp_path / "out.pth", "torchvision")
     assert_same(torch.load(tmp_path / "out.pth", weights_only=True), backbone_of(random_resnet()))
 
@@ -205,7 +263,11 @@ def test_weights_that_are_views_of_a_larger_tensor_are_written_alone(tmp_path):
     flat = torch.cat([value.flatten() for value in backbone.values() if value.is_floating_point()])
     start, state = 0, {}
     for name, value in backbone.items():
-        state[name] = flat[start : start + value.numel()].view(value.shape) if value.is_floating_point() else value
+        state[name] = (
+            flat[start : start + value.numel()].view(value.shape)
+            if value.is_floating_point()
+            else value
+        )
         start += value.numel() if value.is_floating_point() else 0
     convert(released.save(state, tmp_path / "views.pth"), tmp_path / "out.pth", "torchvision")
     assert (tmp_path / "out.pth").stat().st_size < 1.1 * 4 * flat.numel()
@@ -236,18 +298,31 @@ def test_report_says_who_verified_and_by_how_much(published, tmp_path):
     assert lines[-1].startswith("verified  by timm: largest difference of a feature ")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("detectron2") is not None, reason="detectron2 is installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("detectron2") is not None, reason="detectron2 is installed"
+)
 def test_report_says_when_the_library_is_not_there_to_verify(published, tmp_path):
     lines = convert(published["swav"], tmp_path / "out.pkl", "detectron2").lines()
-    assert lines[-1] == "verified  by tensors only, not by detectron2: detectron2 is not installed; 120 tensors read back equal"
+    assert lines[-1] == (
+        "verified  by tensors only, not by detectron2: detectron2 is not installed; 120 "
+        "tensors read back equal"
+    )
 
 
 @pytest.mark.parametrize(
-    ("to", "ending"), [("mmpretrain", ".pth"), ("torchvision", ".pth"), ("timm", ".safetensors"), ("detectron2", ".pkl")]
+    ("to", "ending"),
+    [
+        ("mmpretrain", ".pth"),
+        ("torchvision", ".pth"),
+        ("timm", ".safetensors"),
+        ("detectron2", ".pkl"),
+    ],
 )
 def test_file_of_other_weights_fails_verification(published, tmp_path, to, ending):
     convert(published["swav"], tmp_path / f"out{ending}", to)
-    other = select(sort_weights(read_checkpoint(published["hcsc"]).weights), "key", TARGETS["hcsc_mm"])
+    other = select(
+        sort_weights(read_checkpoint(published["hcsc"]).weights), "key", TARGETS["hcsc_mm"]
+    )
     with pytest.raises(HCSCError, match="verification failed"):
         compare_tensors(tmp_path / f"out{ending}", to, other)
     if to != "detectron2":  # which need not be installed

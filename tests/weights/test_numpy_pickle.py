@@ -32,7 +32,11 @@ def read(content):
     ids=["float", "fortran", "big-endian", "scalar array", "half", "bool"],
 )
 def test_arrays_that_numpy_pickles_are_read(array, protocol):
-    loaded = read(pickle.dumps({"model": collections.OrderedDict(weight=array, number=np.float64(0.5))}, protocol))
+    loaded = read(
+        pickle.dumps(
+            {"model": collections.OrderedDict(weight=array, number=np.float64(0.5))}, protocol
+        )
+    )
     np.testing.assert_array_equal(loaded["model"]["weight"], array)
     assert loaded["model"]["weight"].dtype == array.dtype.newbyteorder("=")
     assert loaded["model"]["number"] == 0.5
@@ -40,17 +44,28 @@ def test_arrays_that_numpy_pickles_are_read(array, protocol):
 
 
 def test_written_arrays_are_ordinary_ones_for_ordinary_unpickling():
-    written = {"model": {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array(3)}, "__author__": "me"}
+    written = {
+        "model": {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "count": np.array(3)},
+        "__author__": "me",
+    }
     loaded = pickle.loads(dump_arrays(written))
-    assert type(loaded["model"]["weight"]) is np.ndarray and loaded["model"]["weight"].flags.writeable
+    assert (
+        type(loaded["model"]["weight"]) is np.ndarray and loaded["model"]["weight"].flags.writeable
+    )
     assert torch.equal(torch.from_numpy(loaded["model"]["weight"]), torch.arange(6.0).reshape(2, 3))
     assert loaded["model"]["count"].shape == () and loaded["__author__"] == "me"
-    np.testing.assert_array_equal(read(dump_arrays(written))["model"]["weight"], written["model"]["weight"])
+    np.testing.assert_array_equal(
+        read(dump_arrays(written))["model"]["weight"], written["model"]["weight"]
+    )
 
 
 def test_written_pickle_names_nothing_that_only_some_versions_of_numpy_have():
     """NumPy 2 calls its core numpy._core, which NumPy before 1.26 does not know."""
-    strings = [value for _, value, _ in pickletools.genops(dump_arrays({"weight": np.zeros(2)})) if isinstance(value, str)]
+    strings = [
+        value
+        for _, value, _ in pickletools.genops(dump_arrays({"weight": np.zeros(2)}))
+        if isinstance(value, str)
+    ]
     assert {"numpy", "ndarray", "dtype"} <= set(strings)
     assert not any("core" in value for value in strings)
 
@@ -80,7 +95,9 @@ def test_other_names_of_allowed_modules_are_refused(call, tmp_path, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("array", [np.array([object()]), np.array(["text"]), np.zeros(2, dtype=[("a", "f4")])])
+@pytest.mark.parametrize(
+    "array", [np.array([object()]), np.array(["text"]), np.zeros(2, dtype=[("a", "f4")])]
+)
 def test_arrays_of_anything_but_numbers_are_refused(array):
     with pytest.raises(HCSCError, match=r"refused|damaged"):
         read(pickle.dumps(array))

@@ -1,12 +1,15 @@
-"""Images with labels, as ImageNet's are evaluated: a random crop and flip to train on, the centre to test on.
+"""Images with labels, as ImageNet's are evaluated: a random crop and flip to train on, the centre
+to test on.
 
-The config that uses it gives data_root and num_classes. Validation and test are the same data; what counts is the last epoch's accuracy.
+The config that uses it gives data_root and num_classes. Validation and test are the same data; what
+counts is the last epoch's accuracy.
 """
 
 load = dict(type="hcsc_mm.LoadImage")
 loading = dict(
     num_workers=8,
-    persistent_workers=False,  # with seed_worker: augmentations differ between epochs and come back on resume
+    # with seed_worker: augmentations differ between epochs and come back on resume
+    persistent_workers=False,
     worker_init_fn=dict(type="hcsc_mm.seed_worker"),
     collate_fn=dict(type="default_collate"),
 )
@@ -48,4 +51,6 @@ test_evaluator = val_evaluator
 val_cfg = dict()
 test_cfg = dict()
 
-custom_hooks = [dict(type="hcsc_mm.CheckLabelsHook")]  # do data sets, model and metric agree about the classes?
+custom_hooks = [
+    dict(type="hcsc_mm.CheckLabelsHook")
+]  # do data sets, model and metric agree about the classes?

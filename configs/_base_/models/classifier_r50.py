@@ -1,4 +1,6 @@
-"""ResNet-50 with a new linear classifier, all of it trained: for fine-tuning on few labels. Plain mmpretrain."""
+"""ResNet-50 with a new linear classifier, all of it trained: for fine-tuning on few labels. Plain
+mmpretrain.
+"""
 
 model = dict(
     type="ImageClassifier",
@@ -10,7 +12,9 @@ model = dict(
     backbone=dict(
         type="ResNet",
         depth=50,
-        init_cfg=dict(type="Pretrained", checkpoint=None, prefix="backbone."),  # tools/train.py --checkpoint FILE
+        init_cfg=dict(
+            type="Pretrained", checkpoint=None, prefix="backbone."
+        ),  # tools/train.py --checkpoint FILE
     ),
     neck=dict(type="GlobalAveragePooling"),
     head=dict(type="LinearClsHead", num_classes=1000, in_channels=2048),

@@ -1,4 +1,7 @@
-"""The backbone alone, whose pooled output is judged. tools/run_stages.py puts the pre-training's own backbone here."""
+"""The backbone alone, whose pooled output is judged.
+
+tools/run_stages.py puts the pre-training's own backbone here.
+"""
 
 model = dict(
     type="ImageClassifier",

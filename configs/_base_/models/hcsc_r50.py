@@ -13,8 +13,8 @@ model = dict(
     backbone=dict(
         type="ResNet",
         depth=50,
-        # One part of the batch per GPU, shuffled for the key encoder: needs several GPUs. On a single one,
-        # model.backbone.norm_cfg.type=hcsc_mm.SplitBatchNorm2d does the same.
+        # One part of the batch per GPU, shuffled for the key encoder: needs several GPUs. On a
+        # single one, model.backbone.norm_cfg.type=hcsc_mm.SplitBatchNorm2d does the same.
         norm_cfg=dict(type="BN", requires_grad=True),
         zero_init_residual=False,
     ),

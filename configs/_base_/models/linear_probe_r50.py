@@ -10,7 +10,11 @@ model = dict(
     backbone=dict(
         type="ResNet",
         depth=50,
-        init_cfg=dict(type="Pretrained", checkpoint=None, prefix="backbone."),  # tools/train.py --checkpoint FILE
+        init_cfg=dict(
+            type="Pretrained", checkpoint=None, prefix="backbone."
+        ),  # tools/train.py --checkpoint FILE
     ),
-    head=dict(type="LinearClsHead", num_classes=1000, in_channels=2048),  # weights from N(0, 0.01²), biases from 0
+    head=dict(
+        type="LinearClsHead", num_classes=1000, in_channels=2048
+    ),  # weights from N(0, 0.01²), biases from 0
 )

@@ -1,9 +1,12 @@
-"""Faster R-CNN, R50-C4, on VOC07+12: 24,000 iterations, tested on VOC07. The protocol is MoCo's (its detectron2 configs).
+"""Faster R-CNN, R50-C4, on VOC07+12: 24,000 iterations, tested on VOC07. The protocol is MoCo's
+(its detectron2 configs).
 
-tools/benchmarks/transfer.sh configs/benchmarks/detection/faster-rcnn_r50_c4_24k_voc0712.py CHECKPOINT 8
+tools/benchmarks/transfer.sh configs/benchmarks/detection/faster-rcnn_r50_c4_24k_voc0712.py
+CHECKPOINT 8
 """
 
-_base_ = "mmdet::pascal_voc/faster-rcnn_r50-caffe-c4_ms-18k_voc0712.py"  # its images: short side 480 to 800, 800 in tests
+# its images: short side 480 to 800, 800 in tests
+_base_ = "mmdet::pascal_voc/faster-rcnn_r50-caffe-c4_ms-18k_voc0712.py"
 custom_imports = dict(imports=["hcsc_mm.models.shared_heads"], allow_failed_imports=False)
 
 max_iters = 24000  # of 8 GPUs × 2 images
@@ -11,22 +14,43 @@ norm_cfg = dict(type="SyncBN", requires_grad=True)
 pretrained = dict(type="Pretrained", checkpoint=None, prefix="backbone.")  # --checkpoint says which
 
 model = dict(
-    # The library's C4 models take Caffe's weights: BGR, no scaling, strides in the 1×1 convolutions. Ours are PyTorch's.
-    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-    backbone=dict(frozen_stages=-1, norm_cfg=norm_cfg, norm_eval=False, style="pytorch", init_cfg=pretrained),
+    # The library's C4 models take Caffe's weights: BGR, no scaling, strides in the 1×1
+    # convolutions. Ours are PyTorch's.
+    data_preprocessor=dict(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+    ),
+    backbone=dict(
+        frozen_stages=-1, norm_cfg=norm_cfg, norm_eval=False, style="pytorch", init_cfg=pretrained
+    ),
     roi_head=dict(
-        # the backbone's last stage, and one more norm: its features have not the scale that detectors are tuned for
-        shared_head=dict(type="hcsc_mm.NormedResLayer", norm_cfg=norm_cfg, norm_eval=False, style="pytorch", init_cfg=pretrained),
+        # the backbone's last stage, and one more norm: its features have not the scale that
+        # detectors are tuned for
+        shared_head=dict(
+            type="hcsc_mm.NormedResLayer",
+            norm_cfg=norm_cfg,
+            norm_eval=False,
+            style="pytorch",
+            init_cfg=pretrained,
+        ),
     ),
 )
 
 # the two years differ in an entry of their metadata that names them
 train_dataloader = dict(dataset=dict(ignore_keys=["dataset_type"]))
 
-optim_wrapper = dict(paramwise_cfg=dict(norm_decay_mult=0.0))  # detectron2's default; SGD, lr 0.02, weight decay 1e-4 are the library's too
+optim_wrapper = dict(
+    paramwise_cfg=dict(norm_decay_mult=0.0)
+)  # detectron2's default; SGD, lr 0.02, weight decay 1e-4 are the library's too
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=100),
-    dict(type="MultiStepLR", by_epoch=False, begin=0, end=max_iters, milestones=[18000, 22000], gamma=0.1),
+    dict(
+        type="MultiStepLR",
+        by_epoch=False,
+        begin=0,
+        end=max_iters,
+        milestones=[18000, 22000],
+        gamma=0.1,
+    ),
 ]
 train_cfg = dict(max_iters=max_iters, val_interval=6000)
 default_hooks = dict(checkpoint=dict(interval=6000))

@@ -1,4 +1,5 @@
-"""Mask R-CNN, R50-C4, on COCO: 2×, 180,000 iterations. The protocol is MoCo's (its detectron2 configs).
+"""Mask R-CNN, R50-C4, on COCO: 2×, 180,000 iterations. The protocol is MoCo's (its detectron2
+configs).
 
 tools/benchmarks/transfer.sh configs/benchmarks/detection/mask-rcnn_r50_c4_2x_coco.py CHECKPOINT 8
 """
@@ -11,28 +12,55 @@ norm_cfg = dict(type="SyncBN", requires_grad=True)
 pretrained = dict(type="Pretrained", checkpoint=None, prefix="backbone.")  # --checkpoint says which
 
 model = dict(
-    # The library's C4 models take Caffe's weights: BGR, no scaling, strides in the 1×1 convolutions. Ours are PyTorch's.
-    data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
-    backbone=dict(frozen_stages=-1, norm_cfg=norm_cfg, norm_eval=False, style="pytorch", init_cfg=pretrained),
+    # The library's C4 models take Caffe's weights: BGR, no scaling, strides in the 1×1
+    # convolutions. Ours are PyTorch's.
+    data_preprocessor=dict(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+    ),
+    backbone=dict(
+        frozen_stages=-1, norm_cfg=norm_cfg, norm_eval=False, style="pytorch", init_cfg=pretrained
+    ),
     roi_head=dict(
-        # the backbone's last stage, and one more norm: its features have not the scale that detectors are tuned for
-        shared_head=dict(type="hcsc_mm.NormedResLayer", norm_cfg=norm_cfg, norm_eval=False, style="pytorch", init_cfg=pretrained),
+        # the backbone's last stage, and one more norm: its features have not the scale that
+        # detectors are tuned for
+        shared_head=dict(
+            type="hcsc_mm.NormedResLayer",
+            norm_cfg=norm_cfg,
+            norm_eval=False,
+            style="pytorch",
+            init_cfg=pretrained,
+        ),
     ),
 )
 
 train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(type="RandomChoiceResize", scales=[(1333, short) for short in range(640, 801, 32)], keep_ratio=True),
+    dict(
+        type="RandomChoiceResize",
+        scales=[(1333, short) for short in range(640, 801, 32)],
+        keep_ratio=True,
+    ),
     dict(type="RandomFlip", prob=0.5),
     dict(type="PackDetInputs"),
 ]
-train_dataloader = dict(sampler=dict(type="InfiniteSampler", shuffle=True), dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(
+    sampler=dict(type="InfiniteSampler", shuffle=True), dataset=dict(pipeline=train_pipeline)
+)
 
-optim_wrapper = dict(paramwise_cfg=dict(norm_decay_mult=0.0))  # detectron2's default; SGD, lr 0.02, weight decay 1e-4 are the library's too
+optim_wrapper = dict(
+    paramwise_cfg=dict(norm_decay_mult=0.0)
+)  # detectron2's default; SGD, lr 0.02, weight decay 1e-4 are the library's too
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=1000),
-    dict(type="MultiStepLR", by_epoch=False, begin=0, end=max_iters, milestones=[120000, 160000], gamma=0.1),
+    dict(
+        type="MultiStepLR",
+        by_epoch=False,
+        begin=0,
+        end=max_iters,
+        milestones=[120000, 160000],
+        gamma=0.1,
+    ),
 ]
 train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=max_iters, val_interval=30000)
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=10000, max_keep_ckpts=3))

@@ -1,18 +1,24 @@
-"""Mask R-CNN, R50-FPN, on COCO: the library's 1×, 12 epochs, with MoCo's normalisation and image sizes.
+"""Mask R-CNN, R50-FPN, on COCO: the library's 1×, 12 epochs, with MoCo's normalisation and image
+sizes.
 
 tools/benchmarks/transfer.sh configs/benchmarks/detection/mask-rcnn_r50_fpn_1x_coco.py CHECKPOINT 8
 """
 
-_base_ = "mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"  # 8 GPUs × 2 images, lr 0.02; RGB, strides as in our backbones
+# 8 GPUs × 2 images, lr 0.02; RGB, strides as in our backbones
+_base_ = "mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
 
-norm_cfg = dict(type="SyncBN", requires_grad=True)  # trained throughout, and in the new layers as well
+norm_cfg = dict(
+    type="SyncBN", requires_grad=True
+)  # trained throughout, and in the new layers as well
 
 model = dict(
     backbone=dict(
         frozen_stages=-1,
         norm_cfg=norm_cfg,
         norm_eval=False,
-        init_cfg=dict(type="Pretrained", checkpoint=None, prefix="backbone."),  # --checkpoint says which
+        init_cfg=dict(
+            type="Pretrained", checkpoint=None, prefix="backbone."
+        ),  # --checkpoint says which
     ),
     neck=dict(norm_cfg=norm_cfg),
     roi_head=dict(mask_head=dict(norm_cfg=norm_cfg)),
@@ -21,7 +27,11 @@ model = dict(
 train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(type="RandomChoiceResize", scales=[(1333, short) for short in range(640, 801, 32)], keep_ratio=True),
+    dict(
+        type="RandomChoiceResize",
+        scales=[(1333, short) for short in range(640, 801, 32)],
+        keep_ratio=True,
+    ),
     dict(type="RandomFlip", prob=0.5),
     dict(type="PackDetInputs"),
 ]

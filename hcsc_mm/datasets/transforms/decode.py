@@ -1,4 +1,6 @@
-"""From a path to pixels: which files are read, and what an image of any kind becomes. The table of kinds is docs/bad_data.md."""
+"""From a path to pixels: which files are read, and what an image of any kind becomes. The table of
+kinds is docs/bad_data.md.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,14 @@ from PIL import Image
 
 from ...dependencies import first_line
 
-# Of the formats that Pillow knows those of photographs. Without the list it would guess from the content, and hand PostScript in a
-# file called photo.jpg to an outside program.
+# Of the formats that Pillow knows those of photographs. Without the list it would guess from the
+# content, and hand PostScript in a file called photo.jpg to an outside program.
 Image.init()
-FORMATS = tuple(name for name in ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP") if name in Image.OPEN)
+FORMATS = tuple(
+    name
+    for name in ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+    if name in Image.OPEN
+)
 
 _BYTES_PER_PIXEL = 8  # four channels of 16 bits: no image of max_pixels takes more, uncompressed
 _ORIENTATION_TAG = 0x0112
@@ -39,20 +45,27 @@ def read_file(path: str, max_pixels: int) -> bytes:
     """The content of a local, regular file.
 
     Raises:
-        UnreadableImageError: it is something else (reading a pipe or a device may never end), or too large for an image of max_pixels.
+        UnreadableImageError: it is something else (reading a pipe or a device may never end), or
+            too large for an image of max_pixels.
         OSError: it cannot be opened.
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableImageError(f"it is {_kind(status.st_mode)}, not a file")
     if status.st_size > _BYTES_PER_PIXEL * max_pixels:
-        raise UnreadableImageError(f"its {status.st_size:,} bytes are more than an image of max_pixels={max_pixels:,} can have")
-    # Should a pipe have taken the file's place since, opening it would wait for somebody to write into it.
+        raise UnreadableImageError(
+            f"its {status.st_size:,} bytes are more than an image of max_pixels={max_pixels:,} can "
+            "have"
+        )
+    # Should a pipe have taken the file's place since, opening it would wait for somebody to write
+    # into it.
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
         return file.read()
 
 
-def decode_image(content: bytes, *, upright: bool, max_pixels: int, max_aspect: float) -> np.ndarray:
+def decode_image(
+    content: bytes, *, upright: bool, max_pixels: int, max_aspect: float
+) -> np.ndarray:
     """(H, W, 3) uint8, RGB, of the first picture in a file.
 
     Args:
@@ -74,7 +87,7 @@ def decode_image(content: bytes, *, upright: bool, max_pixels: int, max_aspect: 
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, without the path, which a message names once and in a form fit for one line."""
+    """What went wrong, without the path, which a message names once, escaped for one line."""
     if isinstance(error, UnreadableImageError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -85,8 +98,12 @@ def reason(error: Exception) -> str:
 
 
 def one_line_path(path: str) -> str:
-    """The path with line breaks, control characters and bytes that are no text escaped; all else, é and emoji included, as it is."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
+    """The path with line breaks, control characters and bytes that are no text escaped; all else, é
+    and emoji included, as it is.
+    """
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in path
+    )
 
 
 def _kind(mode: int) -> str:
@@ -102,13 +119,19 @@ def _kind(mode: int) -> str:
 
 def _check_size(width: int, height: int, max_pixels: int, max_aspect: float) -> None:
     if width * height > max_pixels:
-        raise UnreadableImageError(f"its {width} × {height} pixels exceed max_pixels={max_pixels:,} of LoadImage")
+        raise UnreadableImageError(
+            f"its {width} × {height} pixels exceed max_pixels={max_pixels:,} of LoadImage"
+        )
     if max(width, height) > max_aspect * min(width, height):
-        raise UnreadableImageError(f"its sides of {width} × {height} pixels exceed max_aspect={max_aspect:g} of LoadImage")
+        raise UnreadableImageError(
+            f"its sides of {width} × {height} pixels exceed max_aspect={max_aspect:g} of LoadImage"
+        )
 
 
 def _orientation(image: Image.Image) -> int:
-    """1 to 8; 1, as stored, where there is no EXIF block or it is broken: the pixels are none the worse for that."""
+    """1 to 8; 1, as stored, where there is no EXIF block or it is broken: the pixels are none the
+    worse for that.
+    """
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # noqa: BLE001  Pillow's EXIF reader raises whatever it likes
@@ -117,19 +140,27 @@ def _orientation(image: Image.Image) -> int:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """8 bits per channel. Transparency is dropped, as by the released code's ``convert('RGB')``."""
-    # 16-bit greys, which convert() would clip at 255. Pillow gives those of PPM, and older ones those of PNG, as 32-bit integers.
+    # 16-bit greys, which convert() would clip at 255. Pillow gives those of PPM, and older ones
+    # those of PNG, as 32-bit integers.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise UnreadableImageError("its 32-bit values have no stated range; convert it to 8 or 16 bits per channel")
+        raise UnreadableImageError(
+            "its 32-bit values have no stated range; convert it to 8 or 16 bits per channel"
+        )
     if image.mode in ("P", "PA"):
-        image = image.convert("RGBA")  # without this detour Pillow warns of palettes with transparency; the colours are the same
+        image = image.convert(
+            "RGBA"
+            # without this detour Pillow warns of palettes with transparency; colours are the same
+        )
     return image.convert("RGB")
 
 
 @contextmanager
 def _without_pillows_limit() -> Iterator[None]:
-    """Pillow's guard against huge images warns, or raises without a remedy; ours takes its place for the time of a call."""
+    """Pillow's guard against huge images warns, or raises without a remedy; ours takes its place
+    for the time of a call.
+    """
     theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield

@@ -23,18 +23,22 @@ _MOST_WARNINGS = 10  # per process: UnreadableImagesHook counts the rest
 class LoadImage(LoadImageFromFile):
     """mmcv's ``LoadImageFromFile`` that names the file it could not read, and may skip it.
 
-    Pillow is the default decoder: like the released code, and it notices truncated files, which OpenCV fills with grey. What becomes
-    of each kind of image stands in docs/bad_data.md.
+    Pillow is the default decoder: like the released code, and it notices truncated files, which
+    OpenCV fills with grey. What becomes of each kind of image stands in docs/bad_data.md.
 
     Args:
-        unreadable: 'stop' ends the run with the file's path. 'skip' warns and lets the data set take another image instead; the
-            clustering leaves skipped images out, and :class:`UnreadableImagesHook` counts them and ends the run when they are too many.
+        unreadable: 'stop' ends the run with the file's path. 'skip' warns and lets the data set
+            take another image instead; the clustering leaves skipped images out, and
+            :class:`UnreadableImagesHook` counts them and ends the run when they are too many.
         imdecode_backend: As in mmcv.
-        color_type: As in mmcv. 'color' turns images as their EXIF orientation says, 'color_ignore_orientation' leaves them as they are
-            stored: the released code's behaviour.
-        max_pixels: An image with more counts as unreadable: 10,000 × 10,000 pixels are 300 MB in memory, per worker.
-        max_aspect: An image whose longer side is more than so many times the shorter one counts as unreadable. Resizing its shorter
-            side to 256 would make 256² × max_aspect × 3 bytes of it, 20 MB at 100.
+        color_type: As in mmcv. 'color' turns images as their EXIF orientation says,
+            'color_ignore_orientation' leaves them as they are stored: the released code's
+            behaviour.
+        max_pixels: An image with more counts as unreadable: 10,000 × 10,000 pixels are 300 MB in
+            memory, per worker.
+        max_aspect: An image whose longer side is more than so many times the shorter one counts as
+            unreadable. Resizing its shorter side to 256 would make 256² × max_aspect × 3 bytes of
+            it, 20 MB at 100.
         **kwargs: As in mmcv's ``LoadImageFromFile``.
     """
 
@@ -51,7 +55,10 @@ class LoadImage(LoadImageFromFile):
         if unreadable not in ("stop", "skip"):
             raise HCSCError(f"unreadable={unreadable!r} is unknown; choose 'stop' or 'skip'")
         if max_pixels < 1 or max_aspect < 1:
-            raise HCSCError(f"max_pixels={max_pixels} and max_aspect={max_aspect} of LoadImage must be at least 1")
+            raise HCSCError(
+                f"max_pixels={max_pixels} and max_aspect={max_aspect} of LoadImage must be at "
+                "least 1"
+            )
         self.unreadable = unreadable
         self.max_pixels = max_pixels
         self.max_aspect = max_aspect
@@ -81,16 +88,26 @@ class LoadImage(LoadImageFromFile):
             content = fileio.get(path, backend_args=self.backend_args)
         else:
             content = read_file(path, self.max_pixels)
-        if self.imdecode_backend != "pillow" or self.color_type not in ("color", "color_ignore_orientation"):
+        if self.imdecode_backend != "pillow" or self.color_type not in (
+            "color",
+            "color_ignore_orientation",
+        ):
             return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         upright = self.color_type == "color"
-        rgb = decode_image(content, upright=upright, max_pixels=self.max_pixels, max_aspect=self.max_aspect)
-        return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)  # rgb[..., ::-1] would leave every later copy to reorder it
+        rgb = decode_image(
+            content, upright=upright, max_pixels=self.max_pixels, max_aspect=self.max_aspect
+        )
+        return cv2.cvtColor(
+            rgb, cv2.COLOR_RGB2BGR
+        )  # rgb[..., ::-1] would leave every later copy to reorder it
 
     def _give_up(self, path: str, why: str) -> None:
         message = f"cannot read image {one_line_path(path)} ({why})"
         if self.unreadable == "stop":
-            raise HCSCError(f"{message}; mend or remove it, or set unreadable='skip' in the pipeline's LoadImage")
+            raise HCSCError(
+                f"{message}; mend or remove it, or set unreadable='skip' in the pipeline's "
+                "LoadImage"
+            )
         if self._warnings_left > 0:
             self._warnings_left -= 1
             print_log(f"skipped: {message}", logger="current", level=30)

@@ -1,4 +1,6 @@
-"""Do data sets, model and metric agree about the classes? Asked before the first step, not after a hundred epochs."""
+"""Do data sets, model and metric agree about the classes? Asked before the first step, not after a
+hundred epochs.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,9 @@ from ...utils.wrappers import unwrapped
 class CheckLabelsHook(Hook):
     """Refuse to train or test when labels do not mean the same to data sets and model.
 
-    Training and validation set must have the same classes, as many as ``model.head.num_classes``, labels must lie within them, and no
-    metric may ask for more classes than there are. Each rank looks at its own copy of the same lists, so that all of them stop.
+    Training and validation set must have the same classes, as many as ``model.head.num_classes``,
+    labels must lie within them, and no metric may ask for more classes than there are. Each rank
+    looks at its own copy of the same lists, so that all of them stop.
     """
 
     priority = "VERY_HIGH"
@@ -46,13 +49,16 @@ class CheckLabelsHook(Hook):
     def before_test(self, runner: Runner) -> None:
         self._check(runner, runner.test_dataloader.dataset, "test", runner.test_loop)
 
-    def _check(self, runner: Runner, dataset: BaseDataset, role: str, loop: BaseLoop | None = None) -> None:
+    def _check(
+        self, runner: Runner, dataset: BaseDataset, role: str, loop: BaseLoop | None = None
+    ) -> None:
         num_classes, number = _num_classes(runner), len(class_names(dataset, role))
         # A test list may lack the last of the classes.
         if number != num_classes if role == "training" else number > num_classes:
             raise HCSCError(
                 f"model.head has num_classes={num_classes}, the {role} set {number} classes; "
-                f"set num_classes at the top of the config, or add --cfg-options model.head.num_classes={number}"
+                "set num_classes at the top of the config, or add --cfg-options "
+                f"model.head.num_classes={number}"
             )
         if not isinstance(dataset, LabelledImages):  # which has looked already
             check_labels(dataset, num_classes, role)
@@ -64,20 +70,33 @@ def _num_classes(runner: Runner) -> int:
     head: Any = getattr(unwrapped(runner.model), "head", None)
     number = getattr(head, "num_classes", None)
     if number is None:
-        raise HCSCError("CheckLabelsHook needs a model whose head has num_classes; take the hook out of custom_hooks for others")
+        raise HCSCError(
+            "CheckLabelsHook needs a model whose head has num_classes; take the hook out of "
+            "custom_hooks for others"
+        )
     return number
 
 
 def _check_width(runner: Runner) -> None:
-    """Where the backbone says its width; a plain head would end in a product of matrices that do not fit."""
+    """Where the backbone says its width; a plain head would end in a product of matrices that do
+    not fit.
+    """
     model = unwrapped(runner.model)
-    given, wanted = getattr(model.backbone, "feat_dim", None), getattr(model.head, "in_channels", None)
+    given, wanted = (
+        getattr(model.backbone, "feat_dim", None),
+        getattr(model.head, "in_channels", None),
+    )
     if None not in (given, wanted) and given != wanted:
-        raise HCSCError(f"model.head has in_channels={wanted}, the backbone gives {given}; set model.head.in_channels={given}")
+        raise HCSCError(
+            f"model.head has in_channels={wanted}, the backbone gives {given}; set "
+            f"model.head.in_channels={given}"
+        )
 
 
 def _check_topk(loop: BaseLoop, num_classes: int) -> None:
-    for metric in getattr(getattr(loop, "evaluator", None), "metrics", ()):  # other loops need not have one
+    for metric in getattr(
+        getattr(loop, "evaluator", None), "metrics", ()
+    ):  # other loops need not have one
         largest = max(getattr(metric, "topk", None) or (1,))
         if largest > num_classes:
             raise HCSCError(

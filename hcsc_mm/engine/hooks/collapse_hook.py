@@ -1,4 +1,6 @@
-"""Does the embedding still spread, and do the clusters? Numbers for the curves, and a warning when they do not."""
+"""Does the embedding still spread, and do the clusters? Numbers for the curves, and a warning when
+they do not.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,22 @@ from ...structures import PrototypeHierarchy
 
 @HOOKS.register_module()
 class CollapseHook(Hook):
-    """Log how far the keys of the queue and the clusters spread; warn, once each, when one falls below its threshold.
+    """Log how far the keys of the queue and the clusters spread; warn, once each, when one falls
+    below its threshold.
 
-    The queue holds the embeddings of the last images, so that nothing is computed again. It starts with random directions: nothing is
-    measured until the run has replaced them all. An untrained network maps all images to nearly one direction, which is no collapse
-    yet: warnings begin after ``grace_epochs``.
+    The queue holds the embeddings of the last images, so that nothing is computed again. It starts
+    with random directions: nothing is measured until the run has replaced them all. An untrained
+    network maps all images to nearly one direction, which is no collapse yet: warnings begin after
+    ``grace_epochs``.
 
-    Scalars: ``hcsc/embedding_std`` (1: even, 0: all equal), ``hcsc/effective_rank`` (1 to D), and for each level of a new hierarchy
-    ``hcsc/level<l>/largest_share`` and ``hcsc/level<l>/size_entropy`` (1: even, 0: one cluster has all images). Models other than
-    HCSC have no queue: nothing happens.
+    Scalars: ``hcsc/embedding_std`` (1: even, 0: all equal), ``hcsc/effective_rank`` (1 to D), and
+    for each level of a new hierarchy ``hcsc/level<l>/largest_share`` and
+    ``hcsc/level<l>/size_entropy`` (1: even, 0: one cluster has all images). Models other than HCSC
+    have no queue: nothing happens.
 
     Args:
-        interval: Iterations from one measurement to the next; there is one at the end of each epoch, too.
+        interval: Iterations from one measurement to the next; there is one at the end of each
+            epoch, too.
         min_embedding_std: Threshold of the standard deviation, as a share of an even embedding's.
         min_effective_rank: Threshold of the effective rank, as a share of the way from 1 to D.
         min_size_entropy: Threshold of the entropy of the cluster sizes, as a share of log K.
@@ -45,7 +51,10 @@ class CollapseHook(Hook):
         grace_epochs: int = 1,
     ) -> None:
         if interval < 1 or grace_epochs < 0:
-            raise HCSCError(f"interval={interval} of CollapseHook must be at least 1 and grace_epochs={grace_epochs} at least 0")
+            raise HCSCError(
+                f"interval={interval} of CollapseHook must be at least 1 and "
+                f"grace_epochs={grace_epochs} at least 0"
+            )
         thresholds = {
             "min_embedding_std": min_embedding_std,
             "min_effective_rank": min_effective_rank,
@@ -53,7 +62,9 @@ class CollapseHook(Hook):
         }
         for name, threshold in thresholds.items():
             if not 0 <= threshold <= 1:
-                raise HCSCError(f"{name}={threshold} of CollapseHook must lie between 0 and 1; 0 never warns")
+                raise HCSCError(
+                    f"{name}={threshold} of CollapseHook must lie between 0 and 1; 0 never warns"
+                )
         self.interval = interval
         self.thresholds = thresholds
         self.grace_epochs = grace_epochs
@@ -67,18 +78,33 @@ class CollapseHook(Hook):
             return
         self._last_hierarchy = model.hierarchy
         path = model.hierarchy.path(torch.arange(model.hierarchy.num_samples))
-        for level, (assignment, number) in enumerate(zip(path, model.hierarchy.num_prototypes, strict=True)):
+        for level, (assignment, number) in enumerate(
+            zip(path, model.hierarchy.num_prototypes, strict=True)
+        ):
             balance = cluster_balance(assignment, number)
-            scalars = {f"hcsc/level{level}/largest_share": balance.largest_share, f"hcsc/level{level}/size_entropy": balance.entropy}
+            scalars = {
+                f"hcsc/level{level}/largest_share": balance.largest_share,
+                f"hcsc/level{level}/size_entropy": balance.entropy,
+            }
             runner.visualizer.add_scalars(scalars, step=runner.iter)
             largest = f"the largest of {number} has {balance.largest_share:.0%} of the images"
             message = (
-                f"the clusters of level {level} are uneven, {largest}; the entropy of their sizes is {balance.entropy:.3f} of an even one's"
+                f"the clusters of level {level} are uneven, {largest}; the entropy of their "
+                "sizes "
+                f"is {balance.entropy:.3f} of an even one's"
             )
             self._warn(runner, "min_size_entropy", balance.entropy, message)
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
-        if self.every_n_train_iters(runner, self.interval) or self.end_of_epoch(runner.train_dataloader, batch_idx):
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        if self.every_n_train_iters(runner, self.interval) or self.end_of_epoch(
+            runner.train_dataloader, batch_idx
+        ):
             self._measure(runner)
 
     def _measure(self, runner: Runner) -> None:
@@ -90,22 +116,39 @@ class CollapseHook(Hook):
             return
         std, rank = float(relative_std(keys)), float(effective_rank(keys))
         dim = keys.shape[1]
-        runner.visualizer.add_scalars({"hcsc/embedding_std": std, "hcsc/effective_rank": rank}, step=runner.iter + 1)
-        message = f"the embeddings are close to all equal, their standard deviation is {std:.3f} of an even one's"
+        runner.visualizer.add_scalars(
+            {"hcsc/embedding_std": std, "hcsc/effective_rank": rank}, step=runner.iter + 1
+        )
+        message = (
+            f"the embeddings are close to all equal, their standard deviation is {std:.3f} "
+            "of an "
+            "even one's"
+        )
         self._warn(runner, "min_embedding_std", std, message)
-        message = f"the embeddings have lost dimensions, their effective rank is {rank:.1f} of {dim}"
+        message = (
+            f"the embeddings have lost dimensions, their effective rank is {rank:.1f} of {dim}"
+        )
         self._warn(runner, "min_effective_rank", (rank - 1) / (dim - 1), message)
 
     def _warn(self, runner: Runner, threshold: str, value: float, message: str) -> None:
-        if threshold in self._warned or runner.epoch < self.grace_epochs or value >= self.thresholds[threshold]:
+        if (
+            threshold in self._warned
+            or runner.epoch < self.grace_epochs
+            or value >= self.thresholds[threshold]
+        ):
             return
         self._warned.add(threshold)
         runner.logger.warning(
-            f"Collapse in epoch {runner.epoch + 1}, iteration {runner.iter + 1}: {message}, below {threshold}="
+            f"Collapse in epoch {runner.epoch + 1}, iteration {runner.iter + 1}: {message}, below "
+            f"{threshold}="
             f"{self.thresholds[threshold]} of CollapseHook; see docs/numerical_health.md"
         )
 
 
 def _queue_is_full(runner: Runner, model: HCSC) -> bool:
-    """Whether all random directions have gone: the run has delivered as many keys as the queue holds."""
-    return (runner.iter + 1) * runner.train_dataloader.batch_size * get_world_size() >= model.queue.length
+    """Whether all random directions have gone: the run has delivered as many keys as the queue
+    holds.
+    """
+    return (
+        runner.iter + 1
+    ) * runner.train_dataloader.batch_size * get_world_size() >= model.queue.length

@@ -1,4 +1,4 @@
-"""Random numbers that depend on the seed, the epoch and the rank or the image, and on nothing else."""
+"""Random numbers that depend on the seed, the epoch and the rank or the image alone."""
 
 import random
 
@@ -17,9 +17,11 @@ from ...registry import HOOKS
 class EpochSeedHook(Hook):
     """Seed every generator at the start of each epoch, and for every training image.
 
-    A run that resumes then sees the same augmentations, shuffles and draws as one that was never interrupted. What the model draws depends
-    on the seed, the epoch and the rank: with one seed for all, ranks would draw alike. An augmentation depends on the seed, the epoch and
-    the image (:class:`SeededPipeline`). Loader workers learn of a new epoch if the loader has ``persistent_workers=False``.
+    A run that resumes then sees the same augmentations, shuffles and draws as one that was never
+    interrupted. What the model draws depends on the seed, the epoch and the rank: with one seed for
+    all, ranks would draw alike. An augmentation depends on the seed, the epoch and the image
+    (:class:`SeededPipeline`). Loader workers learn of a new epoch if the loader has
+    ``persistent_workers=False``.
     """
 
     priority = "VERY_HIGH"

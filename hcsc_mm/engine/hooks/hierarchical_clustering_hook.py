@@ -33,24 +33,28 @@ CHECKPOINT_KEY = "hierarchical_clustering"
 class HierarchicalClusteringHook(Hook):
     """Rebuild the prototype hierarchy at the start of an epoch (HCSC, Algorithm 1).
 
-    Every rank embeds its shard of the training images with the key encoder in eval mode; hierarchical k-means makes one hierarchy of
-    all of them, and the model trains on it. Before ``warmup_epochs`` there is none, and the model is MoCo v2.
+    Every rank embeds its shard of the training images with the key encoder in eval mode;
+    hierarchical k-means makes one hierarchy of all of them, and the model trains on it. Before
+    ``warmup_epochs`` there is none, and the model is MoCo v2.
 
     Args:
         num_prototypes: K_l, finest first, strictly decreasing.
-        pipeline: Transforms for extraction, from loading to packing, without randomness: in HCSC the centre crop.
+        pipeline: Transforms for extraction, from loading to packing, without randomness: in HCSC
+            the centre crop.
         warmup_epochs: Epochs before the first clustering; at least as many as the run has: MoCo v2.
         interval: Epochs from one clustering to the next.
         temperature: Mean of every level's concentrations; by default the head's temperature.
         backend: 'auto', 'torch' or 'faiss', see :func:`hierarchical_kmeans`.
         warm_start: Begin k-means at the last prototypes instead of new seeds.
         seed: Of the clustering; the epoch is added to it.
-        features: 'extract': one pass over the training images, before each clustering. 'bank': the images' latest keys of the epoch
-            before, which costs next to nothing; only images that did not come up in it, and all before the first epoch, are extracted.
+        features: 'extract': one pass over the training images, before each clustering. 'bank': the
+            images' latest keys of the epoch before, which costs next to nothing; only images that
+            did not come up in it, and all before the first epoch, are extracted.
         memory_mb: Memory that k-means may use beyond the features, in MiB per rank.
         batch_size: Images per rank and step of extraction; by default twice the training batch.
         num_workers: Of the extraction loader; by default as in training.
-        dataset: Config of the data set to cluster, if it is to be another object than the training set; it must list the same images.
+        dataset: Config of the data set to cluster, if it is to be another object than the training
+            set; it must list the same images.
     """
 
     priority = "NORMAL"
@@ -72,7 +76,10 @@ class HierarchicalClusteringHook(Hook):
         dataset: dict | None = None,
     ) -> None:
         if warmup_epochs < 0 or interval < 1:
-            raise HCSCError(f"warmup_epochs={warmup_epochs} must be at least 0 and interval={interval} at least 1")
+            raise HCSCError(
+                f"warmup_epochs={warmup_epochs} must be at least 0 and interval={interval} at "
+                "least 1"
+            )
         if features not in ("extract", "bank"):
             raise HCSCError(f"features={features!r} is unknown; choose 'extract' or 'bank'")
         resolve_backend(backend)
@@ -102,8 +109,10 @@ class HierarchicalClusteringHook(Hook):
         model, loader = find_model(runner), runner.train_dataloader
         if not isinstance(loader.dataset, BaseDataset):
             raise HCSCError(
-                f"the training set is a {type(loader.dataset).__name__}, whose sample_idx does not tell its images apart; "
-                "use one data set derived from mmengine's BaseDataset (a list of files can join several folders)"
+                f"the training set is a {type(loader.dataset).__name__}, whose sample_idx does not "
+                "tell its images apart; "
+                "use one data set derived from mmengine's BaseDataset (a list of files can join "
+                "several folders)"
             )
         num_samples = len(loader.dataset)
         self._images = fingerprint(loader.dataset)
@@ -111,40 +120,60 @@ class HierarchicalClusteringHook(Hook):
         total_batch = loader.batch_size * get_world_size()
         if total_batch > model.queue.length:
             raise HCSCError(
-                f"total batch {loader.batch_size} × {get_world_size()} = {total_batch} exceeds the queue length {model.queue.length}; "
+                f"total batch {loader.batch_size} × {get_world_size()} = {total_batch} exceeds the "
+                f"queue length {model.queue.length}; "
                 f"set model.queue_len to at least {total_batch} or use a smaller batch"
             )
         if len(loader) == 0:
-            raise HCSCError(f"no batch of {total_batch} fits into the {num_samples} training images; use a smaller batch")
+            raise HCSCError(
+                f"no batch of {total_batch} fits into the {num_samples} training images; use a "
+                "smaller batch"
+            )
         self._source = TrainingFeatures(
-            runner, model, self.pipeline, self.features == "bank", self.batch_size, self.num_workers, self.dataset
+            runner,
+            model,
+            self.pipeline,
+            self.features == "bank",
+            self.batch_size,
+            self.num_workers,
+            self.dataset,
         )
         if self._saved_bank is not None and self._source.bank is not None:
             self._source.bank.restore(self._saved_bank)
         self._saved_bank = None
-        shares_statistics = any(isinstance(module, _BatchNorm) and not isinstance(module, SplitBatchNorm2d) for module in model.modules())
+        shares_statistics = any(
+            isinstance(module, _BatchNorm) and not isinstance(module, SplitBatchNorm2d)
+            for module in model.modules()
+        )
         if get_world_size() == 1 and shares_statistics:
             runner.logger.warning(
-                "On one process query and key share their batch-norm statistics, which lets the network cheat (MoCo, Section 3.3). "
+                "On one process query and key share their batch-norm statistics, which lets the "
+                "network cheat (MoCo, Section 3.3). "
                 "Use norm_cfg=dict(type='hcsc_mm.SplitBatchNorm2d', num_splits=8) in the backbone."
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuse weights that do not fit; on resume take up the hierarchy where the checkpoint left it."""
+        """Refuse weights that do not fit; on resume take up the hierarchy where the checkpoint left
+        it.
+        """
         model, saved = find_model(runner), checkpoint.get(CHECKPOINT_KEY)
-        check_same_architecture(model, checkpoint.get("state_dict", checkpoint), complete=runner._resume)
+        check_same_architecture(
+            model, checkpoint.get("state_dict", checkpoint), complete=runner._resume
+        )
         if not runner._resume or saved is None:
             return
         num_samples = len(runner.train_dataloader.dataset)
         if saved["num_samples"] != num_samples:
             raise HCSCError(
-                f"the checkpoint was trained on {saved['num_samples']} images, the data set has {num_samples} now; "
+                f"the checkpoint was trained on {saved['num_samples']} images, the data set has "
+                f"{num_samples} now; "
                 "restore the data set, or start anew with load_from instead of resume"
             )
         images = saved.get("images")  # checkpoints of 0.1.0 have none
         if images is not None and images != fingerprint(runner.train_dataloader.dataset):
             raise HCSCError(
-                f"the checkpoint was trained on other images, or in another order, than the {num_samples} of the data set now; "
+                "the checkpoint was trained on other images, or in another order, than the "
+                f"{num_samples} of the data set now; "
                 "restore the data set, or start anew with load_from instead of resume"
             )
         self._clustered_for, self._saved_bank = saved.get("epoch", -1), saved.get("bank")
@@ -152,11 +181,15 @@ class HierarchicalClusteringHook(Hook):
             model.set_hierarchy(PrototypeHierarchy.from_state_dict(saved["hierarchy"]))
 
     def gather_for_checkpoint(self, runner: Runner) -> None:
-        """Called on all ranks by ResumableCheckpointHook, ahead of :meth:`before_save_checkpoint`, which only the first one runs."""
+        """Called on all ranks by ResumableCheckpointHook, ahead of :meth:`before_save_checkpoint`,
+        which only the first one runs.
+        """
         self._bank_to_save = None if self._source.bank is None else self._source.bank.gather()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Save the hierarchy beside the weights: it cannot be rebuilt from weights that have moved on."""
+        """Save the hierarchy beside the weights: it cannot be rebuilt from weights that have moved
+        on.
+        """
         hierarchy = find_model(runner).hierarchy
         checkpoint[CHECKPOINT_KEY] = {
             "num_samples": len(runner.train_dataloader.dataset),
@@ -171,15 +204,19 @@ class HierarchicalClusteringHook(Hook):
             self.cluster(runner, runner.epoch)
         self._epoch_started = time.perf_counter()
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict | None = None
+    ) -> None:
         if self._records(runner):
             self._source.record(data_batch)
 
     def after_train_epoch(self, runner: Runner) -> None:
         self._last_training_seconds = time.perf_counter() - self._epoch_started
-        # Before the checkpoint, which holds the first rank's buffers: a resumed run has to cluster with the same ones.
+        # Before the checkpoint, which holds the first rank's buffers: a resumed run has to cluster
+        # with the same ones.
         find_model(runner).momentum_encoder.synchronize_statistics()
-        # Before the checkpoint, too: it then holds the next epoch's hierarchy, and not the bank, which is many times larger.
+        # Before the checkpoint, too: it then holds the next epoch's hierarchy, and not the bank,
+        # which is many times larger.
         if self._records(runner):
             self.cluster(runner, runner.epoch + 1)
 
@@ -188,7 +225,11 @@ class HierarchicalClusteringHook(Hook):
 
     def _records(self, runner: Runner) -> bool:
         """Whether this epoch's keys are the features of the next one's clustering."""
-        return self.features == "bank" and self._is_due(runner.epoch + 1) and runner.epoch + 1 < runner.max_epochs
+        return (
+            self.features == "bank"
+            and self._is_due(runner.epoch + 1)
+            and runner.epoch + 1 < runner.max_epochs
+        )
 
     def cluster(self, runner: Runner, epoch: int) -> PrototypeHierarchy:
         """Extract, cluster, hand the hierarchy for an epoch to the model, and log."""
@@ -203,15 +244,23 @@ class HierarchicalClusteringHook(Hook):
         if self._source.bank is not None:
             self._source.bank.clear()
         clustered = time.perf_counter()
-        levels = hierarchy_statistics(model.hierarchy, previous, model.queue.keys, model.queue.log_partition)
+        levels = hierarchy_statistics(
+            model.hierarchy, previous, model.queue.keys, model.queue.log_partition
+        )
         self._report(runner, epoch, extracted - start, clustered - extracted, levels)
         return hierarchy
 
-    def _build(self, runner: Runner, model: HCSC, features: Tensor, epoch: int) -> PrototypeHierarchy:
-        """Cluster the images that could be read; the others never come up in training and get prototype 0."""
+    def _build(
+        self, runner: Runner, model: HCSC, features: Tensor, epoch: int
+    ) -> PrototypeHierarchy:
+        """Cluster the images that could be read; the others never come up in training and get
+        prototype 0.
+        """
         readable = torch.isfinite(features[:, 0])
         hierarchy = hierarchical_kmeans(
-            features if bool(readable.all()) else features[readable],  # no copy of all features without need
+            features
+            if bool(readable.all())
+            else features[readable],  # no copy of all features without need
             self.num_prototypes,
             temperature=model.head.temperature if self.temperature is None else self.temperature,
             backend=self.backend,
@@ -219,15 +268,26 @@ class HierarchicalClusteringHook(Hook):
             seed=self.seed + epoch,
             memory_mb=self.memory_mb,
         )
-        everywhere = all_gather_rows(readable.byte()).bool()  # not every communication back end knows bool
-        runner.message_hub.update_info(UNREADABLE_KEY, (~everywhere).nonzero().squeeze(1).tolist(), resumed=False)
+        everywhere = all_gather_rows(
+            readable.byte()
+        ).bool()  # not every communication back end knows bool
+        runner.message_hub.update_info(
+            UNREADABLE_KEY, (~everywhere).nonzero().squeeze(1).tolist(), resumed=False
+        )
         if bool(everywhere.all()):
             return hierarchy
         assignment = torch.zeros(len(everywhere), dtype=torch.int32, device=features.device)
         assignment[everywhere] = hierarchy.assignment
         return replace(hierarchy, assignment=assignment)
 
-    def _report(self, runner: Runner, epoch: int, extraction: float, clustering: float, levels: list[LevelStatistics]) -> None:
+    def _report(
+        self,
+        runner: Runner,
+        epoch: int,
+        extraction: float,
+        clustering: float,
+        levels: list[LevelStatistics],
+    ) -> None:
         """One line for the log, the same numbers for TensorBoard and the like."""
         overhead = extraction + clustering
         scalars = {"hcsc/extraction_seconds": extraction, "hcsc/clustering_seconds": clustering}
@@ -236,10 +296,15 @@ class HierarchicalClusteringHook(Hook):
             scalars["hcsc/share_of_epoch"] = overhead / (overhead + self._last_training_seconds)
             share = f" ({scalars['hcsc/share_of_epoch']:.1%} of an epoch)"
         for level, statistics in enumerate(levels):
-            scalars.update({f"hcsc/level{level}/{name}": value for name, value in statistics.scalars().items()})
-        described = "; ".join(f"level {level}: {statistics}" for level, statistics in enumerate(levels))
+            scalars.update(
+                {f"hcsc/level{level}/{name}": value for name, value in statistics.scalars().items()}
+            )
+        described = "; ".join(
+            f"level {level}: {statistics}" for level, statistics in enumerate(levels)
+        )
         runner.logger.info(
-            f"Clustering before epoch {epoch + 1}: extraction {extraction:.2f} s, k-means {clustering:.2f} s{share}; {described}"
+            f"Clustering before epoch {epoch + 1}: extraction {extraction:.2f} s, k-means "
+            f"{clustering:.2f} s{share}; {described}"
         )
         runner.visualizer.add_scalars(scalars, step=runner.iter)
 

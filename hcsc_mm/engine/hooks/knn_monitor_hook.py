@@ -17,13 +17,15 @@ from ..aside import measured_aside
 
 @HOOKS.register_module()
 class KNNMonitorHook(Hook):
-    """Nearest-neighbour accuracy of the query backbone's features, every few epochs of pre-training.
+    """Nearest-neighbour accuracy of the query backbone's features, every few epochs of
+    pre-training.
 
-    It goes to the log and to the visualizer's back ends as ``knn/top1_k<k>``. The pre-training's numbers do not change with it. Works with
-    every model that has a ``backbone``.
+    It goes to the log and to the visualizer's back ends as ``knn/top1_k<k>``. The pre-training's
+    numbers do not change with it. Works with every model that has a ``backbone``.
 
     Args:
-        train_dataloader: Config of a loader of labelled images to learn from, without sampler and collation.
+        train_dataloader: Config of a loader of labelled images to learn from, without sampler and
+            collation.
         val_dataloader: The same for the images to classify.
         interval: Epochs from one measurement to the next; the last epoch is always measured.
         k: Numbers of neighbours.
@@ -33,7 +35,12 @@ class KNNMonitorHook(Hook):
     priority = "LOW"
 
     def __init__(
-        self, train_dataloader: dict, val_dataloader: dict, interval: int = 10, k: int | Sequence[int] = 20, temperature: float = 0.07
+        self,
+        train_dataloader: dict,
+        val_dataloader: dict,
+        interval: int = 10,
+        k: int | Sequence[int] = 20,
+        temperature: float = 0.07,
     ) -> None:
         if interval < 1:
             raise HCSCError(f"KNNMonitorHook: interval={interval} must be at least 1")
@@ -47,7 +54,10 @@ class KNNMonitorHook(Hook):
         check_same_classes(*(loader.dataset.dataset for loader in self._loaders))
         num_images = len(self._loaders[0].dataset)
         if max(self._metric.k) > num_images:
-            raise HCSCError(f"KNNMonitorHook: k={max(self._metric.k)} exceeds the {num_images} images to learn from")
+            raise HCSCError(
+                f"KNNMonitorHook: k={max(self._metric.k)} exceeds the {num_images} images to learn "
+                "from"
+            )
 
     def after_train_epoch(self, runner: Runner) -> None:
         epoch = runner.epoch + 1
@@ -57,5 +67,7 @@ class KNNMonitorHook(Hook):
         with measured_aside(model.backbone):
             train, val = (extract_feature_set(model, loader) for loader in self._loaders)
             scores = self._metric.evaluate(val, train)
-        runner.logger.info(f"Epoch {epoch}: {', '.join(f'{name} {value:.2f}' for name, value in scores.items())}")
+        runner.logger.info(
+            f"Epoch {epoch}: {', '.join(f'{name} {value:.2f}' for name, value in scores.items())}"
+        )
         runner.visualizer.add_scalars(scores, step=runner.iter)

@@ -23,25 +23,30 @@ CHECKPOINT_KEY = "online_linear_probe"
 
 @HOOKS.register_module()
 class OnlineLinearProbeHook(Hook):
-    """Train a linear classifier on the features of the training images, beside the pre-training and without an effect on it.
+    """Train a linear classifier on the features of the training images, beside the pre-training and
+    without an effect on it.
 
-    In each step it takes the pooled output of the backbone's first call, which embeds the query view: no image is embedded twice. No
-    gradient goes back, no random number is drawn. The labels are those of the training set, which must have them
-    (:class:`LabelledImages`); the model does not see them. Its weights and its optimizer are in the checkpoint.
+    In each step it takes the pooled output of the backbone's first call, which embeds the query
+    view: no image is embedded twice. No gradient goes back, no random number is drawn. The labels
+    are those of the training set, which must have them (:class:`LabelledImages`); the model does
+    not see them. Its weights and its optimizer are in the checkpoint.
 
-    Scalars: ``probe/train_top1``, on the augmented training images, each judged before it is learnt from, every ``log_interval`` steps;
-    ``probe/top1``, on ``val_dataloader``, in eval mode with the first rank's batch-norm statistics. Both in per cent.
+    Scalars: ``probe/train_top1``, on the augmented training images, each judged before it is learnt
+    from, every ``log_interval`` steps; ``probe/top1``, on ``val_dataloader``, in eval mode with the
+    first rank's batch-norm statistics. Both in per cent.
 
     Args:
         in_channels: Channels of the backbone's last output: 2048 for ResNet-50, 512 for ResNet-18.
-        val_dataloader: Config of a loader of labelled images of one size, for ``probe/top1``. It gets a sampler that takes each once.
+        val_dataloader: Config of a loader of labelled images of one size, for ``probe/top1``. It
+            gets a sampler that takes each once.
         interval: Epochs from one such evaluation to the next; there is one after the last, too.
         lr: Of the classifier's SGD. There is no schedule: the features move under the classifier.
         momentum: Of the classifier's SGD.
         weight_decay: Of the classifier's SGD.
         log_interval: Steps from one ``probe/train_top1`` to the next.
-        views: How the first call holds several views of each image, if it does: 'interleaved' (both views of the first image, then those
-            of the second: SimCLR) or 'stacked' (first views of all, then second: SwAV). The first view is taken.
+        views: How the first call holds several views of each image, if it does: 'interleaved' (both
+            views of the first image, then those of the second: SimCLR) or 'stacked' (first views of
+            all, then second: SwAV). The first view is taken.
     """
 
     priority = "NORMAL"
@@ -59,11 +64,15 @@ class OnlineLinearProbeHook(Hook):
     ) -> None:
         if min(in_channels, interval, log_interval) < 1 or lr <= 0:
             raise HCSCError(
-                f"in_channels={in_channels}, interval={interval} and log_interval={log_interval} of OnlineLinearProbeHook must be at "
+                f"in_channels={in_channels}, interval={interval} and log_interval={log_interval} "
+                "of OnlineLinearProbeHook must be at "
                 f"least 1, and lr={lr} above 0"
             )
         if views not in (None, "interleaved", "stacked"):
-            raise HCSCError(f"views={views!r} of OnlineLinearProbeHook is unknown; choose 'interleaved' or 'stacked', or leave it out")
+            raise HCSCError(
+                f"views={views!r} of OnlineLinearProbeHook is unknown; choose 'interleaved' or "
+                "'stacked', or leave it out"
+            )
         self.in_channels = in_channels
         self.val_dataloader = val_dataloader
         self.interval = interval
@@ -72,7 +81,9 @@ class OnlineLinearProbeHook(Hook):
         self.views = views
         self._loaded: dict[str, Any] | None = None  # of the checkpoint that the run resumes from
         self._counts_to_save: Tensor | None = None  # for the checkpoint that is being written
-        self._features: Tensor | None = None  # of the step at hand, from the backbone's first call to the end of the step
+        self._features: Tensor | None = (
+            None  # of the step at hand, from the backbone's first call to the end of the step
+        )
         self._within_step = False
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -83,11 +94,15 @@ class OnlineLinearProbeHook(Hook):
         """Build the classifier and its loader.
 
         Raises:
-            HCSCError: the model has no backbone, the training set no labels, or the two data sets have different classes.
+            HCSCError: the model has no backbone, the training set no labels, or the two data sets
+                have different classes.
         """
         model, dataset = unwrapped(runner.model), runner.train_dataloader.dataset
         if not isinstance(getattr(model, "backbone", None), nn.Module):
-            raise HCSCError(f"OnlineLinearProbeHook needs a model with a backbone, which {type(model).__name__} has not")
+            raise HCSCError(
+                "OnlineLinearProbeHook needs a model with a backbone, which "
+                f"{type(model).__name__} has not"
+            )
         num_classes = len(class_names(dataset, "training"))
         if not isinstance(dataset, LabelledImages):  # which has looked already
             check_labels(dataset, num_classes, "training")
@@ -98,7 +113,11 @@ class OnlineLinearProbeHook(Hook):
         elif runner._resume:
             runner.logger.info("the checkpoint has no online probe: it starts anew")
         self._loaded = None
-        self._loader = None if self.val_dataloader is None else build_feature_loader(runner, self.val_dataloader)
+        self._loader = (
+            None
+            if self.val_dataloader is None
+            else build_feature_loader(runner, self.val_dataloader)
+        )
         if self._loader is not None:
             check_same_classes(dataset, self._loader.dataset.dataset)
         self._handle = model.backbone.register_forward_hook(self._keep_first)
@@ -106,25 +125,44 @@ class OnlineLinearProbeHook(Hook):
     def after_train(self, runner: Runner) -> None:
         self._handle.remove()
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
         self._within_step, self._features = True, None
 
-    def _keep_first(self, backbone: nn.Module, inputs: tuple, outputs: Tensor | tuple[Tensor, ...]) -> None:
+    def _keep_first(
+        self, backbone: nn.Module, inputs: tuple, outputs: Tensor | tuple[Tensor, ...]
+    ) -> None:
         if self._within_step and self._features is None:
             with torch.no_grad():
-                self._features = pool(outputs).detach().to(torch.float32, copy=True)  # what comes after may work in place
+                self._features = (
+                    pool(outputs).detach().to(torch.float32, copy=True)
+                )  # what comes after may work in place
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
         features, self._within_step, self._features = self._features, False, None
         samples = data_batch["data_samples"]
-        self._probe.step(self._one_per_sample(features, len(samples)), labels_of(samples, features.device))
+        self._probe.step(
+            self._one_per_sample(features, len(samples)), labels_of(samples, features.device)
+        )
         if self.every_n_train_iters(runner, self.log_interval):
             self._report(runner, "probe/train_top1", self._probe.take_accuracy())
 
     def after_train_epoch(self, runner: Runner) -> None:
         due = self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)
         if self._loader is not None and due:
-            self._report(runner, "probe/top1", self._probe.evaluate(unwrapped(runner.model), self._loader), after_epoch=True)
+            self._report(
+                runner,
+                "probe/top1",
+                self._probe.evaluate(unwrapped(runner.model), self._loader),
+                after_epoch=True,
+            )
 
     def gather_for_checkpoint(self, runner: Runner) -> None:
         """On all ranks, before the first one writes."""
@@ -132,27 +170,44 @@ class OnlineLinearProbeHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         counts, self._counts_to_save = self._counts_to_save, None
-        checkpoint[CHECKPOINT_KEY] = self._probe.state_dict(self._probe.counts if counts is None else counts)
+        checkpoint[CHECKPOINT_KEY] = self._probe.state_dict(
+            self._probe.counts if counts is None else counts
+        )
 
     def _one_per_sample(self, features: Tensor | None, number: int) -> Tensor:
         """(B, C) of the (B, C) or (V · B, C) that the backbone's first call gave."""
         if features is None:
-            raise HCSCError("OnlineLinearProbeHook saw no call of model.backbone in this step; leave it out for this kind of model")
+            raise HCSCError(
+                "OnlineLinearProbeHook saw no call of model.backbone in this step; leave it out "
+                "for this kind of model"
+            )
         if features.ndim != 2 or features.shape[1] != self.in_channels:
             raise HCSCError(
-                f"OnlineLinearProbeHook(in_channels={self.in_channels}) got features of shape {tuple(features.shape)} after pooling; "
+                f"OnlineLinearProbeHook(in_channels={self.in_channels}) got features of shape "
+                f"{tuple(features.shape)} after pooling; "
                 "set in_channels to the backbone's last number of channels"
             )
         if len(features) == number:
             return features
         if self.views is None or len(features) % number:
             raise HCSCError(
-                f"the backbone's first call embeds {len(features)} views of {number} images; set views='interleaved' (SimCLR) or "
+                f"the backbone's first call embeds {len(features)} views of {number} images; set "
+                "views='interleaved' (SimCLR) or "
                 "'stacked' (SwAV) of OnlineLinearProbeHook, whichever the model does"
             )
-        return features[:: len(features) // number] if self.views == "interleaved" else features[:number]
+        return (
+            features[:: len(features) // number]
+            if self.views == "interleaved"
+            else features[:number]
+        )
 
-    def _report(self, runner: Runner, name: str, per_cent: float, after_epoch: bool = False) -> None:
-        when = f"after epoch {runner.epoch + 1}" if after_epoch else f"epoch {runner.epoch + 1}, iteration {runner.iter + 1}"
+    def _report(
+        self, runner: Runner, name: str, per_cent: float, after_epoch: bool = False
+    ) -> None:
+        when = (
+            f"after epoch {runner.epoch + 1}"
+            if after_epoch
+            else f"epoch {runner.epoch + 1}, iteration {runner.iter + 1}"
+        )
         runner.logger.info(f"Online linear probe, {when}: {name} {per_cent:.2f}")
         runner.visualizer.add_scalars({name: per_cent}, step=runner.iter + (not after_epoch))

@@ -22,8 +22,9 @@ from .checkpoint_hook import checkpoint_hook, gradients_are_used_up
 class PreemptionHook(Hook):
     """Save a checkpoint at the next step after SIGTERM or SIGUSR1, and end with exit code 75.
 
-    The signals are noted by ``tools/train.py``; a run that is started otherwise dies of them as before. It is enough that one rank gets
-    the signal. Needs :class:`ResumableCheckpointHook` and :class:`ResumableTrainLoop`.
+    The signals are noted by ``tools/train.py``; a run that is started otherwise dies of them as
+    before. It is enough that one rank gets the signal. Needs :class:`ResumableCheckpointHook` and
+    :class:`ResumableTrainLoop`.
     """
 
     priority = "LOWEST"  # when all other hooks have done with the step
@@ -39,7 +40,8 @@ class PreemptionHook(Hook):
         """
         if checkpoint_hook(runner) is None:
             raise HCSCError(
-                "PreemptionHook needs default_hooks.checkpoint=dict(type='hcsc_mm.ResumableCheckpointHook'); "
+                "PreemptionHook needs "
+                "default_hooks.checkpoint=dict(type='hcsc_mm.ResumableCheckpointHook'); "
                 "use that, or leave the hook out with default_hooks.preemption=None"
             )
         if not isinstance(runner.train_loop, ResumableTrainLoop):
@@ -51,12 +53,15 @@ class PreemptionHook(Hook):
         self._device = next(runner.model.parameters()).device
         self._asked = None
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+    ) -> None:
         if self._anyone_was_asked() and gradients_are_used_up(runner):
             self._stop(runner, batch_idx + 1)
 
     def _anyone_was_asked(self) -> bool:
-        """Whether a rank had got a signal by the end of the step before; all ranks get the same answer.
+        """Whether a rank had got a signal by the end of the step before; all ranks get the same
+        answer.
 
         What is read now was sent a step ago, so that nobody waits for it.
         """
@@ -71,4 +76,7 @@ class PreemptionHook(Hook):
         path = checkpoint_hook(runner).save_within_epoch(runner, batches_done)
         wait_for_ranks("stopping")  # the first to go would have the others killed
         name = received().name if received() is not None else "a signal to another rank"
-        raise PreemptedError(f"stopped by {name} after step {runner.iter + 1}; saved {path}; exit code {EXIT_CODE}; go on with --resume")
+        raise PreemptedError(
+            f"stopped by {name} after step {runner.iter + 1}; saved {path}; exit code {EXIT_CODE}; "
+            "go on with --resume"
+        )

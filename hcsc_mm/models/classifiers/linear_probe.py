@@ -13,15 +13,16 @@ from ..utils.pooling import pool
 
 @MODELS.register_module()
 class LinearProbe(ImageClassifier):
-    """A frozen backbone, pooled, and a head that is trained on it: the linear evaluation of MoCo and HCSC.
+    """A frozen backbone, pooled, and a head that is trained on it: the linear evaluation of MoCo
+    and HCSC.
 
-    No gradient reaches the backbone, and it stays in eval mode whatever mode the model is set to: batch norms use the statistics of the
-    pre-training and leave them alone, dropout does nothing.
+    No gradient reaches the backbone, and it stays in eval mode whatever mode the model is set to:
+    batch norms use the statistics of the pre-training and leave them alone, dropout does nothing.
 
     Args:
         backbone: Config or module of any backbone of mmpretrain.
-        head: Config or module of a classification head on vectors, such as ``LinearClsHead``, whose weights start from N(0, 0.01²)
-            and whose biases from 0, as in MoCo.
+        head: Config or module of a classification head on vectors, such as ``LinearClsHead``, whose
+            weights start from N(0, 0.01²) and whose biases from 0, as in MoCo.
         pretrained: As in mmpretrain's ``ImageClassifier``, as are the rest; there is no neck.
         train_cfg: Batch augmentations.
         data_preprocessor: Config or module.
@@ -59,7 +60,8 @@ class LinearProbe(ImageClassifier):
 
         Args:
             inputs: (B, 3, H, W), normalised.
-            stage: 'backbone' for its outputs as they are; 'neck' and 'pre_logits' for one vector per image.
+            stage: 'backbone' for its outputs as they are; 'neck' and 'pre_logits' for one vector
+                per image.
 
         Returns:
             A tuple with (B, C) for 'neck', which is what heads take, and (B, C) for 'pre_logits'.
@@ -68,7 +70,9 @@ class LinearProbe(ImageClassifier):
             HCSCError: the stage is unknown, or the features do not fit the head.
         """
         if stage not in ("backbone", "neck", "pre_logits"):
-            raise HCSCError(f"stage={stage!r} is unknown; choose 'backbone', 'neck' or 'pre_logits'")
+            raise HCSCError(
+                f"stage={stage!r} is unknown; choose 'backbone', 'neck' or 'pre_logits'"
+            )
         with torch.no_grad():
             outputs = self.backbone(inputs)
             if stage == "backbone":
@@ -77,7 +81,8 @@ class LinearProbe(ImageClassifier):
         wanted = getattr(self.head, "in_channels", None)
         if features.ndim != 2 or wanted not in (None, features.shape[1]):
             raise HCSCError(
-                f"LinearProbe's head takes in_channels={wanted}, the backbone gives {tuple(features.shape)} after pooling; "
+                f"LinearProbe's head takes in_channels={wanted}, the backbone gives "
+                f"{tuple(features.shape)} after pooling; "
                 "set model.head.in_channels to the backbone's last number of channels"
             )
         return features if stage == "pre_logits" else (features,)

@@ -1,4 +1,6 @@
-"""What is random about a view: drawn on the host for a whole batch, so that the device never has to be asked."""
+"""What is random about a view: drawn on the host for a whole batch, so that the device never has to
+be asked.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from torch import Tensor
 
 from ...errors import HCSCError
 
-# In the order in which a view goes through them; the four of the jitter in random order among themselves.
+# In the order in which a view goes through them; the four of the jitter in random order among
+# themselves.
 OPERATIONS = ("brightness", "contrast", "saturation", "hue", "greyscale", "blur", "solarize")
 NUM_JITTER = 4
 NO_OPERATION = -1
@@ -26,7 +29,8 @@ class ViewRecipe:
         size: S, the view is (3, S, S) pixels.
         scale: Share of the image's area that the crop takes, uniform.
         ratio: Width / height of the crop, uniform in the logarithm.
-        jitter: Brightness, contrast, saturation (factors 1 ± value) and hue (± value of the colour circle), in random order.
+        jitter: Brightness, contrast, saturation (factors 1 ± value) and hue (± value of the colour
+            circle), in random order.
         jitter_prob, grey_prob, blur_prob, flip_prob, solarize_prob: Probabilities per image.
         blur_sigma: Standard deviation in pixels of the view, uniform.
     """
@@ -45,16 +49,34 @@ class ViewRecipe:
     def __post_init__(self) -> None:
         for name in ("scale", "ratio", "blur_sigma"):
             low_high = getattr(self, name)
-            if not isinstance(low_high, Sequence) or len(low_high) != 2 or not 0 < low_high[0] <= low_high[1]:
-                raise HCSCError(f"a view's {name}={low_high} must be two numbers with 0 < low <= high")
+            if (
+                not isinstance(low_high, Sequence)
+                or len(low_high) != 2
+                or not 0 < low_high[0] <= low_high[1]
+            ):
+                raise HCSCError(
+                    f"a view's {name}={low_high} must be two numbers with 0 < low <= high"
+                )
         if self.scale[1] > 1:
-            raise HCSCError(f"a view's scale={self.scale} is a share of the image's area; it must not exceed 1")
+            raise HCSCError(
+                f"a view's scale={self.scale} is a share of the image's area; it must not exceed 1"
+            )
         if not isinstance(self.size, int):
-            raise HCSCError(f"a view's size={self.size} must be one whole number of pixels; views are square")
+            raise HCSCError(
+                f"a view's size={self.size} must be one whole number of pixels; views are square"
+            )
         if self.size < 1:
             raise HCSCError(f"a view's size={self.size} must be at least 1 pixel")
-        if not isinstance(self.jitter, Sequence) or len(self.jitter) != NUM_JITTER or min(self.jitter) < 0 or self.jitter[3] > 0.5:
-            raise HCSCError(f"a view's jitter={self.jitter} must be brightness, contrast, saturation and hue, at least 0; hue at most 0.5")
+        if (
+            not isinstance(self.jitter, Sequence)
+            or len(self.jitter) != NUM_JITTER
+            or min(self.jitter) < 0
+            or self.jitter[3] > 0.5
+        ):
+            raise HCSCError(
+                f"a view's jitter={self.jitter} must be brightness, contrast, saturation and hue, "
+                "at least 0; hue at most 0.5"
+            )
         for name in ("jitter_prob", "grey_prob", "blur_prob", "flip_prob", "solarize_prob"):
             if not 0 <= getattr(self, name) <= 1:
                 raise HCSCError(f"a view's {name}={getattr(self, name)} must lie between 0 and 1")
@@ -82,8 +104,10 @@ class ViewParameters:
     Attributes:
         boxes: (B, 4) int, top, left, height, width of the crop in pixels of the image.
         flip: (B,) bool, mirror left and right.
-        rounds: (B, R) int, the operation of each round as its index in ``OPERATIONS``, or -1 for none: first the jitter's, then the others.
-        amounts: (B, 7) float, by operation: factor, factor, factor, shift of the hue in turns, unused, σ in pixels, unused.
+        rounds: (B, R) int, the operation of each round as its index in ``OPERATIONS``, or -1 for
+            none: first the jitter's, then the others.
+        amounts: (B, 7) float, by operation: factor, factor, factor, shift of the hue in turns,
+            unused, σ in pixels, unused.
     """
 
     boxes: Tensor
@@ -95,10 +119,14 @@ class ViewParameters:
         return len(self.boxes)
 
     def __getitem__(self, rows: slice) -> ViewParameters:
-        return ViewParameters(self.boxes[rows], self.flip[rows], self.rounds[rows], self.amounts[rows])
+        return ViewParameters(
+            self.boxes[rows], self.flip[rows], self.rounds[rows], self.amounts[rows]
+        )
 
 
-def draw_parameters(recipe: ViewRecipe, sizes: Sequence[tuple[int, int]], generator: torch.Generator | None = None) -> ViewParameters:
+def draw_parameters(
+    recipe: ViewRecipe, sizes: Sequence[tuple[int, int]], generator: torch.Generator | None = None
+) -> ViewParameters:
     """Draw a view's parameters for a batch.
 
     Args:
@@ -114,7 +142,9 @@ def draw_parameters(recipe: ViewRecipe, sizes: Sequence[tuple[int, int]], genera
     boxes = draw_boxes(sizes, recipe.scale, recipe.ratio, generator)
     flip = uniform(num_images) < recipe.flip_prob
     jitter = torch.tensor(recipe.jitter)
-    order = uniform(num_images, NUM_JITTER).argsort(dim=1)  # (B, 4), each permutation equally likely
+    order = uniform(num_images, NUM_JITTER).argsort(
+        dim=1
+    )  # (B, 4), each permutation equally likely
     idle = (uniform(num_images, 1) >= recipe.jitter_prob) | (jitter == 0)[order]
     probabilities = torch.tensor([recipe.grey_prob, recipe.blur_prob, recipe.solarize_prob])
     others = torch.arange(NUM_JITTER, len(OPERATIONS)).repeat(num_images, 1)  # (B, 3)
@@ -125,7 +155,13 @@ def draw_parameters(recipe: ViewRecipe, sizes: Sequence[tuple[int, int]], genera
         ],
         dim=1,
     )
-    low = torch.cat([(1 - jitter[:3]).clamp_(min=0), -jitter[3:], torch.tensor([0.0, recipe.blur_sigma[0], 0.0])])
+    low = torch.cat(
+        [
+            (1 - jitter[:3]).clamp_(min=0),
+            -jitter[3:],
+            torch.tensor([0.0, recipe.blur_sigma[0], 0.0]),
+        ]
+    )
     high = torch.cat([1 + jitter[:3], jitter[3:], torch.tensor([0.0, recipe.blur_sigma[1], 0.0])])
     amounts = low + (high - low) * uniform(num_images, len(OPERATIONS))
     return ViewParameters(boxes, flip, rounds, amounts)
@@ -137,7 +173,8 @@ def draw_boxes(
     ratio: tuple[float, float],
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Crops as ``torchvision.transforms.RandomResizedCrop.get_params`` draws them, for all images at once.
+    """Crops as ``torchvision.transforms.RandomResizedCrop.get_params`` draws them, for all images
+    at once.
 
     Args:
         sizes: Height and width of each of the B images in pixels.
@@ -150,18 +187,30 @@ def draw_boxes(
     """
     image = torch.tensor(sizes, dtype=torch.float64)  # (B, 2)
     draws = torch.rand(len(sizes), 2, _ATTEMPTS, dtype=torch.float64, generator=generator)
-    area = image.prod(dim=1, keepdim=True) * (scale[0] + (scale[1] - scale[0]) * draws[:, 0])  # (B, 10)
+    area = image.prod(dim=1, keepdim=True) * (
+        scale[0] + (scale[1] - scale[0]) * draws[:, 0]
+    )  # (B, 10)
     aspect = torch.exp(math.log(ratio[0]) + math.log(ratio[1] / ratio[0]) * draws[:, 1])
-    candidates = torch.stack([(area / aspect).sqrt(), (area * aspect).sqrt()], dim=2).round_()  # (B, 10, 2) height, width
+    candidates = torch.stack(
+        [(area / aspect).sqrt(), (area * aspect).sqrt()], dim=2
+    ).round_()  # (B, 10, 2) height, width
     fits = ((candidates > 0) & (candidates <= image[:, None])).all(dim=2)
     first = fits.int().argmax(dim=1)  # of equal values, argmax gives the first
     drawn = candidates[torch.arange(len(sizes)), first]  # (B, 2)
     found = fits.any(dim=1, keepdim=True)
     # No candidate fits: the largest centred box whose ratio is allowed.
     height, width = image.unbind(dim=1)
-    largest = torch.stack([torch.minimum(height, (width / ratio[0]).round()), torch.minimum(width, (height * ratio[1]).round())], dim=1)
+    largest = torch.stack(
+        [
+            torch.minimum(height, (width / ratio[0]).round()),
+            torch.minimum(width, (height * ratio[1]).round()),
+        ],
+        dim=1,
+    )
     box = torch.where(found, drawn, largest)
     room = image - box
-    corner = (torch.rand(len(sizes), 2, dtype=torch.float64, generator=generator) * (room + 1)).floor_()
+    corner = (
+        torch.rand(len(sizes), 2, dtype=torch.float64, generator=generator) * (room + 1)
+    ).floor_()
     corner = torch.where(found, corner, (room / 2).floor())
     return torch.cat([corner, box], dim=1).long()

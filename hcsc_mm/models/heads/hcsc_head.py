@@ -22,15 +22,19 @@ PROTOTYPE_CLAMP = (0.0001, 0.999)
 
 @MODELS.register_module()
 class HCSCHead(BaseModule):
-    """Hierarchical contrastive selective coding: instance and prototype losses with selected negatives (HCSC, Section 3).
+    """Hierarchical contrastive selective coding: instance and prototype losses with selected
+    negatives (HCSC, Section 3).
 
     Without a hierarchy (warm-up) the loss is plain InfoNCE over the whole queue: MoCo v2.
 
     Args:
-        temperature: τ of the instance logits; the prototype logits have the prototypes' concentrations.
-        select_instances: Draw the instance negatives once per level. Otherwise one plain InfoNCE replaces the per-level terms.
+        temperature: τ of the instance logits; the prototype logits have the prototypes'
+            concentrations.
+        select_instances: Draw the instance negatives once per level. Otherwise one plain InfoNCE
+            replaces the per-level terms.
         select_prototypes: Draw the prototype negatives. Otherwise all of them are kept.
-        select_on_local: Draw the negatives of local views, too. Otherwise each has one plain InfoNCE and keeps all prototypes.
+        select_on_local: Draw the negatives of local views, too. Otherwise each has one plain
+            InfoNCE and keeps all prototypes.
         rule: 'released', 'paper', or a dict of the options of :class:`LossRule`.
     """
 
@@ -71,23 +75,33 @@ class HCSCHead(BaseModule):
             draws: One :class:`Draw` per view; None draws them here.
 
         Returns:
-            The entries whose key contains 'loss' add up to the training loss; the others are for the log: the share of negatives kept
-            per level.
+            The entries whose key contains 'loss' add up to the training loss; the others are for
+            the log: the share of negatives kept per level.
         """
         keys = queue if isinstance(queue, Tensor) else queue.keys
-        keys = keys.detach().clone()  # the queue changes in place before the backward pass has read it
+        keys = (
+            keys.detach().clone()
+        )  # the queue changes in place before the backward pass has read it
         views = [self._instance_logits(query, key, keys) for query in queries]
         if hierarchy is None:
             plain = [selective_info_nce(*logits) for logits in views]
             return _named("loss_instance", "loss_local_instance", plain)
         if path is None:
-            raise HCSCError("with a hierarchy the loss needs the images' path; give path=hierarchy.path(sample_idx)")
+            raise HCSCError(
+                "with a hierarchy the loss needs the images' path; give "
+                "path=hierarchy.path(sample_idx)"
+            )
         if draws is None:
             draws = self.draw(len(queries), keys, queue, hierarchy, path)
         if len(draws) != len(queries):
             raise HCSCError(f"{len(queries)} views need as many draws, got {len(draws)}")
-        instance = [self._instance_loss(view, *views[view], draws[view]) for view in range(len(views))]
-        prototype = [self._prototype_loss(view, queries[view], hierarchy, path, draws[view]) for view in range(len(views))]
+        instance = [
+            self._instance_loss(view, *views[view], draws[view]) for view in range(len(views))
+        ]
+        prototype = [
+            self._prototype_loss(view, queries[view], hierarchy, path, draws[view])
+            for view in range(len(views))
+        ]
         return {
             **_named("loss_instance", "loss_local_instance", instance),
             **_named("loss_prototype", "loss_local_prototype", prototype),
@@ -103,9 +117,15 @@ class HCSCHead(BaseModule):
         hierarchy: PrototypeHierarchy,
         path: Sequence[Tensor],
     ) -> list[Draw]:
-        """One Bernoulli draw per (query, candidate, level) for every view that selects; empty where a view keeps everything."""
+        """One Bernoulli draw per (query, candidate, level) for every view that selects; empty where
+        a view keeps everything.
+        """
         # What a queue knows holds for its own hierarchy only; of another one it is computed here.
-        known = queue.log_partition if isinstance(queue, NegativeQueue) and queue.hierarchy is hierarchy else ()
+        known = (
+            queue.log_partition
+            if isinstance(queue, NegativeQueue) and queue.hierarchy is hierarchy
+            else ()
+        )
         instance_probability, prototype_probability = [], []
         if self.select_instances:
             for level in range(hierarchy.num_levels):
@@ -151,28 +171,50 @@ class HCSCHead(BaseModule):
     def _instance_loss(self, view: int, positive: Tensor, negative: Tensor, draw: Draw) -> Tensor:
         if not (self.select_instances and self._selects(view)):
             return selective_info_nce(positive, negative)
-        per_level = [selective_info_nce(positive, negative, keep, rejected=self.rule.rejected) for keep in draw.instances]
-        reduction = self.rule.instance_reduction if view == 0 else self.rule.local_instance_reduction
+        per_level = [
+            selective_info_nce(positive, negative, keep, rejected=self.rule.rejected)
+            for keep in draw.instances
+        ]
+        reduction = (
+            self.rule.instance_reduction if view == 0 else self.rule.local_instance_reduction
+        )
         return _reduce(per_level, reduction)
 
-    def _prototype_loss(self, view: int, query: Tensor, hierarchy: PrototypeHierarchy, path: Sequence[Tensor], draw: Draw) -> Tensor:
+    def _prototype_loss(
+        self,
+        view: int,
+        query: Tensor,
+        hierarchy: PrototypeHierarchy,
+        path: Sequence[Tensor],
+        draw: Draw,
+    ) -> Tensor:
         per_level = []
         for level, own in enumerate(path):
             with torch.autocast(query.device.type, enabled=False):
-                logits = query.float() @ hierarchy.prototypes[level].float().T / hierarchy.concentrations[level].float()  # (B, K_l)
+                logits = (
+                    query.float()
+                    @ hierarchy.prototypes[level].float().T
+                    / hierarchy.concentrations[level].float()
+                )  # (B, K_l)
             positive = logits.gather(1, own[:, None]).squeeze(1)  # (B,)
             excluded = self._excluded(own, logits)
-            drawn = self.select_prototypes and self._selects(view) and level < hierarchy.num_levels - 1
+            drawn = (
+                self.select_prototypes and self._selects(view) and level < hierarchy.num_levels - 1
+            )
             keep = draw.prototypes[level] if drawn else None
             negative = logits.masked_fill(excluded, float("-inf"))
-            per_level.append(selective_info_nce(positive, negative, keep, rejected=self.rule.rejected))
+            per_level.append(
+                selective_info_nce(positive, negative, keep, rejected=self.rule.rejected)
+            )
         return _reduce(per_level, self.rule.prototype_reduction)
 
     def _selects(self, view: int) -> bool:
         return view == 0 or self.select_on_local
 
     def _excluded(self, own: Tensor, logits: Tensor) -> Tensor:
-        """Prototypes that are no negatives, (1, K_l) for the whole batch's positives or (B, K_l) for each query's own."""
+        """Prototypes that are no negatives, (1, K_l) for the whole batch's positives or (B, K_l)
+        for each query's own.
+        """
         if self.rule.exclude == "batch":
             return torch.zeros_like(logits[:1], dtype=torch.bool).index_fill_(1, own, True)
         return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, own[:, None], True)
@@ -196,7 +238,17 @@ def _named(query_name: str, local_name: str, losses: Sequence[Tensor]) -> dict[s
 
 
 def _kept_shares(draw: Draw) -> dict[str, Tensor]:
-    """For the log: the share of negatives that the query view's draws kept. No 'loss' in these names, or it would be trained on."""
-    shares = {f"kept_instances_level{level}": keep.count_nonzero() / keep.numel() for level, keep in enumerate(draw.instances)}
-    shares.update({f"kept_prototypes_level{level}": keep.count_nonzero() / keep.numel() for level, keep in enumerate(draw.prototypes)})
+    """For the log: the share of negatives that the query view's draws kept. No 'loss' in these
+    names, or it would be trained on.
+    """
+    shares = {
+        f"kept_instances_level{level}": keep.count_nonzero() / keep.numel()
+        for level, keep in enumerate(draw.instances)
+    }
+    shares.update(
+        {
+            f"kept_prototypes_level{level}": keep.count_nonzero() / keep.numel()
+            for level, keep in enumerate(draw.prototypes)
+        }
+    )
     return shares

@@ -1,4 +1,4 @@
-"""The points on which the released code and the paper's set notation differ, each a named option."""
+"""Where the released code and the paper's set notation differ, each point a named option."""
 
 from __future__ import annotations
 
@@ -19,18 +19,24 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class LossRule:
-    """How draws and levels become losses. The defaults are the released code, from which the published numbers come.
+    """How draws and levels become losses. The defaults are the released code, from which the
+    published numbers come.
 
-    The released code also never uses a level's last prototype as a negative. That is a plain off-by-one and is not offered.
+    The released code also never uses a level's last prototype as a negative. That is a plain
+    off-by-one and is not offered.
 
     Attributes:
-        rejected: What a rejected negative leaves in the denominator: 'zero' exp(0) = 1, 'absent' nothing.
+        rejected: What a rejected negative leaves in the denominator: 'zero' exp(0) = 1, 'absent'
+            nothing.
         instance_reduction: Over the levels of the instance losses of the query view.
         prototype_reduction: Over the levels of the prototype losses of each view.
-        local_instance_reduction: Over the levels of the instance losses of each local view. Views are always summed.
-        exclude: Prototypes that are no negatives of a query: the positives of the whole 'batch' on this rank, or its 'own' only. With
-            no more prototypes than images in a batch, 'batch' leaves no negatives at all.
-        local_instance_draws: Whether a local view uses the instance draws of its query view or fresh ones.
+        local_instance_reduction: Over the levels of the instance losses of each local view. Views
+            are always summed.
+        exclude: Prototypes that are no negatives of a query: the positives of the whole 'batch' on
+            this rank, or its 'own' only. With no more prototypes than images in a batch, 'batch'
+            leaves no negatives at all.
+        local_instance_draws: Whether a local view uses the instance draws of its query view or
+            fresh ones.
     """
 
     rejected: str = "zero"
@@ -43,7 +49,10 @@ class LossRule:
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise HCSCError(f"rule option {name}={getattr(self, name)!r} is unknown; choose one of {', '.join(map(repr, choices))}")
+                raise HCSCError(
+                    f"rule option {name}={getattr(self, name)!r} is unknown; choose one of "
+                    f"{', '.join(map(repr, choices))}"
+                )
 
     @classmethod
     def build(cls, rule: str | Mapping[str, str] | LossRule) -> LossRule:
@@ -56,16 +65,24 @@ class LossRule:
             return rule
         if isinstance(rule, str):
             if rule not in PRESETS:
-                raise HCSCError(f"rule={rule!r} is unknown; choose one of {', '.join(map(repr, PRESETS))} or a dict of options")
+                raise HCSCError(
+                    f"rule={rule!r} is unknown; choose one of {', '.join(map(repr, PRESETS))} or a "
+                    "dict of options"
+                )
             return PRESETS[rule]
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(rule) - set(known))
         if unknown:
-            raise HCSCError(f"rule options {', '.join(unknown)} are unknown; the known ones are {', '.join(known)}")
+            raise HCSCError(
+                f"rule options {', '.join(unknown)} are unknown; the known ones are "
+                f"{', '.join(known)}"
+            )
         return cls(**rule)
 
 
 PRESETS = {
     "released": LossRule(),
-    "paper": LossRule(rejected="absent", instance_reduction="mean", local_instance_reduction="mean", exclude="own"),
+    "paper": LossRule(
+        rejected="absent", instance_reduction="mean", local_instance_reduction="mean", exclude="own"
+    ),
 }

@@ -1,4 +1,6 @@
-"""InfoNCE with negatives that can be rejected: the one loss of instances and prototypes (HCSC, Eq. 8 and 10)."""
+"""InfoNCE with negatives that can be rejected: the one loss of instances and prototypes (HCSC, Eq.
+8 and 10).
+"""
 
 import torch
 import torch.nn.functional as F
@@ -7,15 +9,19 @@ from torch import Tensor
 from ...errors import HCSCError
 
 
-def selective_info_nce(positive: Tensor, negative: Tensor, keep: Tensor | None = None, *, rejected: str = "zero") -> Tensor:
+def selective_info_nce(
+    positive: Tensor, negative: Tensor, keep: Tensor | None = None, *, rejected: str = "zero"
+) -> Tensor:
     """Cross entropy of the positive against its kept negatives.
 
     Args:
         positive: (B,) logits, already divided by their temperature.
-        negative: (B, M) logits, already divided by their temperature; −inf takes a negative out of the denominator, kept or not.
+        negative: (B, M) logits, already divided by their temperature; −inf takes a negative out of
+            the denominator, kept or not.
         keep: (B, M) bool, True = keep. None keeps all of them, which is plain InfoNCE.
-        rejected: What a rejected negative leaves behind. 'zero': its logit becomes 0, so it stays in the denominator as exp(0) = 1
-            (released code). 'absent': nothing (the paper's set notation).
+        rejected: What a rejected negative leaves behind. 'zero': its logit becomes 0, so it stays
+            in the denominator as exp(0) = 1 (released code). 'absent': nothing (the paper's set
+            notation).
 
     Returns:
         () mean over the batch, float32. With no negatives at all it is exactly 0.
@@ -30,4 +36,6 @@ def selective_info_nce(positive: Tensor, negative: Tensor, keep: Tensor | None =
         elif keep is not None:
             negative = negative + keep.float().log()  # log 0 = −inf
         logits = torch.cat([positive[:, None], negative], dim=1)  # (B, 1 + M)
-        return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
+        return F.cross_entropy(
+            logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+        )

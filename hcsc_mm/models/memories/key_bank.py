@@ -14,8 +14,9 @@ from ...utils.shard import all_gather_rows, shard_slice
 class KeyBank:
     """The last key embedding of every image of this rank's shard of the data set.
 
-    Keys are made in any case; kept by image, they are what a memory bank was to instance discrimination (Wu et al., CVPR 2018). They
-    come from augmented crops, in training mode, and from the encoder as it was during the epoch: good enough to cluster, and free.
+    Keys are made in any case; kept by image, they are what a memory bank was to instance
+    discrimination (Wu et al., CVPR 2018). They come from augmented crops, in training mode, and
+    from the encoder as it was during the epoch: good enough to cluster, and free.
 
     Args:
         num_samples: N over all ranks.
@@ -25,12 +26,17 @@ class KeyBank:
 
     def __init__(self, num_samples: int, dim: int, device: torch.device) -> None:
         self.shard = shard_slice(num_samples)
-        # One row more than the shard has: where the keys of other ranks' images go, without asking which they are.
-        self._rows = torch.full((self.shard.stop - self.shard.start + 1, dim), float("nan"), device=device)
+        # One row more than the shard has: where the keys of other ranks' images go, without asking
+        # which they are.
+        self._rows = torch.full(
+            (self.shard.stop - self.shard.start + 1, dim), float("nan"), device=device
+        )
 
     @property
     def features(self) -> Tensor:
-        """(n, D) of this rank's shard, NaN where an image has not come up; writing to it writes to the bank."""
+        """(n, D) of this rank's shard, NaN where an image has not come up; writing to it writes to
+        the bank.
+        """
         return self._rows[:-1]
 
     @torch.no_grad()
@@ -52,7 +58,9 @@ class KeyBank:
         self._rows.fill_(float("nan"))
 
     def gather(self) -> Tensor | None:
-        """(N, D) on the CPU, the same on all ranks, for a checkpoint; None if the bank is empty on every rank."""
+        """(N, D) on the CPU, the same on all ranks, for a checkpoint; None if the bank is empty on
+        every rank.
+        """
         features = all_gather_rows(self.features)
         return features.cpu() if bool(torch.isfinite(features[:, 0]).any()) else None
 

@@ -1,4 +1,6 @@
-"""The queue of keys that serve as negatives (MoCo, Section 3.2), and what selection needs to know of each."""
+"""The queue of keys that serve as negatives (MoCo, Section 3.2), and what selection needs to know
+of each.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ from ...structures import PrototypeHierarchy, log_partition
 class NegativeQueue(nn.Module):
     """First in, first out: the keys of the last batches.
 
-    The selection softmax over prototypes has a denominator that depends on the key and the hierarchy only. It is kept per level and
-    entry, and renewed for the entries just enqueued, so that a training step never computes a (Q, K) matrix.
+    The selection softmax over prototypes has a denominator that depends on the key and the
+    hierarchy only. It is kept per level and entry, and renewed for the entries just enqueued, so
+    that a training step never computes a (Q, K) matrix.
 
     Args:
         length: Q, number of keys.
@@ -24,8 +27,8 @@ class NegativeQueue(nn.Module):
         keys: (Q, D) buffer, unit length; random directions before the first keys arrive.
         pointer: () int64 buffer, where the next key goes.
         hierarchy: What :attr:`log_partition` belongs to, or None.
-        log_partition: (Q,) float32 per level, log Σ_i exp(key·c_i / φ_i); empty without a hierarchy. Not in the state dict: it
-            follows from keys and hierarchy.
+        log_partition: (Q,) float32 per level, log Σ_i exp(key·c_i / φ_i); empty without a
+            hierarchy. Not in the state dict: it follows from keys and hierarchy.
     """
 
     keys: Tensor
@@ -34,7 +37,9 @@ class NegativeQueue(nn.Module):
     def __init__(self, length: int, dim: int) -> None:
         super().__init__()
         if length < 1 or dim < 1:
-            raise HCSCError(f"a queue needs a length and a dim of at least 1, got length={length}, dim={dim}")
+            raise HCSCError(
+                f"a queue needs a length and a dim of at least 1, got length={length}, dim={dim}"
+            )
         self.register_buffer("keys", F.normalize(torch.randn(length, dim), dim=1))
         self.register_buffer("pointer", torch.zeros((), dtype=torch.long))
         self.log_partition: tuple[Tensor, ...] = ()
@@ -65,7 +70,10 @@ class NegativeQueue(nn.Module):
         self.keys.index_copy_(0, slots, keys.to(self.keys.dtype))
         self.pointer.copy_((self.pointer + len(keys)) % self.length)
         for level, known in enumerate(self.log_partition):
-            prototypes, concentrations = self.hierarchy.prototypes[level], self.hierarchy.concentrations[level]
+            prototypes, concentrations = (
+                self.hierarchy.prototypes[level],
+                self.hierarchy.concentrations[level],
+            )
             known.index_copy_(0, slots, log_partition(self.keys[slots], prototypes, concentrations))
 
     def newest(self, count: int) -> Tensor:
@@ -78,12 +86,17 @@ class NegativeQueue(nn.Module):
 
     @torch.no_grad()
     def set_hierarchy(self, hierarchy: PrototypeHierarchy | None) -> None:
-        """Fill :attr:`log_partition` for a new hierarchy, which must be on the queue's device; None clears it."""
+        """Fill :attr:`log_partition` for a new hierarchy, which must be on the queue's device; None
+        clears it.
+        """
         self.hierarchy = hierarchy
         self.log_partition = (
             ()
             if hierarchy is None
-            else tuple(log_partition(self.keys, *level) for level in zip(hierarchy.prototypes, hierarchy.concentrations, strict=True))
+            else tuple(
+                log_partition(self.keys, *level)
+                for level in zip(hierarchy.prototypes, hierarchy.concentrations, strict=True)
+            )
         )
 
 

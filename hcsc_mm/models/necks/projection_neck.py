@@ -49,8 +49,8 @@ class ProjectionNeck(BaseModule):
         """Embed the last output of a backbone.
 
         Args:
-            features: A feature map (B, C, H, W), tokens (B, T, C) or a vector (B, C), or a tuple that ends with one. Feature maps and
-                tokens are averaged over their positions.
+            features: A feature map (B, C, H, W), tokens (B, T, C) or a vector (B, C), or a tuple
+                that ends with one. Feature maps and tokens are averaged over their positions.
 
         Returns:
             (B, D) float32, unit length.
@@ -61,7 +61,8 @@ class ProjectionNeck(BaseModule):
         features = pool(features)
         if features.ndim != 2 or features.shape[1] != self.in_channels:
             raise HCSCError(
-                f"ProjectionNeck(in_channels={self.in_channels}) got features of shape {tuple(features.shape)} after pooling; "
+                f"ProjectionNeck(in_channels={self.in_channels}) got features of shape "
+                f"{tuple(features.shape)} after pooling; "
                 "set in_channels to the backbone's last number of channels"
             )
         embedding = self.mlp(features)

@@ -26,12 +26,15 @@ class HCSC(BaseSelfSupervisor):
 
     Args:
         backbone: Config or module; its last output goes to the neck.
-        neck: Config or module that ends in a unit-length embedding, such as :class:`ProjectionNeck`.
+        neck: Config or module that ends in a unit-length embedding, such as
+            :class:`ProjectionNeck`.
         head: Config or module with the ``loss`` of :class:`HCSCHead`.
         queue_len: Q, number of negative keys.
-        momentum: Share of the query encoder in each update of the key encoder, as in ``mmpretrain.MoCo``; the paper's m is 1 − momentum.
-        shuffle_key_batch: Shuffle the key images over ranks before the key encoder, so that query and key do not share batch-norm
-            statistics. On one process the shuffle has an effect only with :class:`SplitBatchNorm2d`.
+        momentum: Share of the query encoder in each update of the key encoder, as in
+            ``mmpretrain.MoCo``; the paper's m is 1 − momentum.
+        shuffle_key_batch: Shuffle the key images over ranks before the key encoder, so that query
+            and key do not share batch-norm statistics. On one process the shuffle has an effect
+            only with :class:`SplitBatchNorm2d`.
         pretrained: Checkpoint of the model, local path or URL.
         data_preprocessor: Config or module; ``SelfSupDataPreprocessor`` by default.
         init_cfg: As in mmengine.
@@ -91,7 +94,9 @@ class HCSC(BaseSelfSupervisor):
         """(B, 3, H, W) → (B, D) unit length, key encoder, in whatever mode it is."""
         return self.momentum_encoder(images)
 
-    def loss(self, inputs: Sequence[Tensor], data_samples: Sequence[DataSample], **kwargs) -> dict[str, Tensor]:
+    def loss(
+        self, inputs: Sequence[Tensor], data_samples: Sequence[DataSample], **kwargs
+    ) -> dict[str, Tensor]:
         """One training step's losses; moves the key encoder and the queue on.
 
         Args:
@@ -104,7 +109,8 @@ class HCSC(BaseSelfSupervisor):
         if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
             raise HCSCError(
                 "HCSC trains on at least two views of each image; "
-                "use the MultiView transform in the training pipeline, or more views in DeviceAugmentation"
+                "use the MultiView transform in the training pipeline, or more views in "
+                "DeviceAugmentation"
             )
         query_images, key_images, *local_images = inputs
         queries = [self.encode_query(images) for images in (query_images, *local_images)]
@@ -131,7 +137,9 @@ class HCSC(BaseSelfSupervisor):
 
 
 def _follow_a_lone_query_encoder(model: HCSC, incompatible_keys) -> None:
-    """Weights without a key encoder (a backbone, another method's checkpoint) would leave a random one behind."""
+    """Weights without a key encoder (a backbone, another method's checkpoint) would leave a random
+    one behind.
+    """
     own = [f"momentum_encoder.{name}" for name, _ in model.momentum_encoder.named_parameters()]
     if set(own) <= set(incompatible_keys.missing_keys):
         model.momentum_encoder.copy_from(model._query_encoder())

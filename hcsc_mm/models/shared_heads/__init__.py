@@ -1,4 +1,7 @@
-"""Parts of detectors. They need mmdetection, which pre-training does not: configs name this module in ``custom_imports``."""
+"""Parts of detectors.
+
+They need mmdetection, which pre-training does not: configs name this module in ``custom_imports``.
+"""
 
 from ...utils.libraries import check_library
 

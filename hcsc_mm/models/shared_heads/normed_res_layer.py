@@ -1,4 +1,6 @@
-"""The head that C4 detectors share between boxes and masks, as pre-trained backbones are compared with it."""
+"""The head that C4 detectors share between boxes and masks, as pre-trained backbones are compared
+with it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ from ...registry import MODELS
 class NormedResLayer(BaseModule):
     """A stage of ResNet that is followed by one more norm.
 
-    The features of a self-supervised backbone differ in scale from a supervised one's, for which the detectors' learning rates were
-    chosen; the norm takes the difference away (MoCo, section 4.2, and ``Res5ROIHeadsExtraNorm`` in its detection code).
+    The features of a self-supervised backbone differ in scale from a supervised one's, for which
+    the detectors' learning rates were chosen; the norm takes the difference away (MoCo, section
+    4.2, and ``Res5ROIHeadsExtraNorm`` in its detection code).
 
     Args:
         norm_cfg: Of the stage's norms and of the one behind it.
@@ -25,11 +28,15 @@ class NormedResLayer(BaseModule):
         **kwargs: As in mmdetection's shared head ``ResLayer``.
     """
 
-    def __init__(self, norm_cfg: dict, init_cfg: dict | list[dict] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, norm_cfg: dict, init_cfg: dict | list[dict] | None = None, **kwargs: Any
+    ) -> None:
         super().__init__()
         self.stage = ResLayer(norm_cfg=norm_cfg, init_cfg=init_cfg, **kwargs)
         *_, last = (module for module in self.stage.modules() if isinstance(module, nn.Conv2d))
         _, self.norm = build_norm_layer(norm_cfg, last.out_channels)
 
-    def forward(self, features: Tensor) -> Tensor:  # (R, C / 2, H, W) of R regions → (R, C, H / 2, W / 2)
+    def forward(
+        self, features: Tensor
+    ) -> Tensor:  # (R, C / 2, H, W) of R regions → (R, C, H / 2, W / 2)
         return self.norm(self.stage(features))

@@ -1,4 +1,6 @@
-"""The key encoder: a moving average of the query encoder's parameters with batch-norm statistics of its own."""
+"""The key encoder: a moving average of the query encoder's parameters with batch-norm statistics of
+its own.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +16,23 @@ from ...errors import HCSCError
 class MomentumEncoder(nn.Module):
     """A copy of an encoder whose parameters follow the original's slowly (MoCo, Eq. 2).
 
-    Only parameters are averaged. mmengine's averaged model also copies the query encoder's batch-norm buffers at every step; those are
-    statistics of other activations than the key encoder's, and in eval mode, where the clustering features are made, they are wrong.
+    Only parameters are averaged. mmengine's averaged model also copies the query encoder's
+    batch-norm buffers at every step; those are statistics of other activations than the key
+    encoder's, and in eval mode, where the clustering features are made, they are wrong.
 
     Args:
         encoder: The query encoder to copy and to follow.
-        momentum: Share of the query encoder in each update, as in ``mmpretrain.MoCo``: key ← (1 − momentum)·key + momentum·query.
-            The paper's m is 1 − momentum.
+        momentum: Share of the query encoder in each update, as in ``mmpretrain.MoCo``: key ← (1 −
+            momentum)·key + momentum·query. The paper's m is 1 − momentum.
     """
 
     def __init__(self, encoder: nn.Module, momentum: float = 0.001) -> None:
         super().__init__()
         if not 0 < momentum <= 1:
-            raise HCSCError(f"momentum={momentum} is outside (0, 1]; the paper's m = 0.999 is momentum=0.001 here")
+            raise HCSCError(
+                f"momentum={momentum} is outside (0, 1]; the paper's m = 0.999 is momentum=0.001 "
+                "here"
+            )
         self.encoder = deepcopy(encoder).requires_grad_(False)
         self.momentum = momentum
 
@@ -35,26 +41,39 @@ class MomentumEncoder(nn.Module):
 
     @torch.no_grad()
     def update(self, encoder: nn.Module) -> None:
-        """Move the parameters towards the query encoder's by ``momentum``; buffers stay as they are."""
-        torch._foreach_lerp_(list(self.encoder.parameters()), list(encoder.parameters()), self.momentum)
+        """Move the parameters towards the query encoder's by ``momentum``; buffers stay as they
+        are.
+        """
+        torch._foreach_lerp_(
+            list(self.encoder.parameters()), list(encoder.parameters()), self.momentum
+        )
 
     @torch.no_grad()
     def copy_from(self, encoder: nn.Module) -> None:
-        """Become equal to the query encoder, buffers included: the start of training, or weights that hold no key encoder."""
+        """Become equal to the query encoder, buffers included: the start of training, or weights
+        that hold no key encoder.
+        """
         self.encoder.load_state_dict(encoder.state_dict())
 
     @torch.no_grad()
     def synchronize_statistics(self) -> None:
-        """Give all ranks the same running statistics: those of the union of what the ranks have seen.
+        """Give all ranks the same running statistics: those of the union of what the ranks have
+        seen.
 
-        DDP leaves buffers alone (``broadcast_buffers=False`` in mmengine), so each rank has statistics of its own, and features would
-        depend on the rank that computed them. The variance of the union is E[var + mean²] − E[mean]².
+        DDP leaves buffers alone (``broadcast_buffers=False`` in mmengine), so each rank has
+        statistics of its own, and features would depend on the rank that computed them. The
+        variance of the union is E[var + mean²] − E[mean]².
         """
         if get_world_size() == 1:
             return
         for layer in self.encoder.modules():
-            if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is not None:
-                mean = layer.running_mean.double()  # the difference of squares below cancels in float32
+            if (
+                isinstance(layer, nn.modules.batchnorm._BatchNorm)
+                and layer.running_mean is not None
+            ):
+                mean = (
+                    layer.running_mean.double()
+                )  # the difference of squares below cancels in float32
                 moments = torch.stack([mean, layer.running_var.double() + mean**2])
                 all_reduce(moments, op="mean")
                 layer.running_mean.copy_(moments[0])

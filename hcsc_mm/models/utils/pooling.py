@@ -11,10 +11,12 @@ def pool(features: Tensor | Sequence[Tensor]) -> Tensor:
     """Average the last output of a backbone over its positions.
 
     Args:
-        features: A feature map (B, C, H, W), tokens (B, T, C) or a vector (B, C), or a tuple or list that ends with one.
+        features: A feature map (B, C, H, W), tokens (B, T, C) or a vector (B, C), or a tuple or
+            list that ends with one.
 
     Returns:
-        (B, C); anything with another number of dimensions is returned as it is, for the caller to refuse with advice of its own.
+        (B, C); anything with another number of dimensions is returned as it is, for the caller to
+        refuse with advice of its own.
     """
     if isinstance(features, (tuple, list)):
         features = features[-1]

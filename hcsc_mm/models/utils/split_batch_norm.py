@@ -10,16 +10,19 @@ from ...registry import MODELS
 
 @MODELS.register_module()
 class SplitBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm with separate statistics for each of several parts of the batch, as if each part were on a GPU of its own.
+    """Batch norm with separate statistics for each of several parts of the batch, as if each part
+    were on a GPU of its own.
 
-    Query and key encoder would otherwise see the same images in the same batch and could tell a positive by its statistics; with the
-    key batch shuffled first (``HCSC(shuffle_key_batch=True)``) they do not (MoCo, Section 3.3, and its CIFAR recipe). In eval mode it *is*
-    batch norm, and its state dict has the same keys.
+    Query and key encoder would otherwise see the same images in the same batch and could tell a
+    positive by its statistics; with the key batch shuffled first (``HCSC(shuffle_key_batch=True)``)
+    they do not (MoCo, Section 3.3, and its CIFAR recipe). In eval mode it *is* batch norm, and its
+    state dict has the same keys.
 
     Args:
         num_features: C.
         num_splits: Parts of a training batch; the batch must be divisible by it.
-        eps, momentum, device, dtype: As in ``torch.nn.BatchNorm2d``. It always has an affine part and running statistics.
+        eps, momentum, device, dtype: As in ``torch.nn.BatchNorm2d``. It always has an affine part
+            and running statistics.
     """
 
     _abbr_ = "bn"  # mmcv names layers by it: the keys stay those of plain batch norm
@@ -50,12 +53,17 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         batch, channels, height, width = images.shape
         if batch % self.num_splits:
             raise HCSCError(
-                f"batch {batch} is not divisible by num_splits={self.num_splits}; change the batch size, "
+                f"batch {batch} is not divisible by num_splits={self.num_splits}; change the batch "
+                "size, "
                 "set num_splits in norm_cfg, or drop the last batch"
             )
-        # Image i goes to part i % num_splits: each part becomes C further channels of a batch of B / num_splits.
+        # Image i goes to part i % num_splits: each part becomes C further channels of a batch of B
+        # / num_splits.
         parts = images.reshape(-1, channels * self.num_splits, height, width)
-        mean, var = self.running_mean.repeat(self.num_splits), self.running_var.repeat(self.num_splits)
+        mean, var = (
+            self.running_mean.repeat(self.num_splits),
+            self.running_var.repeat(self.num_splits),
+        )
         output = F.batch_norm(
             parts,
             mean,
