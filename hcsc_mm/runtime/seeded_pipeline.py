@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose
 from torch.utils.data import get_worker_info
+
+from ..utils.random_states import host_generators_kept
 
 
 class SeededPipeline(Compose):
@@ -39,7 +40,7 @@ class SeededPipeline(Compose):
         seeding again for that one could lead back to the first for ever.
         """
         # In the main process the model draws from the same generators.
-        with nullcontext() if get_worker_info() is not None else _states_kept():
+        with nullcontext() if get_worker_info() is not None else host_generators_kept():
             if not self._again:
                 _seed_cpu(self.key, int(data.get("sample_idx", 0)))
             result = super().__call__(data)
@@ -55,14 +56,3 @@ def _seed_cpu(key: tuple[int, ...], index: int) -> None:
     random.seed(int(seeds[0]))
     np.random.seed(int(seeds[1]))
     torch.default_generator.manual_seed(int(seeds[2]))
-
-
-@contextmanager
-def _states_kept() -> Iterator[None]:
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])

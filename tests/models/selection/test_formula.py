@@ -6,9 +6,7 @@ import pytest
 import torch
 from cases import random_hierarchy, unit_rows
 
-from hcsc_mm.models import keep_probability
-from hcsc_mm.models.utils import bernoulli
-from hcsc_mm.structures import log_partition
+from hcsc_mm.models.selection import bernoulli, keep_probability, log_partition
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch.utils.data import DataLoader, Sampler
 
 from ..registry import LOOPS
-from ..utils.rendezvous import WAIT_MINUTES
-from .resume_state import restore_generators
+from ..utils.random_states import restore_generators
+from ..utils.ranks import WAIT_MINUTES
 
 
 @LOOPS.register_module()

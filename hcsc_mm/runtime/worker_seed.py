@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..registry import FUNCTIONS
-from ..utils.preemption import leave_signals_to_the_main_process
+from .preemption import leave_signals_to_the_main_process
 
 
 @FUNCTIONS.register_module()

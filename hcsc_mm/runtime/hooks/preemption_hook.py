@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ...errors import HCSCError
 from ...registry import HOOKS
-from ...utils.preemption import EXIT_CODE, PreemptedError, received, training_begins
-from ...utils.rendezvous import wait_for_ranks
+from ...utils.ranks import wait_for_ranks
+from ..preemption import EXIT_CODE, PreemptedError, received, training_begins
 from ..train_loop import ResumableTrainLoop
 from .checkpoint_hook import checkpoint_hook, gradients_are_used_up
 

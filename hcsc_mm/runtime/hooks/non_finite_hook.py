@@ -13,9 +13,9 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from ...datasets.transforms.decode import one_line_path
 from ...errors import HCSCError
 from ...registry import HOOKS
+from ...utils.samples import name_sample
 
 _MOST_NAMED = 3
 _LOSSES_BEFORE = 3
@@ -186,7 +186,10 @@ class NonFiniteHook(Hook):
     def _report(self, runner: Runner, step: _Step, what: str, scale: float) -> _Problem:
         """One line; the log gets the whole batch."""
         dataset = runner.train_dataloader.dataset
-        names = [_describe(dataset, sample) for sample in step.samples]
+        names = [
+            name_sample(dataset, sample.sample_idx) if "sample_idx" in sample else "unknown"
+            for sample in step.samples
+        ]
         where = f"epoch {step.epoch}, iteration {step.iteration}"
         runner.logger.error(f"{what} in {where}; its samples: {', '.join(names)}")
         before = ", ".join(f"{loss:.4g}" for loss in self._losses_before) or "none"
@@ -258,13 +261,3 @@ def _remedy(runner: Runner) -> str:
     return "Lower the learning rate" + (
         ", or train without --amp" if hasattr(runner.optim_wrapper, "loss_scaler") else ""
     )
-
-
-def _describe(dataset, sample: DataSample) -> str:
-    index = sample.get("sample_idx")
-    path = (
-        dataset.get_data_info(int(index)).get("img_path")
-        if index is not None and hasattr(dataset, "get_data_info")
-        else None
-    )
-    return f"{index}" if path is None else f"{index} ({one_line_path(path)})"

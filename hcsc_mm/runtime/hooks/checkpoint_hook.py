@@ -5,30 +5,24 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from ...errors import HCSCError
 from ...registry import HOOKS
-from ...utils.rendezvous import wait_for_ranks
-from ..checkpoint_files import (
-    WHOLE_FILES,
-    WholeFiles,
-    histories_from_plain,
-    newest_checkpoint,
-    remove_unfinished,
-    to_plain,
-)
+from ...utils.agreement import on_main_process, raise_together
+from ...utils.files import WHOLE_FILES, remove_unfinished, write_text
+from ..checkpoint_files import histories_from_plain, newest_checkpoint, to_plain
 from ..resume_state import gather_state, restore_state
+from ..taking_part import GathersForCheckpoint
 from ..train_loop import ResumableTrainLoop
 from .non_finite_hook import NonFiniteHook
 
 RESUME_KEY = "resume"  # the entry of the checkpoint
-KEPT_KEY = (
-    "kept_checkpoints"  # of the message hub: names of the files that ``max_keep_ckpts`` counts
-)
+# of the message hub: names of the files that ``max_keep_ckpts`` counts
+KEPT_KEY = "kept_checkpoints"
 WITHIN_EPOCH = "iter_{}.pth"
 
 
@@ -74,16 +68,7 @@ class ResumableCheckpointHook(CheckpointHook):
         """Decide where a resume without a path starts: the first rank looks, all follow."""
         if not (runner._resume and runner._load_from is None):
             return
-        found: list[Any] = [None, None]
-        if is_main_process():
-            try:
-                found[0] = newest_checkpoint(runner.work_dir)
-            except HCSCError as error:
-                found[1] = str(error)
-        broadcast_object_list(found)
-        path, problem = found
-        if problem is not None:
-            raise HCSCError(problem)
+        path = on_main_process(lambda: newest_checkpoint(runner.work_dir))
         runner._load_from, runner._resume = path, path is not None
         runner.logger.info(
             f"resumes from {path}"
@@ -165,9 +150,9 @@ class ResumableCheckpointHook(CheckpointHook):
 
     def _save(self, runner: Runner, name: str, meta: dict, batches_done: int) -> None:
         self._due = False
-        runner.call_hook(
-            "gather_for_checkpoint"
-        )  # all ranks; before_save_checkpoint runs on the first one alone
+        for hook in runner.hooks:  # on all ranks; before_save_checkpoint runs on the first alone
+            if isinstance(hook, GathersForCheckpoint):
+                hook.gather_for_checkpoint(runner)
         self._pending = gather_state(runner, batches_done)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         kept = [
@@ -179,7 +164,7 @@ class ResumableCheckpointHook(CheckpointHook):
         runner.message_hub.update_info("last_ckpt", self.last_ckpt)
         problem = self._write(runner, name, meta) if is_main_process() else None
         self._pending = None
-        _raise_on_all_ranks(problem)
+        raise_together(problem, "writing a checkpoint")
         self.saved_iter = meta["iter"]
         self._prune(runner)
 
@@ -195,7 +180,7 @@ class ResumableCheckpointHook(CheckpointHook):
                 backend_args=self.backend_args,
                 **self.args,
             )
-            WholeFiles().put_text(self.last_ckpt, os.path.join(runner.work_dir, "last_checkpoint"))
+            write_text(os.path.join(runner.work_dir, "last_checkpoint"), self.last_ckpt)
         except OSError as error:
             reason, last = error.strerror or str(error), self._last_good(runner, before=name)
             return (
@@ -269,17 +254,6 @@ def gradients_are_used_up(runner: Runner) -> bool:
     """
     wrapper = runner.optim_wrapper
     return getattr(wrapper, "_inner_count", 0) % getattr(wrapper, "_accumulative_counts", 1) == 0
-
-
-def _raise_on_all_ranks(problem: str | None) -> None:
-    """Only the first rank writes; the others learn here how it went, and wait without a
-    collective's watchdog.
-    """
-    wait_for_ranks("writing a checkpoint")
-    found = [problem]
-    broadcast_object_list(found)
-    if found[0] is not None:
-        raise HCSCError(found[0])
 
 
 def checkpoint_hook(runner: Runner) -> ResumableCheckpointHook | None:

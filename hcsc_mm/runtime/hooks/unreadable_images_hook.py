@@ -8,9 +8,9 @@ from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...datasets.transforms.decode import one_line_path
 from ...errors import HCSCError
 from ...registry import HOOKS
+from ...utils.samples import sample_path
 
 UNREADABLE_KEY = (
     "hcsc_unreadable"  # in the message hub: indices of the images that the clustering left out
@@ -102,10 +102,6 @@ class UnreadableImagesHook(Hook):
     def _described(self, runner: Runner) -> str:
         dataset = runner.train_dataloader.dataset
         first = sorted(self.unreadable)[:_MOST_NAMED]
-        paths = [dataset.get_data_info(index).get("img_path") for index in first]
-        names = ", ".join(
-            f"sample {index}" if path is None else one_line_path(path)
-            for index, path in zip(first, paths, strict=True)
-        )
+        names = ", ".join(sample_path(dataset, index) or f"sample {index}" for index in first)
         rest = ", …" if len(self.unreadable) > len(first) else ""
         return f"{len(self.unreadable)} of {len(dataset)} images could not be read: {names}{rest}"

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written whole or not at all, and found again."""
+"""Checkpoints on disk: the newest whole one, and what one may hold."""
 
 from __future__ import annotations
 
@@ -9,89 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer, print_log
 
 from ..errors import HCSCError
 from ..utils.safe_load import find_damage, load_data
 
-WHOLE_FILES = "hcsc_mm.whole_files"  # the name of the back end below in backend_args
-_ASIDE = ".part"  # what is being written has this ending, and no loader looks for it
 _NEEDED_TO_RESUME = ("state_dict", "optimizer", "message_hub", "meta")
-
-
-class WholeFiles(LocalBackend):
-    """mmengine's local files, written aside, read back, and renamed: a name always stands for a
-    whole file.
-    """
-
-    def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write ``obj``; on an error nothing is left behind, and a file that had the name before is
-        still there.
-        """
-        aside = f"{filepath}{_ASIDE}"
-        try:
-            os.makedirs(os.path.dirname(os.path.abspath(filepath)), exist_ok=True)
-            with open(aside, "wb") as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(
-                    file.fileno()
-                    # before the rename: after a power cut the name must not stand for an empty file
-                )
-            _check_written(aside, len(obj))
-            os.replace(aside, filepath)
-            _sync_folder(os.path.dirname(os.path.abspath(filepath)))
-        finally:
-            if os.path.exists(aside):
-                os.remove(aside)
-
-    def put_text(self, obj: str, filepath: str | Path, encoding: str = "utf-8") -> None:
-        self.put(obj.encode(encoding), filepath)
-
-
-def write_text(path: str | os.PathLike, text: str) -> None:
-    """A small text file, whole or not at all."""
-    WholeFiles().put_text(text, os.fspath(path))
-
-
-register_backend(WHOLE_FILES, WholeFiles, force=True)
-
-
-def _check_written(path: str, num_bytes: int) -> None:
-    """Some file systems report a full disk or a lost server only when the file is read again."""
-    size = os.path.getsize(path)
-    problem = (
-        f"{size} of {num_bytes} bytes arrived"
-        if size != num_bytes
-        else find_damage(path)
-        if path.endswith(f".pth{_ASIDE}")
-        else None
-    )
-    if problem is not None:
-        raise OSError(f"{path} was not written as it should ({problem})")
-
-
-def _sync_folder(folder: str) -> None:
-    """Make the rename itself last; not every file system can."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
-
-
-def remove_unfinished(folder: str | os.PathLike) -> list[str]:
-    """Delete what a killed run was writing when it died; returns the names."""
-    unfinished = sorted(Path(folder).glob(f"*{_ASIDE}"))
-    for path in unfinished:
-        path.unlink(missing_ok=True)
-    return [path.name for path in unfinished]
 
 
 def newest_checkpoint(folder: str | os.PathLike) -> str | None:

@@ -13,7 +13,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from ..errors import HCSCError
-from .checkpoint import describe_difference
+from ..utils.state_dicts import describe_difference
 
 BACKBONE_PREFIX = "backbone."
 
@@ -159,6 +159,43 @@ def compare_weights(
         raise HCSCError(
             f"{checkpoint} holds a backbone of another architecture: {difference}. Set depth and "
             "type of model.backbone to the checkpoint's"
+        )
+
+
+def check_same_architecture(
+    model: nn.Module, state_dict: Mapping[str, Tensor], *, complete: bool
+) -> None:
+    """Refuse weights of another architecture; mmengine would warn, and train on from random ones.
+
+    Args:
+        model: The model to load into, without a wrapper.
+        state_dict: The checkpoint's weights.
+        complete: Whether names must agree, too, and not only the shapes of those that do.
+
+    Raises:
+        HCSCError: counts what does not fit and names the first of it.
+    """
+    own = model.state_dict()
+    state_dict = {
+        name.removeprefix("module."): value for name, value in state_dict.items()
+    }  # as mmengine does after this check
+    if not any(name in own for name in state_dict):
+        raise HCSCError(
+            "the checkpoint holds no weight of this model: it starts with "
+            f"{next(iter(state_dict), 'nothing')}, the model with "
+            f"{next(iter(own))}; rename its keys, or use the config that it was trained with"
+        )
+    if not complete:
+        common = own.keys() & state_dict.keys()
+        own, state_dict = (
+            {name: value for name, value in one.items() if name in common}
+            for one in (own, state_dict)
+        )
+    difference = describe_difference(own, state_dict)
+    if difference is not None:
+        raise HCSCError(
+            f"the checkpoint is of another architecture: {difference}. Use the config that it was "
+            "trained with"
         )
 
 

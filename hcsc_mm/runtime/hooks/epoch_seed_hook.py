@@ -9,8 +9,8 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...datasets.seeded_pipeline import SeededPipeline
 from ...registry import HOOKS
+from ..seeded_pipeline import SeededPipeline
 
 
 @HOOKS.register_module()

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from mmengine.dist import broadcast, get_world_size
 from torch import nn
 
-from .resume_state import generator_states, restore_generators
+from ..utils.random_states import generator_states, restore_generators
 
 
 @contextmanager
-def measured_aside(backbone: nn.Module) -> Iterator[None]:
+def undisturbed(backbone: nn.Module) -> Iterator[None]:
     """The backbone in eval mode, as a checkpoint would hold it; afterwards modes, statistics and
     generators are as they were, bit by bit.
 

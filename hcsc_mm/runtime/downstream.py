@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from mmengine.config import utils as config_utils
 
-from ..dependencies import first_line
 from ..errors import HCSCError
+from ..utils.text import first_line
 
 
 class _Library(NamedTuple):
