@@ -23,6 +23,15 @@ from .preemption import signals_noted
 from .pretrained import check_loadable, check_pretrained, configs_of_type
 from .processes import prepare_for_gloo
 
+_HOOKS_OF_MMENGINE = (
+    "runtime_info",
+    "timer",
+    "sampler_seed",
+    "logger",
+    "param_scheduler",
+    "checkpoint",
+)
+
 
 def load_config(path: str) -> Config:
     """Read a config file.
@@ -61,6 +70,7 @@ def build_runner(cfg: Config) -> Runner:
     """
     prepare_for_gloo(cfg)
     _check_wishes(cfg)
+    _leave_out_hooks(cfg)
     not_synchronised = without_sync_batch_norm(cfg.get("model"))
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
     if not_synchronised:
@@ -69,6 +79,17 @@ def build_runner(cfg: Config) -> Runner:
             "own"
         )
     return runner
+
+
+def _leave_out_hooks(cfg: Config) -> None:
+    """Let ``default_hooks.<name>=None`` leave a hook out, whatever its name.
+
+    mmengine knows this for its own six, and stumbles over any other.
+    """
+    hooks = cfg.get("default_hooks") or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in _HOOKS_OF_MMENGINE:
+            hooks.pop(name)
 
 
 def _check_wishes(cfg: Config) -> None:

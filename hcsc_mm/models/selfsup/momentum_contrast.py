@@ -159,9 +159,12 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         """Does a step fit into the queue, and do query and key keep their statistics apart?"""
         new_keys = total_batch * (2 if self.symmetric else 1)
         if new_keys > self.queue_length:
+            ranks = get_world_size()
+            twice = ", twice with symmetric=True," if self.symmetric else ""
             raise HCSCError(
-                f"a step makes {new_keys} keys, more than the queue length {self.queue_length}; "
-                f"set model.queue_len to at least {new_keys} or use a smaller batch"
+                f"total batch {total_batch // ranks} × {ranks} = {total_batch}{twice} exceeds the "
+                f"queue length {self.queue_length}; set model.queue_len to at least {new_keys} or "
+                "use a smaller batch"
             )
         warnings = []
         if self.queue_length >= num_images - total_batch:
