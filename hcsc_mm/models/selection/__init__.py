@@ -1,5 +1,6 @@
 """Which negatives count."""
 
+from ...utils.importing import import_all
 from .cluster_selection import ClusterSelection, kept_shares
 from .formula import Draw, bernoulli, keep_probability, log_partition
 
@@ -11,3 +12,5 @@ __all__ = [
     "kept_shares",
     "log_partition",
 ]
+
+import_all(__name__, __path__)  # a new file needs no entry here
