@@ -26,7 +26,7 @@ from hcsc_mm.datasets import ExtractionView, seed_worker
 from hcsc_mm.engine.hooks import HierarchicalClusteringHook
 from hcsc_mm.models import HCSC, PCL, MomentumContrast, ViewRecipe
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 CLUSTERING = [name for name in NAMES if not name.startswith("mocov2")]  # the others never cluster
 IN1K = [name for name in NAMES if name.startswith("hcsc") and name.endswith("in1k")]

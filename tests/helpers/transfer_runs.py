@@ -23,7 +23,7 @@ from shared import SHARED, unpack
 from hcsc_mm.runtime.launch import load_config
 from hcsc_mm.weights import convert
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs" / "benchmarks"
 DETECTION = sorted(path.stem for path in (CONFIGS / "detection").glob("*.py"))
 SEGMENTATION = sorted(path.stem for path in (CONFIGS / "segmentation").glob("*.py"))

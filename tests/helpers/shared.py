@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-SHARED = Path(os.environ.get("HCSC_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+SHARED = Path(os.environ.get("HCSC_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 
 needs_golden = pytest.mark.skipif(
     not (SHARED / "golden").is_dir(), reason=f"no recorded cases in {SHARED}/golden"

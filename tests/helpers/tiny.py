@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from hcsc_mm.runtime.launch import build_runner, load_config
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "configs" / "hcsc_r18_digits.py"
 
 TINY = {

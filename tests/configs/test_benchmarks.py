@@ -18,7 +18,7 @@ from mmpretrain.registry import DATASETS, HOOKS, METRICS, MODELS, PARAM_SCHEDULE
 from hcsc_mm.datasets import seed_worker
 from hcsc_mm.models import LinearProbe
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "benchmarks"
+CONFIGS = Path(__file__).parents[2] / "configs" / "benchmarks"
 PARTS = ("train", "val", "test")
 
 # name: (epochs, milestones or None for a cosine, factor, lr, lr of the head, total batch)
