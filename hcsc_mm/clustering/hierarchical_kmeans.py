@@ -136,6 +136,11 @@ def check_num_prototypes(num_prototypes: Sequence[int], num_samples: int | None 
     """Refuse numbers of prototypes that make no hierarchy over ``num_samples`` images, or over any
     if that is None.
     """
+    if isinstance(num_prototypes, str) or not isinstance(num_prototypes, Sequence):
+        raise HCSCError(
+            f"num_prototypes={num_prototypes!r} must be a list of one number per level, finest "
+            "first, such as (3000, 2000, 1000)"
+        )
     if len(num_prototypes) == 0:
         raise HCSCError(
             "num_prototypes is empty; give one number per level, finest first, such as (3000, "

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.registry import RUNNERS
+from mmengine.registry import FUNCTIONS, RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import HCSCError
 from ..utils.files import write_text
 from ..utils.models import unwrapped
 from ..utils.text import first_line
+from .compilation import compile_encoders
+from .config_errors import check_optimizers, config_errors
 from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
+from .hooks import PreflightHook
 from .preemption import signals_noted
-from .pretrained import check_loadable, check_pretrained, configs_of_type
+from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
 
 _HOOKS_OF_MMENGINE = (
@@ -70,9 +73,14 @@ def build_runner(cfg: Config) -> Runner:
     """
     prepare_for_gloo(cfg)
     _check_wishes(cfg)
+    _check_loaders(cfg)
+    check_optimizers(cfg)
     _leave_out_hooks(cfg)
+    _resolve_functions(cfg)
     not_synchronised = without_sync_batch_norm(cfg.get("model"))
-    runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    with config_errors(cfg):
+        runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    compile_encoders(runner)
     if not_synchronised:
         runner.logger.info(
             "without a GPU batch norms are not synchronised: every process has statistics of its "
@@ -108,6 +116,41 @@ def _check_wishes(cfg: Config) -> None:
     if source and "://" not in source and not os.path.isfile(source):
         purpose = "resume" if cfg.get("resume") else "start"
         raise HCSCError(f"there is no checkpoint {source} to {purpose} from")
+
+
+def _check_loaders(cfg: Config) -> None:
+    """Options of loaders that PyTorch takes for workers alone, wherever a loader is configured."""
+    for place, loader in _loaders(cfg._cfg_dict, ""):
+        for option in ("persistent_workers", "prefetch_factor"):
+            if loader.get(option) and not loader.get("num_workers"):
+                raise HCSCError(
+                    f"{place}.{option}={loader[option]} needs workers, and num_workers is "
+                    f"{loader.get('num_workers', 0)}; set num_workers to at least 1, or leave out "
+                    f"{option}"
+                )
+
+
+def _loaders(config: Any, place: str) -> Iterator[tuple[str, Mapping]]:
+    """Configs of loaders, with their places."""
+    if isinstance(config, Mapping):
+        if "dataset" in config and ("batch_size" in config or "num_workers" in config):
+            yield place, config
+        for key, value in config.items():
+            yield from _loaders(value, f"{place}.{key}" if place else str(key))
+
+
+def _resolve_functions(cfg: Config) -> None:
+    """Take ``_scope_`` out of loaders' functions.
+
+    Configs that inherit another library's (``_base_ = 'mmpretrain::...'``) have it in every dict
+    with a type; mmengine hands it on to the function itself, which does not know it.
+    """
+    for _, loader in _loaders(cfg._cfg_dict, ""):
+        for name in ("collate_fn", "worker_init_fn"):
+            function = loader.get(name)
+            scope = function.pop("_scope_", None) if isinstance(function, dict) else None
+            if scope and FUNCTIONS.get(f"{scope}.{function['type']}") is not None:
+                function["type"] = f"{scope}.{function['type']}"
 
 
 def without_sync_batch_norm(model: Any) -> bool:
@@ -153,8 +196,10 @@ def train(cfg: Config) -> Runner:
         The runner at its end.
     """
     runner = build_runner(cfg)
-    check_pretrained(unwrapped(runner.model))
-    runner.train()
+    if not any(isinstance(hook, PreflightHook) for hook in runner.hooks):  # which looks itself
+        check_start(unwrapped(runner.model), None if cfg.get("resume") else cfg.get("load_from"))
+    with config_errors(cfg, only_built=True):
+        runner.train()
     return runner
 
 
@@ -172,4 +217,6 @@ def test(cfg: Config) -> dict[str, float]:
 
 def test_metrics(runner: Runner) -> dict[str, float]:
     """What the runner's test loop finds, as plain numbers."""
-    return {name: float(value) for name, value in runner.test().items()}
+    with config_errors(runner.cfg, only_built=True):
+        found = runner.test()
+    return {name: float(value) for name, value in found.items()}

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from ...errors import HCSCError
 from ...evaluation.collapse import effective_rank, relative_std, size_balance
 from ...registry import HOOKS
+from ...runtime.train_loop import passes_done
 from ...structures import ClustersImages, ContrastsKeys, PrototypeHierarchy
 from ...utils.models import first_of
 
@@ -126,7 +127,7 @@ class CollapseHook(Hook):
     def _warn(self, runner: Runner, threshold: str, value: float, message: str) -> None:
         if (
             threshold in self._warned
-            or runner.epoch < self.grace_epochs
+            or passes_done(runner) < self.grace_epochs
             or value >= self.thresholds[threshold]
         ):
             return

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from ...clustering import check_num_prototypes, resolve_backend
 from ...clustering.report import ClusteringTimes, report
 from ...errors import HCSCError
 from ...registry import HOOKS
-from ...runtime import GathersForCheckpoint
+from ...runtime import BuildsClusters, GathersForCheckpoint, LoadsImages
 from ...runtime.hooks.unreadable_images_hook import UNREADABLE_KEY
+from ...runtime.train_loop import refuse_iteration_loop
 from ...structures import ClustersImages, PrototypeHierarchy
 from ...structures.checkpoint_entry import CHECKPOINT_KEY, clustering_entry
 from ...utils.models import first_of
@@ -25,7 +27,7 @@ from ..training_features import TrainingFeatures
 
 
 @HOOKS.register_module()
-class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
+class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, BuildsClusters):
     """Rebuild the prototype hierarchy at the start of an epoch (HCSC, Algorithm 1).
 
     Every rank embeds its shard of the training images with the key encoder in eval mode; the model
@@ -38,7 +40,9 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         pipeline: Transforms for extraction, from loading to packing, without randomness: in HCSC
             the centre crop.
         warmup_epochs: Epochs before the first clustering, 20 as in the paper by default; at least
-            as many as the run has: MoCo v2.
+            as many as the run has: MoCo v2, with a warning. A run that resumes within them leaves
+            out the clusters of its checkpoint; one that resumes after them without any, or with
+            other numbers of them, clusters at once.
         interval: Epochs from one clustering to the next, 1 by default.
         temperature: Mean of every level's concentrations, above 0; by default the head's.
         backend: Of k-means, 'torch' (the default) or 'faiss', see :func:`hierarchical_kmeans`.
@@ -109,21 +113,44 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         """Refuse, before anything is written, what cannot be clustered; take up a saved hierarchy.
 
         Raises:
-            HCSCError: the model clusters nothing, the images are too few for the prototypes, or
-                others than those of the checkpoint.
+            HCSCError: the model clusters nothing, the loop has no epochs, the images are too few
+                for the prototypes, or others than those of the checkpoint.
         """
         model = find_model(runner)
+        without = "leave it out with default_hooks.clustering=None, which leaves MoCo v2"
+        refuse_iteration_loop(runner, "HierarchicalClusteringHook", without)
         check_num_prototypes(self.num_prototypes, len(runner.train_dataloader.dataset))
+        if self.warmup_epochs >= runner.max_epochs:
+            runner.logger.warning(
+                f"warmup_epochs={self.warmup_epochs} of HierarchicalClusteringHook leaves none of "
+                f"the {runner.max_epochs} epochs for clustering: this run is MoCo v2."
+            )
         self._source = TrainingFeatures(runner, model, **self._extraction)
         if self._saved is None:
             return
         saved, self._saved = self._saved, None
         self._source.check_identity(saved)
-        self._clustered_for = saved.get("epoch", -1)
+        if runner.epoch < self.warmup_epochs:
+            if saved["hierarchy"] is not None:
+                runner.logger.warning(
+                    f"epoch {runner.epoch + 1} lies within warmup_epochs={self.warmup_epochs}: the "
+                    "clusters of the checkpoint are left out"
+                )
+            return
         if saved["hierarchy"] is not None:
             model.set_hierarchy(model.load_hierarchy(saved["hierarchy"]))
+        if self._lacks_clusters(model, runner.epoch):  # of the config's numbers
+            return
+        self._clustered_for = saved.get("epoch", -1)
         if saved.get("bank") is not None and self._source.bank is not None:
             self._source.bank.restore(saved["bank"])
+
+    def loaders_to_try(self, runner: Runner) -> dict[str, DataLoader]:
+        clusters = self.warmup_epochs < runner.max_epochs
+        return {"the clustering pipeline": self._source.trial_loader()} if clusters else {}
+
+    def try_batch(self, runner: Runner, batch: Mapping[str, Any]) -> list[str]:
+        return self._source.try_batch(batch)
 
     def gather_for_checkpoint(self, runner: Runner) -> None:
         bank = self._source.bank
@@ -139,7 +166,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         )
 
     def before_train_epoch(self, runner: Runner) -> None:
-        if self._is_due(runner.epoch) and self._clustered_for != runner.epoch:
+        due = self._is_due(runner.epoch) or self._lacks_clusters(find_model(runner), runner.epoch)
+        if due and self._clustered_for != runner.epoch:
             self.cluster(runner, runner.epoch)
         self._times.epoch_begins()
 
@@ -161,6 +189,11 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
 
     def _is_due(self, epoch: int) -> bool:
         return epoch >= self.warmup_epochs and (epoch - self.warmup_epochs) % self.interval == 0
+
+    def _lacks_clusters(self, model: ClustersImages, epoch: int) -> bool:
+        """After a resume: the checkpoint has none, or other numbers of them than the config."""
+        known = None if model.hierarchy is None else model.hierarchy.num_prototypes
+        return epoch >= self.warmup_epochs and known != self.num_prototypes
 
     def _records(self, runner: Runner) -> bool:
         """Whether this epoch's keys are the features of the next one's clustering."""
