@@ -5,6 +5,8 @@ custom_imports = dict(imports=["hcsc_mm"], allow_failed_imports=False)
 default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=100),
+    # on the console a line a minute; None: everything, as mmengine prints it
+    progress=dict(type="hcsc_mm.ProgressHook"),
     param_scheduler=dict(type="ParamSchedulerHook"),
     # every epoch, so that an interruption costs one epoch at most; the last three are kept.
     # every_n_iters=1000 saves within epochs, too

@@ -62,5 +62,8 @@ class ClustersImages(ContrastsKeys, Protocol):
     def synchronize_statistics(self) -> None:
         """Give the key encoder the same batch-norm statistics on all ranks."""
 
+    def clustering_weights(self) -> Mapping[str, Tensor]:
+        """The weights that features for the clustering are made by, named as in the state dict."""
+
     def keep_shares(self) -> dict[str, float]:
         """Numbers of the model's own about the clusters, for the log: 'level<l>/<name>'."""

@@ -155,6 +155,11 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         finally:
             encoder.train(training)
 
+    def clustering_weights(self) -> dict[str, Tensor]:
+        """The key encoder's, named as in the state dict."""
+        state = self.momentum_encoder.state_dict()
+        return {f"momentum_encoder.{name}": value for name, value in state.items()}
+
     def check_training(self, num_images: int, total_batch: int) -> list[str]:
         """Does a step fit into the queue, and do query and key keep their statistics apart?"""
         new_keys = total_batch * (2 if self.symmetric else 1)
