@@ -2,6 +2,7 @@ from .check_labels_hook import CheckLabelsHook
 from .collapse_hook import CollapseHook
 from .hierarchical_clustering_hook import HierarchicalClusteringHook
 from .knn_monitor_hook import KNNMonitorHook
+from .momentum_schedule_hook import MomentumScheduleHook
 from .online_linear_probe_hook import OnlineLinearProbeHook
 
 __all__ = [
@@ -9,5 +10,6 @@ __all__ = [
     "CollapseHook",
     "HierarchicalClusteringHook",
     "KNNMonitorHook",
+    "MomentumScheduleHook",
     "OnlineLinearProbeHook",
 ]
