@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -87,7 +88,7 @@ def make_tree(
     target = folder / "images.parquet"
     if parts > 1:
         target.mkdir()
-    for part, (start, end) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for part, (start, end) in enumerate(itertools.pairwise(bounds)):
         file = target / f"part-{part:05d}.parquet" if parts > 1 else target
         _write_part(file, start, end, prototypes, centres, random, path, label, facts)
     nodes = _nodes(prototypes, parents, centres, facts, label is not None)

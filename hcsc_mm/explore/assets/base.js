@@ -16,6 +16,12 @@ treePage.el = (tag, attributes = {}, ...children) => {
   return element;
 };
 
+// Put something in the place of what an element holds, and take its pictures back.
+treePage.fill = (element, ...content) => {
+  element.querySelectorAll("canvas").forEach(treePage.thumbs.giveBack);
+  element.replaceChildren(...content.flat().filter(Boolean));
+};
+
 treePage.byId = (id) => document.getElementById(id);
 
 treePage.format = (() => {

@@ -139,38 +139,36 @@ treePage.card = (() => {
     const view = node.children ? node : null;
     const asImages = treePage.state.show !== "tree";
     const isRoot = node.id === treePage.summary.root;
-    card.replaceChildren(
-      ...[
-        el("h2", { class: "data" }, format.node(node)),
-        isRoot || !node.name ? null : el("p", { class: "muted mono" }, node.id),
-        given(node.start, end),
-        facts([
-          ["Images", format.count(node.count)],
-          ["Share", format.share(node.share), "of all images"],
-          ["Compactness", node.compactness === null ? null : format.decimal(node.compactness),
-            "of the images around their prototype"],
-          ["Purity", node.purity === null ? null : format.share(node.purity),
-            "share of the most frequent label"],
-          ["Prototypes below", childFacts(node)],
-        ]),
-        isRoot ? outside() : null,
-        el(
-          "p",
-          { class: "buttons" },
-          selectButton(node.start, end),
-          view
-            ? button(asImages ? "As a tree" : "As images", () =>
-                treePage.go({ show: asImages ? "tree" : "images", page: 0 }))
-            : null,
-        ),
-        images("Representatives", null, node.representatives, view),
-        images("Edge cases", "farthest from the prototype", node.edges, view),
-        images("Outliers", "far from everything near", node.outliers, view),
-        groups(node, view),
-        siblings(node.siblings, view),
-        histogram(node),
-      ].filter(Boolean),
-    );
+    treePage.fill(card, [
+      el("h2", { class: "data" }, format.node(node)),
+      isRoot || !node.name ? null : el("p", { class: "muted mono" }, node.id),
+      given(node.start, end),
+      facts([
+        ["Images", format.count(node.count)],
+        ["Share", format.share(node.share), "of all images"],
+        ["Compactness", node.compactness === null ? null : format.decimal(node.compactness),
+          "of the images around their prototype"],
+        ["Purity", node.purity === null ? null : format.share(node.purity),
+          "share of the most frequent label"],
+        ["Prototypes below", childFacts(node)],
+      ]),
+      isRoot ? outside() : null,
+      el(
+        "p",
+        { class: "buttons" },
+        selectButton(node.start, end),
+        view
+          ? button(asImages ? "As a tree" : "As images", () =>
+              treePage.go({ show: asImages ? "tree" : "images", page: 0 }))
+          : null,
+      ),
+      images("Representatives", null, node.representatives, view),
+      images("Edge cases", "farthest from the prototype", node.edges, view),
+      images("Outliers", "far from everything near", node.outliers, view),
+      groups(node, view),
+      siblings(node.siblings, view),
+      histogram(node),
+    ]);
     card.classList.remove("of-image");
     card.scrollTop = 0;
   };
@@ -208,38 +206,36 @@ treePage.card = (() => {
     const near = image.similar.map(([other, cosine]) =>
       tiles.tile(other, { note: cosine === null ? "" : cosine.toFixed(2) }),
     );
-    card.replaceChildren(
-      ...[
-        button("×", () => treePage.go({ image: null }), {
-          class: "icon close", "aria-label": "Close",
-        }),
-        el("div", { class: "large" }, treePage.thumbs.picture(position)),
-        el("h2", { class: "data" }, format.fileName(image.path)),
-        el("p", { class: "muted data" }, image.path),
-        image.unreadable ? el("p", { class: "bad data" }, image.unreadable) : null,
-        given(position, position + 1),
-        el(
-          "p",
-          { class: "buttons" },
-          selectButton(position, position + 1),
-          image.leaf ? button("Show in the tree", () => showInTree(image)) : null,
-          original(image.path),
-        ),
-        images("Near-duplicates", format.count(image.twins.length), image.twins),
-        near.length
-          ? section("Most similar", "cosine",
-              el("div", { class: "tiles similar", role: "group" }, near))
-          : null,
-        section("Facts", null, facts([
-          ["Label", image.label],
-          ["Distance", format.decimal(image.distance), "from its prototype"],
-          ["Margin", format.decimal(image.margin), "to the second nearest prototype"],
-          ["Outlier score", format.decimal(image.outlier), "0 to 1"],
-          ["Row", format.count(image.row), "of images.parquet, from 0"],
-        ])),
-        image.leaf ? section("Where it lies", null, trailLinks(image.leaf)) : el("p", { class: "muted" }, "Not in the tree."),
-      ].filter(Boolean),
-    );
+    treePage.fill(card, [
+      button("×", () => treePage.go({ image: null }), {
+        class: "icon close", "aria-label": "Close",
+      }),
+      el("div", { class: "large" }, treePage.thumbs.picture(position)),
+      el("h2", { class: "data" }, format.fileName(image.path)),
+      el("p", { class: "muted data" }, image.path),
+      image.unreadable ? el("p", { class: "bad data" }, image.unreadable) : null,
+      given(position, position + 1),
+      el(
+        "p",
+        { class: "buttons" },
+        selectButton(position, position + 1),
+        image.leaf ? button("Show in the tree", () => showInTree(image)) : null,
+        original(image.path),
+      ),
+      images("Near-duplicates", format.count(image.twins.length), image.twins),
+      near.length
+        ? section("Most similar", "cosine",
+            el("div", { class: "tiles similar", role: "group" }, near))
+        : null,
+      section("Facts", null, facts([
+        ["Label", image.label],
+        ["Distance", format.decimal(image.distance), "from its prototype"],
+        ["Margin", format.decimal(image.margin), "to the second nearest prototype"],
+        ["Outlier score", format.decimal(image.outlier), "0 to 1"],
+        ["Row", format.count(image.row), "of images.parquet, from 0"],
+      ])),
+      image.leaf ? section("Where it lies", null, trailLinks(image.leaf)) : el("p", { class: "muted" }, "Not in the tree."),
+    ]);
     card.classList.add("of-image");
     card.scrollTop = 0;
   };

@@ -107,7 +107,7 @@ treePage.grid = (() => {
       { class: "grid", role: "group", "aria-label": "Images" },
       facts.map((one, place) => tiles.tile(one.position, { facts: one, first: place === 0 })),
     );
-    stage.replaceChildren(head(run, state), list);
+    treePage.fill(stage, head(run, state), list);
     return (
       list.querySelector(`[data-position="${state.image}"]`) || list.firstElementChild
     );

@@ -118,7 +118,7 @@ treePage.search = (() => {
     const said = el("p", { class: "found", role: "status" });
     const nodes = el("div", {});
     const images = el("div", {});
-    stage.replaceChildren(el("div", { class: "results" }, said, bar, nodes, images));
+    treePage.fill(stage, el("div", { class: "results" }, said, bar, nodes, images));
     if (words.join("").length < SHORTEST) {
       said.textContent = `Type ${SHORTEST} characters or more.`;
       bar.remove();
@@ -127,13 +127,12 @@ treePage.search = (() => {
     let found = [];
     let total = 0;
     let page = 0;
-    const fill = () =>
-      images.replaceChildren(...(found.length ? results(found, page, turn) : []));
+    const fill = () => treePage.fill(images, found.length ? results(found, page, turn) : null);
     const turn = (to) => {
       page = to;
       fill();
     };
-    nodes.replaceChildren(...[nodeList(await inNodes(words))].filter(Boolean));
+    treePage.fill(nodes, nodeList(await inNodes(words)));
     const index = await treePage.data.load("names/index");
     const chunks = plan(index, words[0]);
     for (let done = 0; done < chunks.length; done += 1) {

@@ -12,8 +12,14 @@ treePage.thumbs = (() => {
     const promise = known || decoded(address);
     files.set(address, promise);
     promise.catch(() => files.delete(address));
-    if (files.size > KEPT) files.delete(files.keys().next().value);
+    if (files.size > KEPT) drop(files.keys().next().value);
     return promise;
+  };
+
+  // Its pixels go now, not when it is collected; whoever waits for it has drawn it by then.
+  const drop = (address) => {
+    files.get(address).then((image) => setTimeout(() => (image.src = ""), 1000), () => {});
+    files.delete(address);
   };
 
   const decoded = async (address) => {
@@ -59,23 +65,36 @@ treePage.thumbs = (() => {
     );
   };
 
+  // Canvases that are no longer shown are used again: Chromium keeps 8 kB of each that ever was.
+  const unused = [];
+  const wanted = new WeakMap(); // canvas → what it is to show
+
+  const giveBack = (canvas) => {
+    wanted.delete(canvas);
+    canvas.remove();
+    if (canvas.classList.contains("picture")) unused.push(canvas);
+    else canvas.width = 0; // its pixels go now, not when it is collected
+  };
+
   // A canvas that shows an image; it fills when the file is there.
   const picture = (position, view) => {
-    const { thumbnail } = treePage.summary;
-    const canvas = treePage.el("canvas", { width: thumbnail, height: thumbnail });
+    const { thumbnail: size } = treePage.summary;
+    const canvas =
+      unused.pop() || treePage.el("canvas", { class: "picture", width: size, height: size });
     const place = where(position, view);
+    const whole = { x: 0, y: 0, width: size, height: size };
+    canvas.getContext("2d").clearRect(0, 0, size, size);
+    wanted.set(canvas, place);
     open(place.address).then(
       (image) =>
-        paint(canvas.getContext("2d"), image, place, {
-          x: 0,
-          y: 0,
-          width: thumbnail,
-          height: thumbnail,
-        }),
+        wanted.get(canvas) === place && paint(canvas.getContext("2d"), image, place, whole),
       (error) => treePage.say(error.message, { error: true }),
     );
     return canvas;
   };
 
-  return { open, where, paint, picture };
+  // When all files that were asked for lately are there.
+  const settled = () => Promise.allSettled([...files.values()]);
+
+  return { open, where, paint, picture, giveBack, settled };
 })();

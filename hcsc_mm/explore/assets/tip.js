@@ -16,7 +16,7 @@ treePage.tip = (() => {
   const show = (near, delay, ...content) => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      tip.replaceChildren(...content);
+      treePage.fill(tip, content);
       tip.hidden = false;
       const { width, height } = tip.getBoundingClientRect();
       const right = near.right + MARGIN + width < innerWidth;

@@ -96,6 +96,7 @@ treePage.treemap = (() => {
     view.children.forEach((child, place) => {
       if (child.faces.length) fill(context, sprite, view, child, rectangles[place], wished);
     });
+    performance.mark("drawn");
   };
 
   // A cell full of pictures, with round corners.
@@ -157,7 +158,7 @@ treePage.treemap = (() => {
     const canvas = el("canvas", { "aria-hidden": "true" });
     const cells = view.children.map((child, place) => cell(child, view, place));
     const element = el("div", { class: "treemap" }, canvas, cells);
-    stage.replaceChildren(element);
+    treePage.fill(stage, element);
     shown = { view, cells, element, canvas };
     shown.observer = new ResizeObserver(arrange);
     shown.observer.observe(element);
