@@ -80,10 +80,13 @@ treePage.data = (() => {
   const node = async (trail) => {
     const { root } = treePage.summary;
     if (!trail.length) return view(root);
+    const nowhere = new Error(`there is no node ${trail.join("/")} in this tree`);
+    // Addresses are written by anybody: nothing else becomes a part of a file's name.
+    if (!trail.every((id) => /^[\w-]+$/.test(id))) throw nowhere;
     const id = trail[trail.length - 1];
     const parent = await view(trail.length > 1 ? trail[trail.length - 2] : root);
     const child = parent.children.find((one) => one.id === id);
-    if (!child) throw new Error(`there is no node ${trail.join("/")} in this tree`);
+    if (!child) throw nowhere;
     return child.leaf ? leafOf(await block(child.start), child.start) : view(id);
   };
 
