@@ -515,20 +515,31 @@ def test_squarified_cells_share_the_rectangle_out(opened):
 
 
 def test_ranges_are_sets(opened):
-    page = opened()
     random = np.random.default_rng(1)
-    ranges, members = [], set()
-    for _ in range(300):
-        start, length = int(random.integers(0, 60)), int(random.integers(1, 12))
-        edit = "add" if random.random() < 0.55 else "remove"
-        ranges = page.evaluate(
-            f"([r, a, b]) => treePage.ranges.{edit}(r, a, b)", [ranges, start, start + length]
+    edits = [
+        ["add" if random.random() < 0.55 else "remove", start, start + length]
+        for start, length in zip(
+            random.integers(0, 60, 400).tolist(), random.integers(1, 12, 400).tolist(), strict=True
         )
-        run = set(range(start, start + length))
+    ]
+    steps = opened().evaluate(
+        """(edits) => {
+            const { ranges } = treePage;
+            let now = [];
+            return edits.map(([edit, start, end]) => {
+                now = ranges[edit](now, start, end);
+                return [now, ranges.valid(now, 80), ranges.size(now), ranges.within(now, 20, 40),
+                    ranges.covers(now, 30, 33)];
+            });
+        }""",
+        edits,
+    )
+    members: set[int] = set()
+    for (edit, start, end), (now, valid, size, within, covers) in zip(edits, steps, strict=True):
+        run = set(range(start, end))
         members = members | run if edit == "add" else members - run
-        assert {p for a, b in ranges for p in range(a, b)} == members
-        assert page.evaluate("(r) => treePage.ranges.valid(r, 80)", ranges)
-        assert page.evaluate("(r) => treePage.ranges.size(r)", ranges) == len(members)
-        assert page.evaluate(
-            "([r, a, b]) => treePage.ranges.within(r, a, b)", [ranges, 20, 40]
-        ) == len(members & set(range(20, 40)))
+        assert {p for first, last in now for p in range(first, last)} == members
+        assert valid
+        assert size == len(members)
+        assert within == len(members & set(range(20, 40)))
+        assert covers == ({30, 31, 32} <= members)

@@ -112,7 +112,12 @@ treePage.tray = (() => {
       known,
       el("button", { type: "submit", class: "primary" }, "Give name"),
     ),
-    el("button", { type: "button", click: downloadSelection }, "Download CSV"),
+    el(
+      "button",
+      { type: "button", click: downloadSelection },
+      el("span", { class: "wide" }, "Download "),
+      "CSV",
+    ),
     el("button", { type: "button", click: clear }, "Clear"),
   );
 
