@@ -14,7 +14,7 @@ from PIL import Image
 from tiny import folder_config
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner
+from hcsc_mm.runtime.launch import build_runner
 
 NUM_IMAGES = 32
 
@@ -106,7 +106,7 @@ def vanishes_in_warm_up(folder: Path) -> None:
         folder,
         "skip",
         vanishing=("05.png",),
-        custom_hooks__0__warmup_epochs=9,
+        default_hooks__clustering__warmup_epochs=9,
         train_dataloader__num_workers=2,
     )
     assert (ending.error, ending.epochs, ending.unreadable) == (None, 2, {5})
@@ -127,7 +127,7 @@ def more_than_the_limit(folder: Path) -> None:
 
 def everything_vanishes(folder: Path) -> None:
     everything = tuple(f"{index:02}.png" for index in range(NUM_IMAGES))
-    ending = run(folder, "skip", vanishing=everything, custom_hooks__0__warmup_epochs=9)
+    ending = run(folder, "skip", vanishing=everything, default_hooks__clustering__warmup_epochs=9)
     assert ending.epochs == 1
     assert "101 images in a row cannot be read, the first is " in ending.error
     assert f"see whether {folder}/images is still there" in ending.error

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hcsc_mm.models import HCSC, HCSCHead, ProjectionNeck
+from hcsc_mm.models import HCSC, ClusterSelection, HCSCHead, ProjectionNeck
 from hcsc_mm.structures import PrototypeHierarchy
 
 
@@ -50,9 +50,20 @@ def random_hierarchy(
     )
 
 
-def tiny_hcsc(batch_norm: bool = True, queue_len: int = 32, **head) -> HCSC:
+def tiny_hcsc(
+    batch_norm: bool = True,
+    queue_len: int = 32,
+    rule: str = "released",
+    selection: ClusterSelection | None = None,
+) -> HCSC:
     """An HCSC model with one convolution; 8-dimensional embeddings."""
     backbone = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4) if batch_norm else nn.Identity(), nn.ReLU()
     )
-    return HCSC(backbone, ProjectionNeck(4, 16, 8), HCSCHead(**head), queue_len=queue_len)
+    return HCSC(
+        backbone,
+        ProjectionNeck(4, 16, 8),
+        HCSCHead(rule=rule),
+        queue_len=queue_len,
+        selection=selection,
+    )

@@ -27,7 +27,7 @@ from hcsc_mm.datasets import ShardSampler
 from hcsc_mm.evaluation import KNN, Clustering, FeatureSet, LinearSVM, LowShotSVM, extract_features
 from hcsc_mm.models import MomentumEncoder
 from hcsc_mm.models.memories import KeyBank
-from hcsc_mm.utils.rendezvous import report_failure, wait_for_ranks
+from hcsc_mm.utils.ranks import report_failure, wait_for_ranks
 from hcsc_mm.utils.shard import all_gather_rows, shard_slice, total_rows
 
 START_AND_RUN_SECONDS = 150
@@ -270,7 +270,7 @@ def train_one_step(batch_norm: bool = False) -> dict[str, Any]:
     return {
         "keys": model.queue.keys,
         "pointer": model.queue.pointer,
-        "log_partition": model.queue.log_partition,
+        "log_partition": model.selection.resume_state()["log_partition"],
         "loss": sum(value for name, value in losses.items() if "loss" in name).item(),
         "expected_keys": model.encode_key(key),
     }

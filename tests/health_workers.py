@@ -16,7 +16,7 @@ from tiny import folder_config, tiny_config
 
 import hcsc_mm  # noqa: F401  first: it makes torchvision importable beside a torch of another build
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner
+from hcsc_mm.runtime.launch import build_runner
 
 
 def shared_folder() -> Path:
@@ -73,5 +73,7 @@ def train_with_unreadable_images() -> dict:
             (images / name).write_bytes(b"")
     torch.distributed.barrier()
     cfg = folder_config(folder, folder / "images", "skip")
-    cfg.merge_from_dict({"custom_hooks.0.warmup_epochs": 9, "train_dataloader.batch_size": 8})
+    cfg.merge_from_dict(
+        {"default_hooks.clustering.warmup_epochs": 9, "train_dataloader.batch_size": 8}
+    )
     return ending(cfg)

@@ -11,7 +11,7 @@ from mmpretrain.models import ResNet
 from PIL import Image
 from tiny import ROOT
 
-from hcsc_mm.engine.launch import load_config
+from hcsc_mm.runtime.launch import load_config
 
 COLOURS = {"blue": (30, 40, 220), "green": (40, 200, 60), "red": (210, 30, 40)}
 

@@ -73,25 +73,21 @@ def hcsc_losses(
     *,
     options,
     temperature,
-    instances=True,
-    prototypes=True,
-    on_local=False,
 ):
     """(instance, prototype) loss per view, from the table of options in reference/hcsc.md."""
     queries = [np.asarray(query.detach(), dtype=np.float64) for query in queries]
     key, queue = np.asarray(key, dtype=np.float64), np.asarray(queue, dtype=np.float64)
     instance_losses, prototype_losses = [], []
     for view, query in enumerate(queries):
-        selects = view == 0 or on_local
         positive = [q @ k / temperature for q, k in zip(query, key, strict=True)]
         negative = [[q @ n / temperature for n in queue] for q in query]
-        if instances and selects:
+        if draws[view].instances:
             terms = [
                 selective_info_nce(positive, negative, keep, options["rejected"])
                 for keep in draws[view].instances
             ]
-            reduction = options["instance_reduction" if view == 0 else "local_instance_reduction"]
-            instance_losses.append(sum(terms) if reduction == "sum" else sum(terms) / len(terms))
+            mean = options["instance_reduction"] == "mean"
+            instance_losses.append(sum(terms) / (len(terms) if mean else 1))
         else:
             instance_losses.append(selective_info_nce(positive, negative))
         terms = []
@@ -106,14 +102,12 @@ def hcsc_losses(
                 for prototype in range(len(centres)):
                     if prototype in no_negatives:
                         continue
-                    drawn = prototypes and selects and level < len(hierarchy.prototypes) - 1
+                    drawn = level < len(draws[view].prototypes)
                     if not drawn or draws[view].prototypes[level][row][prototype]:
                         logits.append(q @ centres[prototype] / phi[prototype])
                     elif options["rejected"] == "zero":
                         logits.append(0.0)
                 per_query.append(info_nce(q @ centres[own[row]] / phi[own[row]], logits))
             terms.append(sum(per_query) / len(per_query))
-        prototype_losses.append(
-            sum(terms) if options["prototype_reduction"] == "sum" else sum(terms) / len(terms)
-        )
+        prototype_losses.append(sum(terms) / len(terms))
     return instance_losses, prototype_losses

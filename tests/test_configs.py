@@ -47,9 +47,8 @@ def load(name: str) -> Config:
 
 
 def clustering_hook(config: Config) -> dict:
-    (hook,) = [
-        hook for hook in config.custom_hooks if hook.type == "hcsc_mm.HierarchicalClusteringHook"
-    ]
+    hook = config.default_hooks.clustering
+    assert hook.type == "hcsc_mm.HierarchicalClusteringHook"
     return hook
 
 
@@ -178,7 +177,6 @@ def test_a_config_with_augmentation_on_the_device_differs_from_its_plain_twin_in
     parts = (
         "model",
         "train_dataloader",
-        "custom_hooks",
         "optim_wrapper",
         "param_scheduler",
         "train_cfg",
@@ -296,7 +294,8 @@ def test_imagenet_configs_have_the_numbers_of_the_paper(name):
     }
     assert config.model.head.temperature == 0.2
     assert config.model.head.rule == ("paper" if "paper-rule" in name else "released")
-    assert config.model.head.get("select_on_local", False) == (name in MULTI_CROP)
+    selection = config.model.get("selection", {})
+    assert selection.get("local_instances", False) == (name in MULTI_CROP)
 
 
 @pytest.mark.parametrize("name", [name for name in MULTI_CROP if name not in ON_DEVICE])

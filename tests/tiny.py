@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from hcsc_mm.engine.launch import build_runner, load_config
+from hcsc_mm.runtime.launch import build_runner, load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ROOT / "configs" / "hcsc_r18_digits.py"
@@ -25,8 +25,8 @@ TINY = {
     "model.neck.in_channels": 32,
     "model.neck.hid_channels": 32,
     "model.neck.out_channels": 16,
-    "custom_hooks.0.num_prototypes": (12, 6, 3),
-    "custom_hooks.0.warmup_epochs": 1,
+    "default_hooks.clustering.num_prototypes": (12, 6, 3),
+    "default_hooks.clustering.warmup_epochs": 1,
     "default_hooks.checkpoint.interval": 1,
     "default_hooks.checkpoint.max_keep_ckpts": -1,
     "default_hooks.logger.interval": 1,
@@ -39,6 +39,7 @@ def tiny_config(work_dir: Path, **options) -> Config:
     cfg.merge_from_dict(
         {**TINY, **{key.replace("__", "."): value for key, value in options.items()}}
     )
+    cfg.custom_hooks = []  # for tests to add theirs
     cfg.work_dir, cfg.launcher, cfg.log_level = str(work_dir), "none", "WARNING"
     # Loggers live on by their names: every run has one of its own, and its log file with it.
     cfg.experiment_name = str(work_dir).replace("/", "_")
@@ -48,7 +49,7 @@ def tiny_config(work_dir: Path, **options) -> Config:
 def folder_config(tmp_path: Path, images: Path, unreadable: str = "stop") -> Config:
     """The tiny model on a folder of 32 photographs-to-be."""
     cfg = tiny_config(
-        tmp_path / "run", train_cfg__max_epochs=2, custom_hooks__0__num_prototypes=(8, 3)
+        tmp_path / "run", train_cfg__max_epochs=2, default_hooks__clustering__num_prototypes=(8, 3)
     )
     load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
     view = [dict(type="RandomResizedCrop", scale=16)]
@@ -61,7 +62,11 @@ def folder_config(tmp_path: Path, images: Path, unreadable: str = "stop") -> Con
             dict(type="PackInputs"),
         ],
     )
-    cfg.custom_hooks[0].pipeline = [load, dict(type="Resize", scale=16), dict(type="PackInputs")]
+    cfg.default_hooks.clustering.pipeline = [
+        load,
+        dict(type="Resize", scale=16),
+        dict(type="PackInputs"),
+    ]
     return cfg
 
 

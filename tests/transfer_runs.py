@@ -20,7 +20,7 @@ from mmengine.config import Config
 from released import hcsc, save
 from shared import SHARED, unpack
 
-from hcsc_mm.engine.launch import load_config
+from hcsc_mm.runtime.launch import load_config
 from hcsc_mm.weights import convert
 
 ROOT = Path(__file__).resolve().parents[1]

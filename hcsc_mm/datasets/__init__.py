@@ -1,3 +1,4 @@
+from ..runtime.worker_seed import seed_worker  # stays importable from here
 from .digits import Digits
 from .extraction import ExtractionView
 from .image_folder import ImageFolder
@@ -6,7 +7,6 @@ from .pad_collate import pad_collate
 from .same_classes import check_same_classes
 from .shard_sampler import ShardSampler
 from .transforms import LoadImage, WholeImage
-from .worker_seed import seed_worker
 
 __all__ = [
     "Digits",

@@ -20,6 +20,7 @@ from ..datasets.fingerprint import fingerprint
 from ..errors import HCSCError
 from ..registry import METRICS
 from ..structures import PrototypeHierarchy
+from ..structures.checkpoint_entry import saved_clustering
 from ..utils.shard import all_gather_rows
 from .clustering_scores import clustering_scores
 from .feature_set import FeatureSet
@@ -223,13 +224,11 @@ def load_hierarchy(checkpoint: str | None, images: FeatureSet) -> PrototypeHiera
     Raises:
         HCSCError: it was trained on other images.
     """
-    loaded = (
-        CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
-        if checkpoint
-        else {}
-    )
-    saved = loaded.get("hierarchical_clustering") if isinstance(loaded, dict) else None
-    if saved is None or saved["hierarchy"] is None:
+    if not checkpoint:
+        return None
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
+    saved = saved_clustering(loaded)
+    if saved is None:
         return None
     known = saved.get("images")
     if saved["num_samples"] != images.num_samples or (

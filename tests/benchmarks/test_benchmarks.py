@@ -10,7 +10,7 @@ import torch
 from cases import random_hierarchy, unit_rows
 from tiny import ROOT
 
-from hcsc_mm.models import HCSCHead
+from hcsc_mm.models import ClusterSelection, HCSCHead
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
@@ -98,10 +98,13 @@ def test_full_softmax_yardstick_has_the_expectation_of_the_head():
     hierarchy = random_hierarchy(dim=8)
     query, key, queue = unit_rows(4, 8), unit_rows(4, 8, seed=1), unit_rows(64, 8, seed=2)
     path, head = hierarchy.path(torch.tensor([0, 3, 5, 6])), HCSCHead()
+    selection = ClusterSelection()
+    selection.set_hierarchy(hierarchy, queue)
     theirs = torch.stack(
         [full_softmax_hcsc(query, key, queue, hierarchy, path) for _ in range(400)]
     )
-    losses = [head.loss([query], key, queue, hierarchy, path) for _ in range(400)]
+    draws = [selection.draw(queue, path, 1) for _ in range(400)]
+    losses = [head.loss([query], key, queue, hierarchy, path, draw) for draw in draws]
     ours = torch.stack([loss["loss_instance"] + loss["loss_prototype"] for loss in losses])
     assert ours.std() > 0
     error = ((theirs.var() + ours.var()) / 400).sqrt().item()

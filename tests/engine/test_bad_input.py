@@ -8,34 +8,40 @@ from PIL import Image
 from tiny import folder_config, tiny_config, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner
+from hcsc_mm.runtime.launch import build_runner
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (
-            {"custom_hooks__0__num_prototypes": (101, 5)},
+            {"default_hooks__clustering__num_prototypes": (101, 5)},
             r"num_prototypes\[0\]=101 exceeds the 100 training images; set at most 100",
         ),
         (
-            {"custom_hooks__0__num_prototypes": (12, 13)},
+            {"default_hooks__clustering__num_prototypes": (12, 13)},
             r"num_prototypes\[1\]=13 must be below num_prototypes\[0\]=12",
         ),
         (
-            {"custom_hooks__0__num_prototypes": (12, 12)},
+            {"default_hooks__clustering__num_prototypes": (12, 12)},
             r"num_prototypes\[1\]=12 must be below num_prototypes\[0\]=12",
         ),
-        ({"custom_hooks__0__num_prototypes": (12, 1)}, r"num_prototypes\[1\]=1 must be at least 2"),
-        ({"custom_hooks__0__num_prototypes": (0,)}, r"num_prototypes\[0\]=0 must be at least 2"),
-        ({"custom_hooks__0__num_prototypes": ()}, r"num_prototypes is empty"),
+        (
+            {"default_hooks__clustering__num_prototypes": (12, 1)},
+            r"num_prototypes\[1\]=1 must be at least 2",
+        ),
+        (
+            {"default_hooks__clustering__num_prototypes": (0,)},
+            r"num_prototypes\[0\]=0 must be at least 2",
+        ),
+        ({"default_hooks__clustering__num_prototypes": ()}, r"num_prototypes is empty"),
         ({"model__queue_len": 15}, r"total batch 16 × 1 = 16 exceeds the queue length 15"),
         (
             {"train_dataloader__batch_size": 128, "model__queue_len": 256},
             r"no batch of 128 fits into the 100 training images",
         ),
-        ({"custom_hooks__0__backend": "sklearn"}, r"backend='sklearn' is unknown"),
-        ({"custom_hooks__0__warmup_epochs": -1}, r"warmup_epochs=-1"),
+        ({"default_hooks__clustering__backend": "sklearn"}, r"backend='sklearn' is unknown"),
+        ({"default_hooks__clustering__warmup_epochs": -1}, r"warmup_epochs=-1"),
         ({"model__head__rule": "mine"}, r"rule='mine' is unknown"),
         (
             {"model__backbone__norm_cfg__num_splits": 5},
@@ -98,7 +104,7 @@ def test_extraction_data_set_with_other_files_is_refused(tmp_path, images):
     cfg = folder_config(tmp_path, images)
     names = sorted(path.name for path in images.iterdir())
     (images / "list.txt").write_text("\n".join(reversed(names)))
-    cfg.custom_hooks[0].dataset = dict(
+    cfg.default_hooks.clustering.dataset = dict(
         type="hcsc_mm.ImageFolder", data_root=str(images), ann_file="list.txt"
     )
     with pytest.raises(HCSCError, match=r"image 0 is .*00\.png in the training set and .*31\.png"):

@@ -9,8 +9,9 @@ from mmengine.hooks import Hook
 from tiny import largest_difference, tiny_config, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.checkpoint_files import WholeFiles, newest_checkpoint
-from hcsc_mm.engine.launch import build_runner
+from hcsc_mm.runtime.checkpoint_files import newest_checkpoint
+from hcsc_mm.runtime.launch import build_runner
+from hcsc_mm.utils.files import WholeFiles
 
 
 def names(folder):

@@ -10,8 +10,8 @@ from tiny import folder_config, tiny_config, train
 
 from hcsc_mm import HCSCError
 from hcsc_mm.engine import CollapseHook
-from hcsc_mm.engine.launch import build_runner
 from hcsc_mm.evaluation import effective_rank, relative_std
+from hcsc_mm.runtime.launch import build_runner
 
 
 def curves(work_dir, name):
@@ -81,7 +81,11 @@ def test_healthy_run_is_not_warned(tmp_path):
 
 
 def test_run_that_collapses_is_warned_once_for_each_measure(tmp_path):
-    train(config(tmp_path, lr=2.0, train_cfg__max_epochs=8, custom_hooks__0__warmup_epochs=99))
+    train(
+        config(
+            tmp_path, lr=2.0, train_cfg__max_epochs=8, default_hooks__clustering__warmup_epochs=99
+        )
+    )
     first, second = warnings(tmp_path)
     assert "the embeddings are close to all equal" in first
     assert "below min_embedding_std=0.1" in first
@@ -108,7 +112,11 @@ def test_threshold_of_zero_never_warns(tmp_path):
     }
     train(
         config(
-            tmp_path, lr=2.0, train_cfg__max_epochs=8, custom_hooks__0__warmup_epochs=99, **options
+            tmp_path,
+            lr=2.0,
+            train_cfg__max_epochs=8,
+            default_hooks__clustering__warmup_epochs=99,
+            **options,
         )
     )
     assert warnings(tmp_path) == []
@@ -122,7 +130,7 @@ def test_cluster_that_takes_nearly_all_images_is_warned_of(tmp_path):
     for index, image in enumerate(pixels):
         Image.fromarray(image).save(images / f"{index:02}.png")
     cfg = folder_config(tmp_path, images)
-    cfg.merge_from_dict({"custom_hooks.0.num_prototypes": (4, 2)})
+    cfg.merge_from_dict({"default_hooks.clustering.num_prototypes": (4, 2)})
     train(cfg)
     balanced = [line for line in warnings(tmp_path / "run") if "the clusters of level" in line]
     assert len(balanced) == 1

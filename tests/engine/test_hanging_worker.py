@@ -7,7 +7,8 @@ from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 from tiny import tiny_config, train
 
-from hcsc_mm.engine import train_loop, training_features
+from hcsc_mm.engine import training_features
+from hcsc_mm.runtime import train_loop
 
 
 @TRANSFORMS.register_module()
@@ -23,13 +24,13 @@ def test_worker_that_hangs_ends_the_run(tmp_path, monkeypatch, where):
     cfg = tiny_config(
         tmp_path,
         train_dataloader__num_workers=1,
-        custom_hooks__0__warmup_epochs=0,
-        custom_hooks__0__batch_size=32,
+        default_hooks__clustering__warmup_epochs=0,
+        default_hooks__clustering__batch_size=32,
     )
     pipeline = (
         cfg.train_dataloader.dataset.pipeline
         if where == "training"
-        else cfg.custom_hooks[0].pipeline
+        else cfg.default_hooks.clustering.pipeline
     )
     pipeline.insert(0, dict(type="Hang"))
     with pytest.raises(RuntimeError, match="timed out after 6"):

@@ -10,8 +10,8 @@ from sklearn.metrics import accuracy_score
 from tiny import largest_difference
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner
-from hcsc_mm.engine.pretrained import check_pretrained
+from hcsc_mm.runtime.launch import build_runner
+from hcsc_mm.runtime.pretrained import check_pretrained
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ class Watch(Hook):
 
 
 def run(cfg):
-    """As hcsc_mm.engine.launch.train does it, with a hook that watches."""
+    """As hcsc_mm.runtime.launch.train does it, with a hook that watches."""
     runner, watch = build_runner(cfg), Watch()
     check_pretrained(runner.model)
     runner.register_hook(watch)

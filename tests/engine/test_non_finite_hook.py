@@ -14,7 +14,7 @@ from tiny import Record, folder_config, tiny_config
 
 from hcsc_mm import HCSCError
 from hcsc_mm.engine import NonFiniteHook
-from hcsc_mm.engine.launch import build_runner
+from hcsc_mm.runtime.launch import build_runner
 
 STEPS = 6  # an epoch of 100 images in batches of 16
 
@@ -152,7 +152,7 @@ def test_losses_are_looked_at_every_interval_and_epoch_end_and_the_first_broken_
 
 def test_broken_keys_are_reported_before_they_are_clustered(tmp_path):
     _, record, message = run(
-        tiny_config(tmp_path, custom_hooks__0__features="bank"), Break(2, "weight")
+        tiny_config(tmp_path, default_hooks__clustering__features="bank"), Break(2, "weight")
     )
     assert "loss_instance is nan in epoch 1, iteration 2, which is not saved" in message
     assert len(record.losses) == STEPS

@@ -16,7 +16,7 @@ from torch import nn
 
 from hcsc_mm import HCSCError
 from hcsc_mm.engine import OnlineLinearProbeHook
-from hcsc_mm.engine.launch import build_runner
+from hcsc_mm.runtime.launch import build_runner
 
 DIGITS = dict(
     type="hcsc_mm.Digits",
@@ -225,7 +225,7 @@ def test_checkpoint_of_another_probe_is_refused(tmp_path):
 def other_method(work_dir, model, probe=None):
     """The tiny digits with a self-supervised model of mmpretrain's."""
     cfg = config(work_dir, probe, train_cfg__max_epochs=1)
-    del cfg.custom_hooks[0]
+    cfg.default_hooks.clustering = None
     backbone, preprocessor = cfg.model.backbone, cfg.model.data_preprocessor
     backbone.norm_cfg = dict(type="BN")
     cfg.model = dict(data_preprocessor=preprocessor, backbone=backbone, **model)

@@ -8,8 +8,8 @@ from mmengine.hooks import Hook
 from tiny import largest_difference, tiny_config, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner
-from hcsc_mm.utils.preemption import EXIT_CODE, PreemptedError, signals_noted
+from hcsc_mm.runtime.launch import build_runner
+from hcsc_mm.runtime.preemption import EXIT_CODE, PreemptedError, signals_noted
 
 STEPS = 100 // 16  # of an epoch
 

@@ -9,7 +9,7 @@ from mmengine.config import ConfigDict
 from mmpretrain.registry import MODELS
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.pretrained import check_pretrained, use_checkpoint
+from hcsc_mm.runtime.pretrained import check_pretrained, use_checkpoint
 
 
 def resnet(depth: int, checkpoint: object = None, prefix: str = "backbone.") -> torch.nn.Module:

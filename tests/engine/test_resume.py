@@ -7,7 +7,7 @@ import torch
 from tiny import largest_difference, tiny_config, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner
+from hcsc_mm.runtime.launch import build_runner
 
 EPOCHS = 4
 
@@ -27,8 +27,8 @@ def interrupted_after(epoch, source, target):
     [
         {},
         {"train_dataloader__num_workers": 2},
-        {"custom_hooks__0__interval": 2},
-        {"custom_hooks__0__warm_start": True},
+        {"default_hooks__clustering__interval": 2},
+        {"default_hooks__clustering__warm_start": True},
     ],
     ids=["plain", "two workers", "clustering every other epoch", "warm start"],
 )

@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from tiny import largest_difference, tiny_config, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner
+from hcsc_mm.runtime.launch import build_runner
 
 STEPS = 100 // 16  # of an epoch
 
@@ -53,9 +53,12 @@ def resumed(folder, **options):
         (STEPS, {}),  # the epoch's last step is done, its end is not
         (STEPS + 1, {}),  # one step after the first clustering
         (STEPS + 4, {"train_dataloader__num_workers": 2}),
-        (2 * STEPS + 3, {"custom_hooks__0__interval": 2}),  # with the hierarchy of the epoch before
-        (STEPS + 2, {"custom_hooks__0__warm_start": True}),
-        (STEPS + 2, {"custom_hooks__0__features": "bank"}),
+        (
+            2 * STEPS + 3,
+            {"default_hooks__clustering__interval": 2},
+        ),  # with the hierarchy of the epoch before
+        (STEPS + 2, {"default_hooks__clustering__warm_start": True}),
+        (STEPS + 2, {"default_hooks__clustering__features": "bank"}),
         (
             STEPS + 2,
             {"param_scheduler": [dict(type="CosineAnnealingLR", by_epoch=False, T_max=18)]},

@@ -67,7 +67,7 @@ def test_limit_is_looked_at_within_an_epoch_too(tmp_path):
     options = {
         "default_hooks__unreadable__interval": 1,
         "train_dataloader__batch_size": 2,
-        "custom_hooks__0__warmup_epochs": 9,
+        "default_hooks__clustering__warmup_epochs": 9,
     }
     ending = run(
         tmp_path, "skip", broken=tuple(f"{index:02}.png" for index in range(16)), **options

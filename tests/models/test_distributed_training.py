@@ -5,7 +5,7 @@ import pytest
 import torch
 from cases import random_hierarchy
 
-from hcsc_mm.structures import log_partition
+from hcsc_mm.models import log_partition
 
 STEPS = ["train_one_step", "train_one_step_with_batch_norm"]
 

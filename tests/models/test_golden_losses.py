@@ -4,7 +4,8 @@ import pytest
 import torch
 from shared import golden, needs_golden
 
-from hcsc_mm.models import Draw, HCSCHead, NegativeQueue, keep_probability
+from hcsc_mm.models import Draw, HCSCHead, keep_probability, selective_info_nce
+from hcsc_mm.models.selection.cluster_selection import Denominators
 from hcsc_mm.structures import PrototypeHierarchy
 
 pytestmark = needs_golden
@@ -30,12 +31,7 @@ def build(name):
     for view in ["", *[f"local{view}/" for view in range(num_locals)]]:
         names = [f"level{level}/{view}prototype_keep_mask" for level in range(num_levels - 1)]
         draws.append(Draw(instances, tuple(case[name] for name in names if name in case)))
-    head = HCSCHead(
-        temperature=float(case["temperature"]),
-        select_instances=name != "prototype_only",
-        select_prototypes=name != "instance_only",
-        select_on_local=num_locals > 0,
-    )
+    head = HCSCHead(temperature=float(case["temperature"]))
     queries = [case["q"], *[case[f"local{view}/feature"] for view in range(num_locals)]]
     return case, hierarchy, head, queries, draws
 
@@ -67,17 +63,15 @@ def test_total_loss_and_gradients_equal_the_recorded_ones(name):
 def test_keep_probabilities_equal_the_recorded_ones_with_and_without_a_kept_denominator(name):
     case, hierarchy, *_ = build(name)
     path = hierarchy.path(case["index"])
-    queue = NegativeQueue(*case["queue"].shape)
-    queue.keys.copy_(case["queue"])
-    queue.set_hierarchy(hierarchy)
+    known = Denominators.build(hierarchy, case["queue"])
     checked = 0
     for level in range(hierarchy.num_levels):
         level_of_anchor = hierarchy.prototypes[level], hierarchy.concentrations[level], path[level]
         recorded = case.get(f"level{level}/instance_keep_probability")
         if recorded is not None:
-            for known in (None, queue.log_partition[level]):
+            for kept in (None, known.of_keys[level]):
                 ours = keep_probability(
-                    case["queue"], *level_of_anchor, clamp=(0.0, 0.999), log_partition=known
+                    case["queue"], *level_of_anchor, clamp=(0.0, 0.999), log_partition=kept
                 )
                 torch.testing.assert_close(ours, recorded, atol=1e-5, rtol=0)
                 checked += 1
@@ -89,9 +83,9 @@ def test_keep_probabilities_equal_the_recorded_ones_with_and_without_a_kept_deno
                 path[level + 1],
             )
             negative = case[f"level{level}/is_negative_prototype"]
-            for known in (None, hierarchy.child_log_partition[level]):
+            for kept in (None, known.of_prototypes[level]):
                 ours = keep_probability(
-                    hierarchy.prototypes[level], *above, clamp=(0.0001, 0.999), log_partition=known
+                    hierarchy.prototypes[level], *above, clamp=(0.0001, 0.999), log_partition=kept
                 )
                 torch.testing.assert_close(
                     ours[:, negative], recorded[:, negative], atol=1e-5, rtol=0
@@ -103,9 +97,7 @@ def test_keep_probabilities_equal_the_recorded_ones_with_and_without_a_kept_deno
 @pytest.mark.parametrize("name", ["small_single", "medium_single"])
 def test_each_level_alone_gives_its_recorded_losses(name):
     case, hierarchy, head, queries, draws = build(name)
-    positive, negative = head._instance_logits(queries[0], case["k"], case["queue"])
-    from hcsc_mm.models import selective_info_nce
-
+    positive, negative = head.instance_logits(queries[0], case["k"], case["queue"])
     for level in range(hierarchy.num_levels):
         loss = selective_info_nce(positive, negative, draws[0].instances[level], rejected="zero")
         assert loss.item() == pytest.approx(case[f"level{level}/instance_loss"].item(), rel=1e-5)

@@ -8,6 +8,7 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from hcsc_mm import HCSCError
+from hcsc_mm.models import ClusterSelection
 
 
 def samples(*indices):
@@ -131,16 +132,15 @@ def test_statistics_of_the_key_encoder_stay_its_own_while_training():
 
 def test_paths_are_looked_up_by_sample_idx():
     hierarchy = random_hierarchy(dim=8)
-    model = tiny_hcsc(
-        batch_norm=False, select_instances=False, select_prototypes=False, rule="paper"
-    )
+    selection = ClusterSelection(instances=False, prototypes=False)
+    model = tiny_hcsc(batch_norm=False, rule="paper", selection=selection)
     model.init_weights()
     model.set_hierarchy(hierarchy)
     images = torch.randn(3, 3, 6, 6)
     query = model.encode_query(images)
-    expected = model.head.loss([query], query, model.queue, hierarchy, hierarchy.path([30, 2, 11]))[
-        "loss_prototype"
-    ]
+    path = hierarchy.path([30, 2, 11])
+    losses = model.head.loss([query], query, model.queue.keys, hierarchy, path)
+    expected = losses["loss_prototype"]
     found = model.loss([images, images], samples(30, 2, 11))["loss_prototype"]
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 

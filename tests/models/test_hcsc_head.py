@@ -13,7 +13,6 @@ from hcsc_mm.models import (
     HCSCHead,
     LossRule,
     NegativeQueue,
-    keep_probability,
     selective_info_nce,
 )
 
@@ -24,13 +23,7 @@ RULES = {
     "paper": "paper",
     "zero_own": {"exclude": "own"},
     "absent_batch": {"rejected": "absent"},
-    "means": {"instance_reduction": "mean", "local_instance_reduction": "sum"},
-    "sums": {
-        "instance_reduction": "sum",
-        "local_instance_reduction": "mean",
-        "prototype_reduction": "sum",
-    },
-    "fresh": {"local_instance_draws": "fresh", "prototype_reduction": "sum", "exclude": "own"},
+    "means": {"instance_reduction": "mean"},
 }
 
 
@@ -45,8 +38,8 @@ def path(hierarchy):
 
 
 @pytest.fixture
-def queue():
-    return NegativeQueue(LENGTH, DIM)
+def keys():
+    return unit_rows(LENGTH, DIM, seed=1)
 
 
 def views(number):
@@ -67,10 +60,8 @@ def random_draw(hierarchy, seed):
     )
 
 
-def plain_info_nce(query, key, queue, temperature):
-    return selective_info_nce(
-        (query * key).sum(dim=1) / temperature, query @ queue.keys.T / temperature
-    )
+def plain_info_nce(query, key, keys, temperature):
+    return selective_info_nce((query * key).sum(dim=1) / temperature, query @ keys.T / temperature)
 
 
 def training_loss(losses):
@@ -79,10 +70,10 @@ def training_loss(losses):
 
 @pytest.mark.parametrize("num_views", [1, 3])
 @pytest.mark.parametrize("rule", ["released", "paper"])
-def test_without_a_hierarchy_it_is_plain_info_nce_of_every_view(queue, num_views, rule):
+def test_without_a_hierarchy_it_is_plain_info_nce_of_every_view(keys, num_views, rule):
     queries, key = views(num_views)
-    losses = HCSCHead(temperature=0.1, rule=rule).loss(queries, key, queue)
-    expected = [plain_info_nce(query, key, queue, 0.1) for query in queries]
+    losses = HCSCHead(temperature=0.1, rule=rule).loss(queries, key, keys)
+    expected = [plain_info_nce(query, key, keys, 0.1) for query in queries]
     assert losses["loss_instance"].item() == pytest.approx(expected[0].item(), rel=1e-6)
     assert training_loss(losses).item() == pytest.approx(sum(expected).item(), rel=1e-6)
     assert set(losses) == (
@@ -98,30 +89,27 @@ def test_without_a_hierarchy_it_is_plain_info_nce_of_every_view(queue, num_views
     ids=["both", "prototypes", "instances", "neither"],
 )
 def test_every_rule_equals_the_slow_oracle(
-    hierarchy, path, queue, rule, on_local, instances, prototypes
+    hierarchy, path, keys, rule, on_local, instances, prototypes
 ):
     queries, key = views(3)
-    draws = [random_draw(hierarchy, seed) for seed in range(3)]
-    head = HCSCHead(
-        temperature=0.3,
-        select_instances=instances,
-        select_prototypes=prototypes,
-        select_on_local=on_local,
-        rule=rule,
-    )
-    losses = head.loss(queries, key, queue, hierarchy, path, draws)
+    drawn = [random_draw(hierarchy, seed) for seed in range(3)]
+    draws = [
+        Draw(
+            draw.instances if instances and (view == 0 or on_local) else (),
+            draw.prototypes if prototypes else (),
+        )
+        for view, draw in enumerate(drawn)
+    ]
+    losses = HCSCHead(temperature=0.3, rule=rule).loss(queries, key, keys, hierarchy, path, draws)
     instance, prototype = oracles.hcsc_losses(
         queries,
         key,
-        queue.keys,
+        keys,
         hierarchy,
         path,
         draws,
         options=dataclasses.asdict(LossRule.build(rule)),
         temperature=0.3,
-        instances=instances,
-        prototypes=prototypes,
-        on_local=on_local,
     )
     assert losses["loss_instance"].item() == pytest.approx(instance[0], rel=1e-5)
     assert losses["loss_prototype"].item() == pytest.approx(prototype[0], rel=1e-5)
@@ -131,171 +119,74 @@ def test_every_rule_equals_the_slow_oracle(
 
 @pytest.mark.parametrize("num_prototypes", [(6,), (6, 3)])
 @pytest.mark.parametrize("rule", ["released", "paper"])
-def test_fewer_levels_equal_the_slow_oracle(queue, num_prototypes, rule):
+def test_fewer_levels_equal_the_slow_oracle(keys, num_prototypes, rule):
     hierarchy = random_hierarchy(num_prototypes=num_prototypes, dim=DIM)
     path, draws = hierarchy.path([0, 1, 2, 3, 4]), [random_draw(hierarchy, 0)]
     queries, key = views(1)
-    losses = HCSCHead(rule=rule).loss(queries, key, queue, hierarchy, path, draws)
+    losses = HCSCHead(rule=rule).loss(queries, key, keys, hierarchy, path, draws)
     options = dataclasses.asdict(LossRule.build(rule))
     instance, prototype = oracles.hcsc_losses(
-        queries, key, queue.keys, hierarchy, path, draws, options=options, temperature=0.2
+        queries, key, keys, hierarchy, path, draws, options=options, temperature=0.2
     )
     assert training_loss(losses).item() == pytest.approx(instance[0] + prototype[0], rel=1e-5)
 
 
-def test_the_last_prototype_of_a_level_is_a_negative_like_any_other(hierarchy, path, queue):
+def test_the_last_prototype_of_a_level_is_a_negative_like_any_other(hierarchy, path, keys):
     queries, key = views(1)
-    head = HCSCHead(select_prototypes=False)
+    head = HCSCHead()
     assert 11 not in path[0]
-    with_it = head.loss(queries, key, queue, hierarchy, path)["loss_prototype"]
+    with_it = head.loss(queries, key, keys, hierarchy, path)["loss_prototype"]
     prototypes = list(hierarchy.prototypes)
     prototypes[0] = torch.cat([prototypes[0][:-1], -prototypes[0][-1:]])
     without_it = head.loss(
-        queries, key, queue, dataclasses.replace(hierarchy, prototypes=tuple(prototypes)), path
+        queries, key, keys, dataclasses.replace(hierarchy, prototypes=tuple(prototypes)), path
     )["loss_prototype"]
     assert abs(with_it - without_it) > 1e-4
 
 
 def test_a_level_with_only_positives_of_the_batch_adds_nothing_under_the_released_rule(
-    queue,
+    keys,
 ):
     hierarchy = random_hierarchy(num_prototypes=(3,), dim=DIM)
     hierarchy = dataclasses.replace(hierarchy, assignment=torch.arange(40) % 3)
     queries, key = views(1)
     path = hierarchy.path([0, 1, 2, 3, 4])
     assert (
-        HCSCHead(rule="released")
-        .loss(queries, key, queue, hierarchy, path)["loss_prototype"]
-        .item()
+        HCSCHead(rule="released").loss(queries, key, keys, hierarchy, path)["loss_prototype"].item()
         == 0
     )
     assert (
-        HCSCHead(rule="paper").loss(queries, key, queue, hierarchy, path)["loss_prototype"].item()
+        HCSCHead(rule="paper").loss(queries, key, keys, hierarchy, path)["loss_prototype"].item()
         > 0
     )
 
 
-def test_without_selection_on_local_views_they_have_plain_info_nce_and_no_draws(
-    hierarchy, path, queue
-):
-    queries, key = views(3)
-    head = HCSCHead(select_on_local=False)
-    losses = head.loss(queries, key, queue, hierarchy, path)
-    expected = sum(plain_info_nce(query, key, queue, 0.2) for query in queries[1:])
-    assert losses["loss_local_instance"].item() == pytest.approx(expected.item(), rel=1e-6)
-    assert [
-        (len(draw.instances), len(draw.prototypes))
-        for draw in head.draw(3, queue.keys, queue, hierarchy, path)
-    ] == [
-        (3, 2),
-        (0, 0),
-        (0, 0),
-    ]
-
-
-@pytest.mark.parametrize("draws", ["shared", "fresh"])
-def test_local_views_share_the_instance_draws_or_not_and_always_have_their_own_of_prototypes(
-    hierarchy, path, queue, draws
-):
-    head = HCSCHead(select_on_local=True, rule={"local_instance_draws": draws})
-    first, *others = head.draw(3, queue.keys, queue, hierarchy, path)
-    for other in others:
-        same = all(
-            torch.equal(one, two) for one, two in zip(first.instances, other.instances, strict=True)
-        )
-        assert same == (draws == "shared")
-        assert not all(
-            torch.equal(one, two)
-            for one, two in zip(first.prototypes, other.prototypes, strict=True)
-        )
-
-
 @pytest.mark.parametrize("given", [0, 1, 3])
-def test_the_number_of_draws_must_be_that_of_the_views(hierarchy, path, queue, given):
+def test_the_number_of_draws_must_be_that_of_the_views(hierarchy, path, keys, given):
     queries, key = views(2)
     with pytest.raises(HCSCError, match=f"2 views need as many draws, got {given}"):
-        HCSCHead().loss(queries, key, queue, hierarchy, path, [random_draw(hierarchy, 0)] * given)
+        HCSCHead().loss(queries, key, keys, hierarchy, path, [random_draw(hierarchy, 0)] * given)
 
 
-@pytest.mark.parametrize("cached", [True, False], ids=["queue", "plain_keys"])
-def test_draws_keep_each_negative_as_often_as_its_probability_says(hierarchy, queue, cached):
-    repeats = 4000
-    path = hierarchy.path([3] * repeats)
-    if cached:
-        queue.set_hierarchy(hierarchy)
-    source = queue if cached else queue.keys
-    (draw,) = HCSCHead().draw(1, queue.keys, source, hierarchy, path)
-    bound = 5 * 0.5 / repeats**0.5  # five standard deviations of a share
-    for level, keep in enumerate(draw.instances):
-        anchors = path[level][:1]
-        expected = keep_probability(
-            queue.keys,
-            hierarchy.prototypes[level],
-            hierarchy.concentrations[level],
-            anchors,
-            clamp=(0.0, 0.999),
-        )
-        assert (keep.float().mean(dim=0) - expected[0]).abs().max() < bound
-    for level, keep in enumerate(draw.prototypes):
-        above = (
-            hierarchy.prototypes[level + 1],
-            hierarchy.concentrations[level + 1],
-            path[level + 1][:1],
-        )
-        expected = keep_probability(hierarchy.prototypes[level], *above, clamp=(0.0001, 0.999))
-        assert (keep.float().mean(dim=0) - expected[0]).abs().max() < bound
-
-
-def test_queries_draw_independently_of_each_other(hierarchy, queue):
-    (draw,) = HCSCHead().draw(1, queue.keys, queue, hierarchy, hierarchy.path([3, 3]))
-    assert any(not torch.equal(keep[0], keep[1]) for keep in draw.instances)
-
-
-def test_the_same_random_state_draws_the_same_with_and_without_kept_denominators(
-    hierarchy, path, queue
-):
-    queue.set_hierarchy(hierarchy)
-    queries, key = views(1)
-    torch.manual_seed(5)
-    one = HCSCHead().loss(queries, key, queue, hierarchy, path)
-    torch.manual_seed(5)
-    other = HCSCHead().loss(queries, key, queue.keys, hierarchy, path)
-    assert training_loss(one).item() == pytest.approx(training_loss(other).item(), rel=1e-6)
-
-
-def test_kept_shares_are_logged_but_not_trained_on(hierarchy, path, queue):
-    queries, key = views(2)
-    draws = [random_draw(hierarchy, seed) for seed in range(2)]
-    losses = HCSCHead(select_on_local=True).loss(queries, key, queue, hierarchy, path, draws)
-    for level in range(3):
-        assert losses[f"kept_instances_level{level}"] == draws[0].instances[level].float().mean()
-    assert "kept_prototypes_level1" in losses
-    assert "kept_prototypes_level2" not in losses
-    trained = {"loss_instance", "loss_prototype", "loss_local_instance", "loss_local_prototype"}
-    assert {name for name in losses if "loss" in name} == trained
-
-
-def test_gradient_flows_to_every_query_and_to_nothing_else(hierarchy, path, queue):
+def test_gradient_flows_to_every_query_and_to_nothing_else(hierarchy, path, keys):
     queries, key = views(2)
     queries = [query.requires_grad_() for query in queries]
-    keys = queue.keys.clone().requires_grad_()
-    training_loss(
-        HCSCHead(select_on_local=True).loss(queries, key, keys, hierarchy, path)
-    ).backward()
+    keys = keys.clone().requires_grad_()
+    training_loss(HCSCHead().loss(queries, key, keys, hierarchy, path)).backward()
     for query in queries:
         assert query.grad.norm(dim=1).min() > 0
     assert keys.grad is None
 
 
-def test_enqueueing_before_the_backward_pass_changes_no_gradient(hierarchy, path, queue):
+def test_enqueueing_before_the_backward_pass_changes_no_gradient(hierarchy, path, keys):
     gradients = []
     for enqueue_first in (False, True):
         queries, key = views(1)
         queries[0].requires_grad_()
         fresh = NegativeQueue(LENGTH, DIM)
-        fresh.load_state_dict(queue.state_dict())
+        fresh.keys.copy_(keys)
         loss = training_loss(
-            HCSCHead().loss(queries, key, fresh, hierarchy, path, [random_draw(hierarchy, 0)])
+            HCSCHead().loss(queries, key, fresh.keys, hierarchy, path, [random_draw(hierarchy, 0)])
         )
         if enqueue_first:
             fresh.enqueue(key)
@@ -304,13 +195,35 @@ def test_enqueueing_before_the_backward_pass_changes_no_gradient(hierarchy, path
     assert torch.equal(*gradients)
 
 
-def test_losses_under_autocast_are_those_in_float32(hierarchy, path, queue):
+def test_losses_under_autocast_are_those_in_float32(hierarchy, path, keys):
     queries, key = views(2)
     draws = [random_draw(hierarchy, seed) for seed in range(2)]
-    head = HCSCHead(select_on_local=True)
-    plain = head.loss(queries, key, queue, hierarchy, path, draws)
+    head = HCSCHead()
+    plain = head.loss(queries, key, keys, hierarchy, path, draws)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        mixed = head.loss(queries, key, queue, hierarchy, path, draws)
+        mixed = head.loss(queries, key, keys, hierarchy, path, draws)
     for name, value in plain.items():
         assert mixed[name].dtype == torch.float32
         assert mixed[name].item() == pytest.approx(value.item(), rel=1e-6)
+
+
+def test_without_instance_draws_a_view_has_plain_info_nce(hierarchy, path, keys):
+    queries, key = views(3)
+    draws = [random_draw(hierarchy, 0), *[Draw((), random_draw(hierarchy, 1).prototypes)] * 2]
+    losses = HCSCHead().loss(queries, key, keys, hierarchy, path, draws)
+    expected = sum(plain_info_nce(query, key, keys, 0.2) for query in queries[1:])
+    assert losses["loss_local_instance"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("select_instances", "model.selection.instances=False"),
+        ("select_prototypes", "model.selection.prototypes=False"),
+        ("select_on_local", "model.selection.local_instances=False"),
+        ("temprature", "HCSCHead has no option temprature"),
+    ],
+)
+def test_options_that_moved_to_selection_are_refused_with_their_new_place(old, new):
+    with pytest.raises(HCSCError, match=new):
+        HCSCHead(**{old: False})

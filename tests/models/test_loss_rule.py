@@ -11,10 +11,7 @@ from hcsc_mm.models import HCSCHead, LossRule
 RELEASED = {
     "rejected": "zero",
     "instance_reduction": "sum",
-    "prototype_reduction": "mean",
-    "local_instance_reduction": "sum",
     "exclude": "batch",
-    "local_instance_draws": "shared",
 }
 
 
@@ -26,7 +23,6 @@ def test_paper_preset_is_the_paper_column_of_the_reference():
     changed = {
         "rejected": "absent",
         "instance_reduction": "mean",
-        "local_instance_reduction": "mean",
         "exclude": "own",
     }
     assert dataclasses.asdict(LossRule.build("paper")) == RELEASED | changed
@@ -52,8 +48,7 @@ def test_a_rule_is_taken_as_it_is_and_the_head_builds_it():
         ("papers", "rule='papers' is unknown; choose one of 'released', 'paper'"),
         (
             {"reject": "zero"},
-            "reject are unknown; the known ones are rejected, instance_reduction, "
-            ".*local_instance_draws",
+            "reject are unknown; the known ones are rejected, instance_reduction, exclude",
         ),
         ({"b": 1, "a": 2}, "a, b are unknown"),
         ({"rejected": "drop"}, "rejected='drop' is unknown; choose one of 'zero', 'absent'"),
@@ -62,10 +57,7 @@ def test_a_rule_is_taken_as_it_is_and_the_head_builds_it():
             "instance_reduction='max' is unknown; choose one of 'sum', 'mean'",
         ),
         ({"exclude": None}, "exclude=None is unknown; choose one of 'batch', 'own'"),
-        (
-            {"local_instance_draws": True},
-            "local_instance_draws=True is unknown; choose one of 'shared', 'fresh'",
-        ),
+        ({"prototype_reduction": "sum"}, "prototype_reduction are unknown"),
     ],
 )
 def test_unknown_rules_are_refused_with_the_known_ones(rule, message):

@@ -12,7 +12,7 @@ import pytest
 from transfer_runs import DETECTION, ENVIRONMENT, ROOT, SEGMENTATION, config_path
 
 from hcsc_mm import HCSCError
-from hcsc_mm.utils.libraries import LIBRARIES, OPERATORS, check_library
+from hcsc_mm.runtime.downstream import LIBRARIES, OPERATORS, check_library
 
 needs_absence = pytest.mark.skipif(
     importlib.util.find_spec("mmdet") is not None, reason="mmdetection is installed"

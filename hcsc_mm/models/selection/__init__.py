@@ -1,0 +1,13 @@
+"""Which negatives count."""
+
+from .cluster_selection import ClusterSelection, kept_shares
+from .formula import Draw, bernoulli, keep_probability, log_partition
+
+__all__ = [
+    "ClusterSelection",
+    "Draw",
+    "bernoulli",
+    "keep_probability",
+    "kept_shares",
+    "log_partition",
+]
