@@ -145,8 +145,13 @@ def _write_part(file, start, end, prototypes, centres, random, path, label, fact
         group = np.where((twins % 50 == 0) & placed, twins // 50, -1).astype(np.int32)
         columns = {
             "path": [path(row) for row in range(first, last)],
-            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(embedding.ravel()), dim),
-            **{f"prototype_{level}": index for level, index in enumerate(own)},
+            "embedding": pa.FixedSizeListArray.from_arrays(
+                pa.array(embedding.ravel()), dim, mask=pa.array(~placed)
+            ),
+            **{
+                f"prototype_{level}": pa.array(index, mask=~placed)
+                for level, index in enumerate(own)
+            },
             **{f"distance_{level}": values for level, values in enumerate(distances)},
             "margin": random.uniform(0, 0.3, last - first).astype(np.float32),
             "outlier_score": outlier.astype(np.float32),
@@ -218,6 +223,7 @@ def _root(nodes, levels, num_images, facts) -> dict:
         "children": [node["id"] for node in top],
         "count": num_images,
         "share": 1.0,
+        "purity": max(totals.values()) / sum(totals.values()) if totals else None,
         "labels": sorted(map(list, totals.items()), key=lambda pair: -pair[1]),
         "siblings": [],
         **_shown(rows, facts),

@@ -99,17 +99,16 @@ treePage.card = (() => {
   const histogram = (node) => {
     if (!node.labels.length) return null;
     const shown = node.labels.slice(0, LABELS);
-    const others = node.numLabels - shown.length;
     const rest = shown.reduce((left, [, count]) => left - count, node.labelled);
     const most = shown[0][1];
     return section(
       "Labels",
-      format.count(node.numLabels, "label"),
+      node.labelled < node.count ? `of ${format.count(node.labelled, "image")}` : null,
       el(
         "ul",
         { class: "bars" },
         shown.map(([name, count]) => bar(name, count, most)),
-        others ? bar(`${format.count(others)} others`, rest, null) : null,
+        rest > 0 ? bar("others", rest, null) : null,
       ),
     );
   };
@@ -147,7 +146,7 @@ treePage.card = (() => {
         ["Images", format.count(node.count)],
         ["Share", format.share(node.share), "of all images"],
         ["Compactness", node.compactness === null ? null : format.decimal(node.compactness),
-          "of the images around their prototype"],
+          "mean cosine of the images to their mean direction"],
         ["Purity", node.purity === null ? null : format.share(node.purity),
           "share of the most frequent label"],
         ["Prototypes below", childFacts(node)],
@@ -163,8 +162,8 @@ treePage.card = (() => {
           : null,
       ),
       images("Representatives", null, node.representatives, view),
-      images("Edge cases", "farthest from the prototype", node.edges, view),
-      images("Outliers", "far from everything near", node.outliers, view),
+      images("Edge cases", "nearly of another prototype", node.edges, view),
+      images("Outliers", "farthest from the prototype", node.outliers, view),
       groups(node, view),
       siblings(node.siblings, view),
       histogram(node),

@@ -13,7 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from .cards import Cards
-from .files import is_whole, numbers, script, write_whole
+from .files import numbers, script, write_whole
 from .nodes import Node
 from .similar import most_similar
 from .table import PageTable
@@ -49,7 +49,7 @@ class Blocks(Dataset):
         path = block_path(self.folder, number)
         start = number * BLOCK
         end = min(start + BLOCK, self.cards.table.num_images)
-        if is_whole(path):
+        if path.is_file():
             return number
         failures: dict[int, str] = {}
         for first in range(start, end, SHEET):

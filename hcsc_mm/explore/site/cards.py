@@ -13,7 +13,7 @@ from .nodes import Node
 from .table import PageTable
 
 # Per card.
-_LABELS, _SIBLINGS, _GROUPS, _GROUP_MEMBERS = 30, 8, 8, 12
+_LABELS, _SIBLINGS, _GROUPS, _GROUP_MEMBERS = 20, 8, 8, 12
 _SHOWN = {"representatives": 16, "edges": 12, "outliers": 12}
 
 
@@ -86,8 +86,8 @@ class Cards:
             "empty": node.num_empty,
             "share": node.count / max(self.table.num_images, 1),
             "labels": [[str(label), int(count)] for label, count in labels[:_LABELS]],
-            "numLabels": len(labels),
-            "labelled": sum(int(count) for _, count in labels),
+            # Images with a label: hierarchy.json lists the most frequent labels only.
+            "labelled": round(labels[0][1] / facts["purity"]) if labels else 0,
             "siblings": [
                 {**self.summary(one), "trail": self.trail(one), "face": self.face(one)}
                 for one in siblings[:_SIBLINGS]

@@ -8,38 +8,44 @@ import os
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...errors import HCSCError
+from ...utils.files import write_bytes
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file aside and rename it: the name stands for a whole file or for none.
+    """A file of the page.
 
     Raises:
         HCSCError: the disk is full, or the folder cannot be written to.
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
-        os.replace(aside, path)
+        write_bytes(path, content)
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: OSError) -> HCSCError:
     """The one line about a file that could not be written."""
     return HCSCError(
-        f"cannot write {path} ({error.strerror}); make room or another folder writable, and run "
-        "the same command again: what is whole is kept"
+        f"cannot write {path} ({error.strerror or error}); make room or another folder writable, "
+        "and run the same command again: what is whole is kept"
     )
 
 
-def is_whole(path: Path) -> bool:
-    """Whether :func:`write_whole` wrote it; after a power cut a renamed file may be empty."""
-    return path.is_file() and path.stat().st_size > 0
+def column_file(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.ndarray:
+    """A new array on disk, to be filled in any order.
+
+    Raises:
+        OSError: the disk has no room for it. Without room set aside, a full disk would end the
+            process without a word when the array is written to.
+    """
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def script(key: str, data: object) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...utils.progress import track
-from .files import is_whole, script, write_whole
+from .files import script, write_whole
 from .table import PageTable
 
 CHUNK = 8192  # names in a file
@@ -26,7 +26,7 @@ def write_names(table: PageTable, folder: Path) -> None:
         folder: Of the page's data.
     """
     index = folder / "names" / "index.js"
-    if is_whole(index):
+    if index.is_file():
         return
     order = _order(table)
     bounds = []

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .files import column_file
+
 
 class Strings:
     """Strings by number, read from disk as they are asked for: a million paths need no memory.
@@ -45,9 +47,7 @@ class StringsWriter:
     """
 
     def __init__(self, folder: Path, name: str, number: int) -> None:
-        self._ends = np.lib.format.open_memmap(
-            folder / f"{name}.ends.npy", "w+", np.int64, (number,)
-        )
+        self._ends = column_file(folder / f"{name}.ends.npy", np.int64, (number,))
         self._file = open(folder / f"{name}.text", "wb")  # noqa: SIM115  closed by close()
         self._done = self._end = 0
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ...utils.progress import track
+from .files import column_file
 from .nodes import Node, arrange, read_hierarchy
 from .parquet import ImageTable, matrix, vector
 from .strings import Strings, StringsWriter
@@ -177,9 +178,8 @@ def _store_columns(table: ImageTable, folder: Path, positions: np.ndarray) -> No
             if not values.size:
                 continue  # none of these images could be read
             if name not in arrays:
-                arrays[name] = np.lib.format.open_memmap(
-                    folder / f"{name}.npy", "w+", values.dtype, (size, *values.shape[1:])
-                )
+                shape = (size, *values.shape[1:])
+                arrays[name] = column_file(folder / f"{name}.npy", values.dtype, shape)
             arrays[name][to] = values
         for name, writer in writers.items():
             given = batch.column(name).to_pylist() if name in texts else [None] * len(batch)

@@ -9,7 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from .cards import Cards
-from .files import is_whole, script, write_whole
+from .files import script, write_whole
 from .nodes import Node
 from .thumbnails import Sheets, sheet
 
@@ -43,7 +43,7 @@ class Views(Dataset):
     def __getitem__(self, number: int) -> int:
         node = self.cards.table.nodes[self.ids[number]]
         path = self.folder / "nodes" / f"{node.id}.js"
-        if is_whole(path):
+        if path.is_file():
             return number
         card = self.cards.card(node)
         children = self._children(node)
