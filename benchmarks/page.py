@@ -73,7 +73,9 @@ def build(args: argparse.Namespace) -> dict:
 
 
 class PeakMemory(threading.Thread):
-    """Largest sum of the anonymous memory of this process and its children, above the start."""
+    """Largest sum of the anonymous memory of this process and its children, above the start: what
+    processes share counts once, what the system keeps of files in memory not at all.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -84,9 +86,9 @@ class PeakMemory(threading.Thread):
     def run(self) -> None:
         while self._running:
             children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-            total = _anonymous(os.getpid()) + sum(_shared_less(int(pid)) for pid in children)
+            total = sum(_anonymous(pid) for pid in (os.getpid(), *map(int, children)))
             self._peak = max(self._peak, total)
-            time.sleep(0.1)
+            time.sleep(0.2)
 
     def stop(self) -> int:
         self._running = False
@@ -95,24 +97,16 @@ class PeakMemory(threading.Thread):
 
 
 def _anonymous(pid: int) -> int:
-    return _status(pid, "RssAnon")
+    return _kilobytes(pid, "Pss_Anon:") * 1024
 
 
-def _shared_less(pid: int) -> int:
-    """Private memory of a process: what a fork has in common with its parent counts once."""
+def _kilobytes(pid: int, name: str) -> int:
+    """Of a process's memory of one kind, or of all kinds whose name begins so; 0 if it is gone."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return 0
-    return 1024 * sum(int(line.split()[1]) for line in text.splitlines() if "Private_D" in line)
-
-
-def _status(pid: int, name: str) -> int:
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return next(1024 * int(line.split()[1]) for line in text.splitlines() if line.startswith(name))
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(name))
 
 
 def browse(tree: Path, cold: bool) -> dict:
@@ -193,15 +187,10 @@ class Tab:
     def memory(self) -> dict:
         processes = self._devtools.send("SystemInfo.getProcessInfo")["processInfo"]
         tabs = [process["id"] for process in processes if process["type"] == "renderer"]
-        private = [_private(pid) for pid in tabs]
+        private = [1024 * _kilobytes(pid, "Private_") for pid in tabs]
         metrics = self._session.send("Performance.getMetrics")["metrics"]
         heap = next(one["value"] for one in metrics if one["name"] == "JSHeapUsedSize")
         return {"tab_MB": round(max(private) / 1e6), "js_MB": round(heap / 1e6, 1)}
-
-
-def _private(pid: int) -> int:
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return 1024 * sum(int(line.split()[1]) for line in text.splitlines() if "Private" in line)
 
 
 def forget_files(tree: Path) -> None:

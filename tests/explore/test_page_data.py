@@ -16,7 +16,10 @@ from small_page import BROKEN_ROW, NUM_IMAGES, SIZE, UNPLACED, row_of, small_lab
 @pytest.fixture(scope="module")
 def table(small):
     columns = pq.read_table(small.folder / "images.parquet").to_pydict()
-    return {name: np.array(values) for name, values in columns.items()}
+    embedding = [vector or [0.0] * 16 for vector in columns.pop("embedding")]
+    return {name: np.array(values) for name, values in columns.items()} | {
+        "embedding": np.array(embedding)
+    }
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ treePage.el = (tag, attributes = {}, ...children) => {
 
 // Put something in the place of what an element holds, and take its pictures back.
 treePage.fill = (element, ...content) => {
-  element.querySelectorAll("canvas").forEach(treePage.thumbs.giveBack);
+  element.querySelectorAll(".picture").forEach(treePage.thumbs.giveBack);
   element.replaceChildren(...content.flat().filter(Boolean));
 };
 

@@ -18,17 +18,22 @@ treePage.thumbs = (() => {
 
   // Its pixels go now, not when it is collected; whoever waits for it has drawn it by then.
   const drop = (address) => {
-    files.get(address).then((image) => setTimeout(() => (image.src = ""), 1000), () => {});
+    files.get(address).then((bitmap) => setTimeout(() => bitmap.close(), 1000), () => {});
     files.delete(address);
   };
 
   const decoded = async (address) => {
     const image = new Image();
     image.src = address;
-    await image.decode().catch(() => {
+    try {
+      await new Promise((resolve, reject) => {
+        image.onload = resolve;
+        image.onerror = reject;
+      });
+      return await createImageBitmap(image);
+    } catch {
       throw new Error(`${address} is missing or damaged`);
-    });
-    return image;
+    }
   };
 
   // Which file holds the thumbnail of a position, and where. A view's sprite is preferred.
@@ -72,8 +77,7 @@ treePage.thumbs = (() => {
   const giveBack = (canvas) => {
     wanted.delete(canvas);
     canvas.remove();
-    if (canvas.classList.contains("picture")) unused.push(canvas);
-    else canvas.width = 0; // its pixels go now, not when it is collected
+    unused.push(canvas);
   };
 
   // A canvas that shows an image; it fills when the file is there.

@@ -7,7 +7,9 @@ treePage.treemap = (() => {
   const SMALLEST_TILE = 40;
   const LARGEST_TILE = 112;
   const ZOOM_MS = 220;
-  let shown = null; // {view, cells, element, observer}
+  // One for all treemaps: a browser keeps the pixels of those that it has not collected yet.
+  const canvas = el("canvas", { "aria-hidden": "true" });
+  let shown = null; // {view, cells, element, observer, rectangles}
 
   const button = (child, view, place) => {
     const facts = treePage.tip.nodeFacts(child);
@@ -59,12 +61,11 @@ treePage.treemap = (() => {
   };
 
   const arrange = () => {
-    const { view, cells, element, canvas } = shown;
+    const { view, cells, element } = shown;
     const { width, height } = element.getBoundingClientRect();
     if (!width || !height) return;
     const scale = Math.min(devicePixelRatio || 1, 2);
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(height * scale);
+    resize(Math.round(width * scale), Math.round(height * scale));
     shown.rectangles = layout.squarify(
       view.children.map((child) => child.count),
       width,
@@ -79,15 +80,22 @@ treePage.treemap = (() => {
       one.querySelector(".tag").replaceChildren(...label(view.children[place], rectangle.width)
         .filter(Boolean));
     });
-    draw(canvas, scale, width * height);
+    draw(scale, width * height);
   };
 
-  const draw = async (canvas, scale, area) => {
+  // Pixels of a canvas that changes its size are not given back soon: it changes only if it must.
+  const resize = (width, height) => {
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+  };
+
+  const draw = async (scale, area) => {
     const { view, rectangles } = shown;
     const sprite = await thumbs.open(`page/data/nodes/${view.id}.jpg`);
-    if (!shown || shown.view !== view || shown.canvas !== canvas) return;
+    if (!shown || shown.rectangles !== rectangles) return;
     const context = canvas.getContext("2d");
     context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
     const faces = view.children.reduce((total, child) => total + child.faces.length, 0);
     const wished = Math.max(
       SMALLEST_TILE,
@@ -155,11 +163,10 @@ treePage.treemap = (() => {
   const show = (stage, view, cameFrom) => {
     const opened = rectangleOf(view.id);
     clear();
-    const canvas = el("canvas", { "aria-hidden": "true" });
     const cells = view.children.map((child, place) => cell(child, view, place));
     const element = el("div", { class: "treemap" }, canvas, cells);
     treePage.fill(stage, element);
-    shown = { view, cells, element, canvas };
+    shown = { view, cells, element };
     shown.observer = new ResizeObserver(arrange);
     shown.observer.observe(element);
     arrange();
