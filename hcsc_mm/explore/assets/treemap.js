@@ -131,19 +131,21 @@ treePage.treemap = (() => {
     context.restore();
   };
 
-  // Grow out of the cell that was opened, or shrink back into it.
-  const zoom = (element, from, into) => {
+  // Grow out of the cell that was opened, or draw back from the one that was left: a little only,
+  // since what is magnified much takes a browser hundreds of megabytes.
+  const zoom = (element, cell, into) => {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    if (calm || !from || !element.animate) return;
+    if (calm || !cell || !element.animate) return;
     const { width, height } = element.getBoundingClientRect();
-    const start = into
-      ? `translate(${from.x}px, ${from.y}px) scale(${from.width / width}, ${from.height / height})`
-      : `scale(${width / from.width}, ${height / from.height})` +
-        ` translate(${-from.x}px, ${-from.y}px)`;
+    const transform = into
+      ? `translate(${cell.x}px, ${cell.y}px) scale(${cell.width / width}, ${cell.height / height})`
+      : "scale(1.2)";
+    const middle = `${cell.x + cell.width / 2}px ${cell.y + cell.height / 2}px`;
+    const transformOrigin = into ? "0 0" : middle;
     element.animate(
       [
-        { transform: start, transformOrigin: "0 0", opacity: 0.4 },
-        { transform: "none", transformOrigin: "0 0", opacity: 1 },
+        { transform, transformOrigin, opacity: 0.4 },
+        { transform: "none", transformOrigin, opacity: 1 },
       ],
       { duration: ZOOM_MS, easing: "cubic-bezier(.2, .7, .2, 1)" },
     );
