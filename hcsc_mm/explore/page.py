@@ -88,7 +88,7 @@ def write_page(
 
     Stopped anywhere, the same call goes on where it was; after the last file it does nothing.
     Files are whole or not there, and ``index.html`` comes last. Memory does not grow with the
-    images but for about 100 bytes each.
+    images but for about 300 bytes each, and each process takes what the interpreter takes.
 
     Args:
         tree: Folder with ``images.parquet`` and ``hierarchy.json``.
