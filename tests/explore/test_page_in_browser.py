@@ -138,9 +138,15 @@ def test_the_keyboard_does_all_that_the_mouse_does(opened, small):
     beside = page.evaluate("document.activeElement.closest('.cell').dataset.id")
     assert beside != trail[0]
     page.keyboard.press("Home")
-    for _ in trail:
+    for depth in range(1, len(trail) + 1):
         page.keyboard.press("Enter")
-        page.wait_for_timeout(100)
+        # the next key goes to the view that opens, when it is there and has the focus
+        page.wait_for_function(
+            "depth => treePage.state.trail.length === depth && "
+            "document.activeElement.closest('.cell, .tile')",
+            arg=depth,
+        )
+        page.wait_for_selector(".cell" if depth < len(trail) else ".grid")
     page.wait_for_selector(".grid")
     page.keyboard.press("End")
     page.keyboard.press("Home")
