@@ -251,7 +251,9 @@ def test_a_folder_without_labels_has_features_but_nothing_to_be_compared_with(
             return {"spread": float(test.features.std()), "images": len(test.features)}
 
     METRICS.register_module(name="Spread", module=Spread, force=True)
-    options = of_folder(folder, **unlabelled, test_evaluator={"_delete_": True, "type": "Spread"})
+    options = of_folder(
+        folder, **unlabelled, test_evaluator={"_delete_": True, "type": "hcsc_mm.Spread"}
+    )
     options.pop("test_evaluator.k")
     found = measure("knn_folder.py", checkpoint, tmp_path / "spread", options)
     assert found["images"] == 6
