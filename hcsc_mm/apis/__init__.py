@@ -1,4 +1,21 @@
 from .embedder import Embedded, Embedder
+from .image_view import ImageBatch, ImageSource, ImageView
+from .inferencer import EmbeddedImages, HierarchyInferencer, Placement
+from .inputs import list_inputs
 from .load_embedder import load_embedder
+from .placing import Placed, place
 
-__all__ = ["Embedded", "Embedder", "load_embedder"]
+__all__ = [
+    "Embedded",
+    "EmbeddedImages",
+    "Embedder",
+    "HierarchyInferencer",
+    "ImageBatch",
+    "ImageSource",
+    "ImageView",
+    "Placed",
+    "Placement",
+    "list_inputs",
+    "load_embedder",
+    "place",
+]

@@ -42,7 +42,8 @@ def read_config_text(text: str, where: str) -> Config:
             or not isinstance(statement.targets[0], ast.Name)
         ):
             raise HCSCError(
-                f"line {statement.lineno} of the config in {where} is no plain assignment; {_ADVICE}"
+                f"line {statement.lineno} of the config in {where} is no plain assignment; "
+                f"{_ADVICE}"
             )
         entries[statement.targets[0].id] = _value(statement.value, where)
     return Config(entries)

@@ -153,8 +153,8 @@ def make_embedder(
 
 
 def with_our_loader(pipeline: list[dict]) -> list[dict]:
-    """The pipeline with :class:`LoadImage` in front, in the place of another loader: it takes images
-    in memory, and says why a file cannot be read.
+    """The pipeline with :class:`LoadImage` in front, in the place of another loader: it takes
+    images in memory, and says why a file cannot be read.
     """
     first = dict(pipeline[0]) if pipeline else {}
     kind = str(first.pop("type", "")).rsplit(".", maxsplit=1)[-1]

@@ -83,8 +83,8 @@ def _load(model: str | os.PathLike | Config, pretrained: str | None) -> Embedder
     config, published = mmpretrain_config(model)
     if config is None:
         raise HCSCError(
-            f"there is no file, folder or model {model}; give a checkpoint, a work folder, a name of "
-            f"mmpretrain's, {', '.join(f'{library}/NAME' for library in LIBRARIES)}"
+            f"there is no file, folder or model {model}; give a checkpoint, a work folder, a name "
+            f"of mmpretrain's, {', '.join(f'{library}/NAME' for library in LIBRARIES)}"
         )
     return _of_config(config, model, pretrained or published)
 

@@ -13,7 +13,7 @@ from mmengine.registry import Registry
 
 from ..errors import HCSCError
 
-# Arguments of registered classes that fetch or run what they name. Weights come from the checkpoint.
+# Arguments of registered classes that fetch what they name; weights come from the checkpoint.
 _FETCHING = ("init_cfg", "pretrained", "checkpoint_path", "pretrained_cfg", "load_from")
 _REFUSED = ("trust_remote_code",)
 

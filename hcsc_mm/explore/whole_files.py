@@ -1,0 +1,78 @@
+"""Files and folders of a tree: under their names they are whole, or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..engine.checkpoint_files import write_text
+
+_ASIDE = ".part"
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write a file or a folder to; it gets its name at the end, and on an
+    error nothing is left of it and what had the name before is still there.
+    """
+    aside = path.with_name(f"{path.name}{_ASIDE}")
+    _remove(aside)
+    try:
+        yield aside
+        for file in aside.rglob("*") if aside.is_dir() else [aside]:
+            with open(file, "rb") as written:
+                os.fsync(written.fileno())
+        if path.is_dir() or aside.is_dir():  # a folder's name is free only without a folder there
+            _remove(path)
+        os.replace(aside, path)
+    finally:
+        _remove(aside)
+
+
+def write_array(
+    path: Path, pieces: Iterable[NDArray], shape: tuple[int, ...], dtype: DTypeLike
+) -> None:
+    """An array as .npy, piece by piece: its rows never lie in memory all at once.
+
+    Through a plain file and not a memory map: on a full disk a map ends the process without a word.
+
+    Args:
+        path: Of the file.
+        pieces: Rows, in order; they add up to ``shape``.
+        shape: Of the whole.
+        dtype: Of the file.
+    """
+    with written_whole(path) as aside, open(aside, "wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+        written = 0
+        for piece in pieces:
+            file.write(np.ascontiguousarray(piece, dtype=dtype))
+            written += len(piece)
+        if written != shape[0]:
+            raise RuntimeError(f"{written} of {shape[0]} rows were given for {path}")
+
+
+def open_array(path: Path) -> NDArray:
+    """An array of :func:`write_array`, of which only what is used is read; changes stay in memory."""
+    return np.load(path, mmap_mode="c", allow_pickle=False)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """A JSON file of ASCII text; non-finite numbers are refused."""
+    write_text(path, json.dumps(content, allow_nan=False))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
