@@ -113,8 +113,8 @@ def _collate(samples: list[tuple[Tensor, NDArray, int, str]]) -> ImageBatch:
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) > 1:
         raise HCSCError(
-            f"the pipeline gives images of several sizes, such as {min(shapes)} and {max(shapes)}; end "
-            "it with a crop of one size"
+            f"the pipeline gives images of several sizes, such as {min(shapes)} and {max(shapes)}; "
+            "end it with a crop of one size"
         )
     return ImageBatch(torch.stack(images), np.stack(signatures), list(rows), list(reasons))
 

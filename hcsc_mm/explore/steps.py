@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.logging import print_log
 
 from .whole_files import write_json
+
+Facts = Mapping[str, Any]
 
 
 class Steps:
@@ -20,39 +22,48 @@ class Steps:
     its own inputs, and those of the steps before it, are the same.
 
     Args:
-        folder: For these files; it is made when the first step is over.
+        folder: For these files.
+        steps: Name of each step, in order, and all that its result depends on beside the steps
+            before it, in plain values.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, steps: Sequence[tuple[str, Facts]]) -> None:
         self.folder = folder
-        self._chain = ""
+        self._facts: dict[str, dict[str, Any]] = {}
+        before = ""
+        for name, facts in steps:
+            own = json.loads(json.dumps({**facts, "what came before": before}))
+            before = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+            self._facts[name] = own
 
-    def run(self, name: str, inputs: Mapping[str, Any], action: Callable[[], None]) -> bool:
-        """Do a step, unless it is done; returns whether it was done now.
+    def to_do(self) -> list[str]:
+        """Names of the steps that are not done. One that is done again says what has changed."""
+        found = []
+        for name in self._facts:
+            changed = self.changed(name)
+            if changed is None:
+                found.append(name)
+            elif changed:
+                print_log(f"{name} again: {', '.join(changed)} changed", "current")
+                found.append(name)
+        return found
 
-        Args:
-            name: Of the step.
-            inputs: All that its result depends on beside the steps before it; plain values.
-            action: Does it. Whatever it writes replaces what was there.
-        """
-        facts = json.loads(json.dumps({**inputs, "before": self._chain}))
-        self._chain = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        before = self.inputs_of(name)
-        if before == facts:
-            return False
-        if before is not None:
-            changed = [key for key in facts if before.get(key) != facts[key]]
-            print_log(f"{name} is done again: {', '.join(changed)} changed", "current")
-            self._file(name).unlink()
-        action()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self._file(name), facts)
-        return True
-
-    def inputs_of(self, name: str) -> dict[str, Any] | None:
-        """What a step was done with; None if it is not done."""
+    def changed(self, name: str) -> list[str] | None:
+        """The inputs that a step was done with other ones of; None if it was not done."""
         file = self._file(name)
-        return json.loads(file.read_text()) if file.is_file() else None
+        if not file.is_file():
+            return None
+        before = json.loads(file.read_text())
+        return [key for key, value in self._facts[name].items() if before.get(key) != value]
+
+    def mark(self, name: str) -> None:
+        """A step is over."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self._file(name), self._facts[name])
+
+    def unmark(self, name: str) -> None:
+        """A step begins."""
+        self._file(name).unlink(missing_ok=True)
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.json"

@@ -62,7 +62,7 @@ def write_array(
 
 
 def open_array(path: Path) -> NDArray:
-    """An array of :func:`write_array`, of which only what is used is read; changes stay in memory."""
+    """An array of :func:`write_array`; only what is used is read, and changes stay in memory."""
     return np.load(path, mmap_mode="c", allow_pickle=False)
 
 

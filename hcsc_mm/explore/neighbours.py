@@ -1,0 +1,185 @@
+"""Exact nearest neighbours, inside and around leaves, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from ..errors import HCSCError
+from ..utils.progress import track
+from .duplicates import duplicate_pairs
+from .whole_files import open_array, write_array
+
+NUM_NEIGHBOURS = 10  # that outlier scores look at
+NUM_CANDIDATES = 32  # that near-duplicates are looked for among
+# Up to so many images each is compared with all others: 2.5 · 10⁹ products, seconds.
+EXHAUSTIVE = 50_000
+# With more, an image is compared with those of its leaf and of the nearest leaves, until there are
+# so many leaves and so many images.
+_AROUND_LEAVES, _AROUND_IMAGES = 16, 16_384
+_QUERIES = 4096  # at a time
+
+
+class Neighbours(NamedTuple):
+    """Of the n images that can be read.
+
+    Attributes:
+        nearest: (n,) int64, place of the most similar other image among the n.
+        similarity: (n,) float32, its cosine.
+        spread: (n,) float32, mean Euclidean distance to the 10 most similar images, or to all
+            where there are fewer.
+        pairs: (P, 2) int64, near-duplicates.
+    """
+
+    nearest: NDArray
+    similarity: NDArray
+    spread: NDArray
+    pairs: NDArray
+
+
+class Found(NamedTuple):
+    """Neighbours of some images, the most similar first; an image is none of its own.
+
+    Attributes:
+        queries: (q,) int64.
+        neighbours: (q, k) int64; -1 where there are fewer.
+        similarity: (q, k) float32; −∞ there.
+    """
+
+    queries: NDArray
+    neighbours: NDArray
+    similarity: NDArray
+
+
+def search(
+    embedding: NDArray,
+    leaf: NDArray,
+    prototypes: NDArray,
+    folder: Path,
+    k: int = NUM_NEIGHBOURS,
+    exhaustive: int = EXHAUSTIVE,
+) -> Iterator[Found]:
+    """The k most similar images of each, block by block, by FAISS's exhaustive search.
+
+    Up to ``exhaustive`` images all are compared with all. With more, "around" a leaf are the leaves
+    whose prototypes are nearest to its own, the first 16 of them, or more until they hold 16,384
+    images: the images of a leaf are compared, exactly, with those of its own and of these.
+
+    Args:
+        embedding: (n, D) float32, unit length.
+        leaf: (n,) int, prototype of level 0.
+        prototypes: (K, D) float32 of level 0.
+        folder: For a copy of the embeddings in the order of the leaves.
+        k: Neighbours per image.
+        exhaustive: See above.
+
+    Raises:
+        HCSCError: FAISS is not installed.
+    """
+    if len(embedding) <= exhaustive:
+        everyone = np.arange(len(embedding))
+        for start in range(0, len(embedding), _QUERIES):
+            yield _nearest(embedding, everyone, everyone[start : start + _QUERIES], k)
+        return
+    order = np.argsort(leaf, kind="stable")
+    sorted_file = folder / "by_leaf.npy"
+    pieces = (embedding[order[start : start + 2**14]] for start in range(0, len(order), 2**14))
+    write_array(sorted_file, pieces, embedding.shape, np.float32)
+    by_leaf = open_array(sorted_file)
+    ends = np.bincount(leaf, minlength=len(prototypes)).cumsum()
+    starts = np.r_[0, ends[:-1]]
+    for own, around in _surroundings(prototypes, ends - starts):
+        slices = [np.arange(starts[one], ends[one]) for one in around]
+        places = np.concatenate(slices)
+        gathered = np.concatenate([by_leaf[one[0] : one[-1] + 1] for one in slices if len(one)])
+        for queries in np.array_split(
+            np.arange(ends[own] - starts[own]), -(-(ends[own] - starts[own]) // _QUERIES)
+        ):
+            yield _nearest(gathered, order[places], queries, k)  # the own leaf comes first
+    sorted_file.unlink()
+
+
+def _surroundings(prototypes: NDArray, sizes: NDArray) -> Iterator[tuple[int, NDArray]]:
+    """Each leaf with images, and itself with the leaves around it, the nearest first."""
+    filled = np.flatnonzero(sizes)
+    similarity = prototypes[filled] @ prototypes[filled].T
+    np.fill_diagonal(similarity, np.inf)
+    for place in track(range(len(filled)), "nearest neighbours"):
+        by_distance = filled[np.argsort(-similarity[place], kind="stable")]
+        enough = int(np.searchsorted(sizes[by_distance].cumsum(), _AROUND_IMAGES)) + 1
+        yield int(filled[place]), by_distance[: max(_AROUND_LEAVES, enough)]
+
+
+def _nearest(candidates: NDArray, names: NDArray, queries: NDArray, k: int) -> Found:
+    """Among (m, D) candidates called ``names``, for those at the places ``queries``."""
+    try:
+        import faiss
+    except ImportError as error:
+        raise HCSCError(
+            f"nearest neighbours need FAISS ({error}); pip install faiss-cpu, or faiss-gpu"
+        ) from error
+    one_more = min(k + 1, len(candidates))
+    similarity, place = faiss.knn(
+        np.ascontiguousarray(candidates[queries]),
+        np.ascontiguousarray(candidates),
+        one_more,
+        metric=faiss.METRIC_INNER_PRODUCT,
+    )
+    # Without itself; where so many copies are as near that it is not listed, without the last.
+    other = place != queries[:, None]
+    other[other.all(axis=1), -1] = False
+    shape = (len(queries), one_more - 1)
+    neighbours, similarity = names[place[other]].reshape(shape), similarity[other].reshape(shape)
+    missing = ((0, 0), (0, k - shape[1]))
+    return Found(
+        names[queries],
+        np.pad(neighbours, missing, constant_values=-1),
+        np.pad(similarity, missing, constant_values=-np.inf),
+    )
+
+
+def outlier_scores(spread: NDArray) -> NDArray:
+    """(n,) float32 in [0, 1]: share of the other images that lie closer to their neighbours; 1 for
+    the one that is farthest from its own, equal ones share the mean of their places.
+
+    The mean distance to the k nearest is the outlier measure of Angiulli & Pizzuti (2002).
+
+    Args:
+        spread: (n,) mean distance of each image to its nearest ones.
+    """
+    places = rankdata(spread, method="average") - 1
+    return (places / max(1, len(spread) - 1)).astype(np.float32)
+
+
+def find_neighbours(
+    embedding: NDArray,
+    leaf: NDArray,
+    prototypes: NDArray,
+    signatures: NDArray | None,
+    folder: Path,
+    exhaustive: int = EXHAUSTIVE,
+) -> Neighbours:
+    """Nearest neighbours of all images, and the near-duplicates among them.
+
+    Args:
+        embedding: (n, D) float32, unit length, n at least 2.
+        leaf, prototypes, folder, exhaustive: See :func:`search`.
+        signatures: (n, 256) uint8, or None, see :func:`duplicate_pairs`.
+    """
+    number = len(embedding)
+    nearest = np.empty(number, np.int64)
+    best, spread = (np.empty(number, np.float32) for _ in range(2))
+    pairs = [np.empty((0, 2), np.int64)]
+    for found in search(embedding, leaf, prototypes, folder, NUM_CANDIDATES, exhaustive):
+        queries, near = found.queries, found.similarity[:, :NUM_NEIGHBOURS]
+        nearest[queries], best[queries] = found.neighbours[:, 0], near[:, 0]
+        there = np.isfinite(near)
+        distance = np.sqrt((2 - 2 * np.where(there, near, 1)).clip(0))
+        spread[queries] = distance.sum(axis=1) / np.maximum(1, there.sum(axis=1))
+        pairs.append(duplicate_pairs(queries, found.neighbours, found.similarity, signatures))
+    return Neighbours(nearest, best.clip(-1, 1), spread, np.concatenate(pairs))
