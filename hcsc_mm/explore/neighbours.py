@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from ..errors import HCSCError
 from ..utils.progress import track
-from .duplicates import duplicate_pairs
+from .duplicates import alike_pairs, duplicate_pairs
+from .faiss_library import import_faiss
 from .whole_files import open_array, write_array
 
 NUM_NEIGHBOURS = 10  # that outlier scores look at
-NUM_CANDIDATES = 32  # that near-duplicates are looked for among
 # Up to so many images each is compared with all others: 2.5 · 10⁹ products, seconds.
 EXHAUSTIVE = 50_000
 # With more, an image is compared with those of its leaf and of the nearest leaves, until there are
@@ -48,12 +47,12 @@ class Found(NamedTuple):
     Attributes:
         queries: (q,) int64.
         neighbours: (q, k) int64; -1 where there are fewer.
-        similarity: (q, k) float32; −∞ there.
+        distance: (q, k) float32, Euclidean; ∞ there.
     """
 
     queries: NDArray
     neighbours: NDArray
-    similarity: NDArray
+    distance: NDArray
 
 
 def search(
@@ -117,12 +116,7 @@ def _surroundings(prototypes: NDArray, sizes: NDArray) -> Iterator[tuple[int, ND
 
 def _nearest(candidates: NDArray, names: NDArray, queries: NDArray, k: int) -> Found:
     """Among (m, D) candidates called ``names``, for those at the places ``queries``."""
-    try:
-        import faiss
-    except ImportError as error:
-        raise HCSCError(
-            f"nearest neighbours need FAISS ({error}); pip install faiss-cpu, or faiss-gpu"
-        ) from error
+    faiss = import_faiss()
     one_more = min(k + 1, len(candidates))
     similarity, place = faiss.knn(
         np.ascontiguousarray(candidates[queries]),
@@ -133,14 +127,27 @@ def _nearest(candidates: NDArray, names: NDArray, queries: NDArray, k: int) -> F
     # Without itself; where so many copies are as near that it is not listed, without the last.
     other = place != queries[:, None]
     other[other.all(axis=1), -1] = False
-    shape = (len(queries), one_more - 1)
-    neighbours, similarity = names[place[other]].reshape(shape), similarity[other].reshape(shape)
-    missing = ((0, 0), (0, k - shape[1]))
+    place = place[other].reshape(len(queries), one_more - 1)
+    distance = np.sqrt((2 - 2 * similarity[other].reshape(place.shape)).clip(0))
+    _refine(candidates, queries, place, distance)
+    missing = ((0, 0), (0, k - place.shape[1]))
     return Found(
         names[queries],
-        np.pad(neighbours, missing, constant_values=-1),
-        np.pad(similarity, missing, constant_values=-np.inf),
+        np.pad(names[place], missing, constant_values=-1),
+        np.pad(distance, missing, constant_values=np.inf),
     )
+
+
+def _refine(candidates: NDArray, queries: NDArray, place: NDArray, distance: NDArray) -> None:
+    """Distances of the nearest ones from the differences themselves, and their order by these, in
+    place: of unit vectors that are close together, √(2 − 2x·y) has few digits that are right.
+    """
+    nearest = slice(0, NUM_NEIGHBOURS + 2)
+    difference = candidates[place[:, nearest]] - candidates[queries][:, None]
+    exact = np.sqrt(np.einsum("qkd,qkd->qk", difference, difference))
+    order = np.argsort(exact, axis=1, kind="stable")
+    distance[:, nearest] = np.take_along_axis(exact, order, axis=1)
+    place[:, nearest] = np.take_along_axis(place[:, nearest], order, axis=1)
 
 
 def outlier_scores(spread: NDArray) -> NDArray:
@@ -164,7 +171,8 @@ def find_neighbours(
     folder: Path,
     exhaustive: int = EXHAUSTIVE,
 ) -> Neighbours:
-    """Nearest neighbours of all images, and the near-duplicates among them.
+    """Nearest neighbours of all images, and near-duplicates: among these neighbours, and where
+    there are pictures, among those of the most similar pictures, too.
 
     Args:
         embedding: (n, D) float32, unit length, n at least 2.
@@ -173,13 +181,15 @@ def find_neighbours(
     """
     number = len(embedding)
     nearest = np.empty(number, np.int64)
-    best, spread = (np.empty(number, np.float32) for _ in range(2))
+    closest, spread = (np.empty(number, np.float32) for _ in range(2))
     pairs = [np.empty((0, 2), np.int64)]
-    for found in search(embedding, leaf, prototypes, folder, NUM_CANDIDATES, exhaustive):
-        queries, near = found.queries, found.similarity[:, :NUM_NEIGHBOURS]
-        nearest[queries], best[queries] = found.neighbours[:, 0], near[:, 0]
+    for found in search(embedding, leaf, prototypes, folder, exhaustive=exhaustive):
+        queries, near = found.queries, found.distance[:, :NUM_NEIGHBOURS]
+        nearest[queries], closest[queries] = found.neighbours[:, 0], near[:, 0]
         there = np.isfinite(near)
-        distance = np.sqrt((2 - 2 * np.where(there, near, 1)).clip(0))
-        spread[queries] = distance.sum(axis=1) / np.maximum(1, there.sum(axis=1))
-        pairs.append(duplicate_pairs(queries, found.neighbours, found.similarity, signatures))
-    return Neighbours(nearest, best.clip(-1, 1), spread, np.concatenate(pairs))
+        spread[queries] = np.where(there, near, 0).sum(axis=1) / there.sum(axis=1)
+        pairs.append(duplicate_pairs(queries, found.neighbours, found.distance, signatures))
+    if signatures is not None:
+        pairs.append(alike_pairs(signatures, exhaustive))
+    similarity = 1 - closest**2 / 2  # of unit vectors
+    return Neighbours(nearest, similarity, spread, np.concatenate(pairs))
