@@ -59,7 +59,7 @@ def duplicate_pairs(
     return _same_pairs(pairs[there], signatures)
 
 
-def alike_pairs(signatures: NDArray, exhaustive: int) -> NDArray:
+def alike_pairs(signatures: NDArray, exhaustive: int, since: int = 0) -> NDArray:
     """(P, 2) int64 pairs of near-duplicates among pictures that are alike, whatever a network makes
     of them: few embeddings are the same for a picture and its mirror image.
 
@@ -71,11 +71,12 @@ def alike_pairs(signatures: NDArray, exhaustive: int) -> NDArray:
     Args:
         signatures: (n, 256) uint8.
         exhaustive: See above.
+        since: Only pairs with an image from this place on are wanted.
     """
     number = len(signatures)
     found = [np.empty((0, 2), np.int64)]
     index = _index(signatures, exhaustive)
-    for start in track(range(0, number, _ROWS), "near-duplicates"):
+    for start in track(range(since, number, _ROWS), "near-duplicates"):
         queries = np.arange(start, min(start + _ROWS, number))
         _, near = index.search(folded(signatures[queries]), min(_ALIKE + 1, number))
         pairs = np.stack([np.repeat(queries, near.shape[1]), near.reshape(-1)], axis=1)

@@ -16,8 +16,8 @@ from .faiss_library import import_faiss
 from .whole_files import open_array, write_array
 
 NUM_NEIGHBOURS = 10  # that outlier scores look at
-# Up to so many images each is compared with all others: 2.5 · 10⁹ products, seconds.
-EXHAUSTIVE = 50_000
+# Up to so many images each is compared with all others: 10¹⁰ products, a minute on two cores.
+EXHAUSTIVE = 100_000
 # With more, an image is compared with those of its leaf and of the nearest leaves, until there are
 # so many leaves and so many images.
 _AROUND_LEAVES, _AROUND_IMAGES = 16, 16_384
@@ -28,8 +28,9 @@ class Neighbours(NamedTuple):
     """Of the n images that can be read.
 
     Attributes:
-        nearest: (n,) int64, place of the most similar other image among the n.
-        similarity: (n,) float32, its cosine.
+        nearest: (n, 10) int64, places of the most similar other images among the n, the most
+            similar first; -1 where there are fewer.
+        similarity: (n,) float32, cosine of the first.
         spread: (n,) float32, mean Euclidean distance to the 10 most similar images, or to all
             where there are fewer.
         pairs: (P, 2) int64, near-duplicates.
@@ -62,6 +63,7 @@ def search(
     folder: Path,
     k: int = NUM_NEIGHBOURS,
     exhaustive: int = EXHAUSTIVE,
+    since: int = 0,
 ) -> Iterator[Found]:
     """The k most similar images of each, block by block, by FAISS's exhaustive search.
 
@@ -76,13 +78,14 @@ def search(
         folder: For a copy of the embeddings in the order of the leaves.
         k: Neighbours per image.
         exhaustive: See above.
+        since: Only the neighbours of images from this place on are wanted, among all.
 
     Raises:
         HCSCError: FAISS is not installed.
     """
     if len(embedding) <= exhaustive:
         everyone = np.arange(len(embedding))
-        for start in range(0, len(embedding), _QUERIES):
+        for start in range(since, len(embedding), _QUERIES):
             yield _nearest(embedding, everyone, everyone[start : start + _QUERIES], k)
         return
     order = np.argsort(leaf, kind="stable")
@@ -96,10 +99,9 @@ def search(
         slices = [np.arange(starts[one], ends[one]) for one in around]
         places = np.concatenate(slices)
         gathered = np.concatenate([by_leaf[one[0] : one[-1] + 1] for one in slices if len(one)])
-        for queries in np.array_split(
-            np.arange(ends[own] - starts[own]), -(-(ends[own] - starts[own]) // _QUERIES)
-        ):
-            yield _nearest(gathered, order[places], queries, k)  # the own leaf comes first
+        wanted = np.flatnonzero(order[slices[0]] >= since)  # the own leaf comes first
+        for start in range(0, len(wanted), _QUERIES):
+            yield _nearest(gathered, order[places], wanted[start : start + _QUERIES], k)
     sorted_file.unlink()
 
 
@@ -170,26 +172,30 @@ def find_neighbours(
     signatures: NDArray | None,
     folder: Path,
     exhaustive: int = EXHAUSTIVE,
+    since: int = 0,
 ) -> Neighbours:
-    """Nearest neighbours of all images, and near-duplicates: among these neighbours, and where
-    there are pictures, among those of the most similar pictures, too.
+    """Nearest neighbours of images, and near-duplicates: among these neighbours, and where there
+    are pictures, among those of the most similar pictures, too.
 
     Args:
         embedding: (n, D) float32, unit length, n at least 2.
-        leaf, prototypes, folder, exhaustive: See :func:`search`.
+        leaf, prototypes, folder, exhaustive, since: See :func:`search`.
         signatures: (n, 256) uint8, or None, see :func:`duplicate_pairs`.
+
+    Returns:
+        Of the images from ``since`` on; places are among all n.
     """
-    number = len(embedding)
-    nearest = np.empty(number, np.int64)
+    number = len(embedding) - since
+    nearest = np.empty((number, NUM_NEIGHBOURS), np.int64)
     closest, spread = (np.empty(number, np.float32) for _ in range(2))
     pairs = [np.empty((0, 2), np.int64)]
-    for found in search(embedding, leaf, prototypes, folder, exhaustive=exhaustive):
-        queries, near = found.queries, found.distance[:, :NUM_NEIGHBOURS]
-        nearest[queries], closest[queries] = found.neighbours[:, 0], near[:, 0]
-        there = np.isfinite(near)
-        spread[queries] = np.where(there, near, 0).sum(axis=1) / there.sum(axis=1)
-        pairs.append(duplicate_pairs(queries, found.neighbours, found.distance, signatures))
+    for found in search(embedding, leaf, prototypes, folder, exhaustive=exhaustive, since=since):
+        at = found.queries - since
+        nearest[at], closest[at] = found.neighbours, found.distance[:, 0]
+        there = np.isfinite(found.distance)
+        spread[at] = np.where(there, found.distance, 0).sum(axis=1) / there.sum(axis=1)
+        pairs.append(duplicate_pairs(found.queries, found.neighbours, found.distance, signatures))
     if signatures is not None:
-        pairs.append(alike_pairs(signatures, exhaustive))
+        pairs.append(alike_pairs(signatures, exhaustive, since))
     similarity = 1 - closest**2 / 2  # of unit vectors
     return Neighbours(nearest, similarity, spread, np.concatenate(pairs))

@@ -20,9 +20,9 @@ from .neighbours import Neighbours, outlier_scores
 from .nodes import Labels, describe_tree
 from .sources import Sources
 from .tables import Facts, Rows, pieces, schema, write_embeddings, write_tables
-from .whole_files import write_json
+from .whole_files import write_array, write_json
 
-HIERARCHY, NODES = "hierarchy.pt", "hierarchy.json"
+HIERARCHY, NODES, SIGNATURES = "hierarchy.pt", "hierarchy.json", "signatures.npy"
 _FAR = 0.99  # of the images of the build are nearer to their prototypes than what is called far
 _QUANTILES = 1001
 
@@ -61,10 +61,14 @@ def write_results(folder: Path, results: Results, *, dtype: str, npy: bool) -> N
     number, dim = embeddings.num_images, embeddings.embedding.shape[1]
     form = schema(hierarchy.num_levels, dim, dtype, bool(sources.classes), _facts(results))
     write_tables(folder, _batches(results, form), form, number)
+    place = _places(embeddings)
     if npy:
-        place = _places(embeddings)
-        rows = (_embedding(embeddings, place[piece]) for piece in pieces(number))
+        rows = (_pick(embeddings.embedding, place[piece]) for piece in pieces(number))
         write_embeddings(folder, rows, (number, dim))
+    if embeddings.signature is not None:
+        kept = (_pick(embeddings.signature, place[piece]) for piece in pieces(number))
+        shape = (number, embeddings.signature.shape[1])
+        write_array(folder / SIGNATURES, kept, shape, np.uint8)
     labels = None
     if sources.classes:
         index = {name: place for place, name in enumerate(sources.classes)}
@@ -107,7 +111,7 @@ def _batches(results: Results, form: pa.Schema) -> Iterator[pa.RecordBatch]:
             paths=[sources.name(row) for row in rows],
             labels=[sources.label(row) for row in rows] if sources.classes else None,
             reasons=[embeddings.reasons.get(row) for row in rows],
-            embedding=_embedding(embeddings, at),
+            embedding=_pick(embeddings.embedding, at),
             numbers={
                 name: np.where(at >= 0, values[at], np.asarray(missing, values.dtype))
                 for name, (values, missing) in numbers.items()
@@ -124,7 +128,7 @@ def _numbers(results: Results) -> dict[str, tuple[NDArray, float]]:
         **{f"distance_{level}": (own, none) for level, own in enumerate(columns.distances)},
         "margin": (columns.margins[0], none),
         "outlier_score": (outlier_scores(neighbours.spread), none),
-        "neighbour": (results.embeddings.rows[neighbours.nearest], -1),
+        "neighbour": (results.embeddings.rows[neighbours.nearest[:, 0]], -1),
         "neighbour_similarity": (neighbours.similarity, none),
         "duplicate_group": (duplicate_groups(neighbours.pairs, number), -1),
         "x": (results.positions[:, 0], none),
@@ -139,6 +143,6 @@ def _places(embeddings: Embeddings) -> NDArray:
     return place
 
 
-def _embedding(embeddings: Embeddings, at: NDArray) -> NDArray:
-    """(m, D) float32; zeros where ``at`` is -1."""
-    return np.where(at[:, None] >= 0, embeddings.embedding[at], np.float32(0))
+def _pick(values: NDArray, at: NDArray) -> NDArray:
+    """(m, …) of (n, …) values; zeros where ``at`` is -1."""
+    return np.where(at[:, None] >= 0, values[at], values.dtype.type(0))

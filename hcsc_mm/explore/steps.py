@@ -37,16 +37,17 @@ class Steps:
             self._facts[name] = own
 
     def to_do(self) -> list[str]:
-        """Names of the steps that are not done. One that is done again says what has changed."""
-        found = []
-        for name in self._facts:
+        """The first step that is not done, and all after it. One that is done again says what has
+        changed.
+        """
+        names = list(self._facts)
+        for place, name in enumerate(names):
             changed = self.changed(name)
-            if changed is None:
-                found.append(name)
-            elif changed:
+            if changed:
                 print_log(f"{name} again: {', '.join(changed)} changed", "current")
-                found.append(name)
-        return found
+            if changed != []:
+                return names[place:]
+        return []
 
     def changed(self, name: str) -> list[str] | None:
         """The inputs that a step was done with other ones of; None if it was not done."""

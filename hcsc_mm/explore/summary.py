@@ -10,6 +10,7 @@ import numpy as np
 from .results import NODES
 from .tables import PARQUET, Table
 
+_ROUNDING = 1e-6  # of a distance
 _ORIGINS = {
     "trained": "the trained tree of these very images",
     "assigned": "a tree that was trained on other images",
@@ -38,8 +39,9 @@ def summarise(out: Path, took: str, page: Path | None) -> list[str]:
             f"{tree['num_unreadable']} images cannot be read; {PARQUET} lists them with the reasons"
         )
     lines.append(
-        f"{int(groups.max()) + 1} groups of near-duplicates, {int((groups >= 0).sum())} images in "
-        f"them; {int(np.sum(table.numbers('margin') < 0))} images nearer to another prototype"
+        f"{int(groups.max(initial=-1)) + 1} groups of near-duplicates, {int((groups >= 0).sum())} images in "
+        f"them; {int(np.sum(table.numbers('margin') < -_ROUNDING))} images are nearer to another "
+        "prototype than to their own"
     )
     if page is not None:
         lines.append(f"open {page}")
