@@ -117,8 +117,8 @@ def check_same_weights(tree: Tree, embedder: Embedder) -> None:
         known = tree.facts.model[1] or tree.facts.model[0]
         raise HCSCError(
             f"{tree.folder}/images.parquet is of other weights ({known}, "
-            f"{tree.facts.weights[:12]}) than {embedder.name} ({embedder.digest[:12]}); give those, "
-            "or build a tree of these"
+            f"{tree.facts.weights[:12]}) than {embedder.name} ({embedder.digest[:12]}); give "
+            "those, or build a tree of these"
         )
 
 

@@ -95,7 +95,7 @@ def search(
     by_leaf = open_array(sorted_file)
     ends = np.bincount(leaf, minlength=len(prototypes)).cumsum()
     starts = np.r_[0, ends[:-1]]
-    for own, around in _surroundings(prototypes, ends - starts):
+    for around in _surroundings(prototypes, ends - starts):
         slices = [np.arange(starts[one], ends[one]) for one in around]
         places = np.concatenate(slices)
         gathered = np.concatenate([by_leaf[one[0] : one[-1] + 1] for one in slices if len(one)])
@@ -105,15 +105,15 @@ def search(
     sorted_file.unlink()
 
 
-def _surroundings(prototypes: NDArray, sizes: NDArray) -> Iterator[tuple[int, NDArray]]:
-    """Each leaf with images, and itself with the leaves around it, the nearest first."""
+def _surroundings(prototypes: NDArray, sizes: NDArray) -> Iterator[NDArray]:
+    """Each leaf with images, itself first, and the leaves around it, the nearest first."""
     filled = np.flatnonzero(sizes)
     similarity = prototypes[filled] @ prototypes[filled].T
     np.fill_diagonal(similarity, np.inf)
     for place in track(range(len(filled)), "nearest neighbours"):
         by_distance = filled[np.argsort(-similarity[place], kind="stable")]
         enough = int(np.searchsorted(sizes[by_distance].cumsum(), _AROUND_IMAGES)) + 1
-        yield int(filled[place]), by_distance[: max(_AROUND_LEAVES, enough)]
+        yield by_distance[: max(_AROUND_LEAVES, enough)]
 
 
 def _nearest(candidates: NDArray, names: NDArray, queries: NDArray, k: int) -> Found:

@@ -38,10 +38,10 @@ def summarise(out: Path, took: str, page: Path | None) -> list[str]:
         lines.append(
             f"{tree['num_unreadable']} images cannot be read; {PARQUET} lists them with the reasons"
         )
+    nearer = int(np.sum(table.numbers("margin") < -_ROUNDING))
     lines.append(
-        f"{int(groups.max(initial=-1)) + 1} groups of near-duplicates, {int((groups >= 0).sum())} images in "
-        f"them; {int(np.sum(table.numbers('margin') < -_ROUNDING))} images are nearer to another "
-        "prototype than to their own"
+        f"{int(groups.max(initial=-1)) + 1} groups of near-duplicates, {int((groups >= 0).sum())} "
+        f"images in them; {nearer} images are nearer to another prototype than to their own"
     )
     if page is not None:
         lines.append(f"open {page}")
