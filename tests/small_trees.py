@@ -50,7 +50,8 @@ def checkpoint(file: Path, images: Path, num_prototypes=(6, 3), **changes) -> Pa
     model.init_weights()
     for parameter in model.momentum_encoder.parameters():  # not the query encoder's
         parameter.data.mul_(1.1)
-    state = {"meta": {"cfg": cfg.pretty_text}, "state_dict": model.state_dict()}
+    text = "\n".join(f"{key} = {value!r}" for key, value in cfg.to_dict().items())  # yapf is slow
+    state = {"meta": {"cfg": text}, "state_dict": model.state_dict()}
     torch.save(state, file)
     dataset = ImageFolder(data_root=str(images), pipeline=[])
     embedding = embed_all(load_embedder(file, device="cpu"), TreeImages(dataset))
