@@ -22,10 +22,10 @@ except ImportError as error:
 
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
-from hcsc_mm.engine.launch import one_line_errors
 from hcsc_mm.explore.assigning import assign_images
 from hcsc_mm.explore.tree import Tree
 from hcsc_mm.explore.tree_images import open_folder
+from hcsc_mm.runtime.error_reports import one_line_errors
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

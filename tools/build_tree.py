@@ -28,11 +28,12 @@ from mmengine.dist import get_rank
 
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
-from hcsc_mm.engine.launch import failures_reported, one_line_errors, start_processes
 from hcsc_mm.explore.build import BuildOptions, build_tree
 from hcsc_mm.explore.sources import Sources
 from hcsc_mm.explore.summary import summarise
 from hcsc_mm.explore.tree_images import open_dataset, open_folder
+from hcsc_mm.runtime.error_reports import failures_reported, one_line_errors
+from hcsc_mm.runtime.processes import start_processes
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

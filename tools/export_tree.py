@@ -18,9 +18,9 @@ except ImportError as error:
         else f"error: {error}; run: pip install -e ."
     )
 
-from hcsc_mm.engine.launch import one_line_errors
 from hcsc_mm.explore.exports import exports
 from hcsc_mm.explore.tree import Tree
+from hcsc_mm.runtime.error_reports import one_line_errors
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

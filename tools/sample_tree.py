@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.checkpoint_files import WholeFiles
-from hcsc_mm.engine.launch import one_line_errors
 from hcsc_mm.explore.names import text_to_name
 from hcsc_mm.explore.sampling import PICKS, one_per_group, sample_balanced, sample_proportional
 from hcsc_mm.explore.tree import Tree
+from hcsc_mm.runtime.error_reports import one_line_errors
+from hcsc_mm.utils.files import WholeFiles
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

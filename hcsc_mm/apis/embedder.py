@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..datasets import LoadImage
 from ..models.utils.pooling import pool
 from ..structures import PrototypeHierarchy
-from ..utils.weights_digest import weights_digest
+from ..structures.checkpoint_entry import weights_digest
 
 _LOADERS = ("LoadImage", "LoadImageFromFile")
 # Of ImageNet, RGB: what weights expect that say nothing else.
@@ -99,7 +99,7 @@ class Embedder:
         hierarchy: Of the checkpoint; None where it has none.
         training: The images of that hierarchy; None without one.
         digest: Of the encoder's weights, see :func:`weights_digest`.
-        stale: Why the hierarchy is not of these weights; None where nothing says so.
+        fits: Whether the hierarchy was built from these very weights; None where nobody noted that.
     """
 
     name: str
@@ -109,7 +109,7 @@ class Embedder:
     hierarchy: PrototypeHierarchy | None = None
     training: TrainingImages | None = None
     digest: str = ""
-    stale: str | None = None
+    fits: bool | None = None
 
     @property
     def device(self) -> torch.device:
@@ -147,7 +147,7 @@ def make_embedder(
     config = {"type": "mmpretrain.ClsDataPreprocessor", **(preprocessing or _IMAGENET)}
     with DefaultScope.overwrite_default_scope("mmpretrain"):
         encoder = Encoder(backbone, neck, MODELS.build(config))
-    digest = weights_digest(encoder.layers.state_dict())
+    digest = weights_digest(encoder.layers.state_dict())["sha256"]
     name = os.path.basename(source[1] or source[0])
     return Embedder(name, source, encoder, tuple(with_our_loader(pipeline)), digest=digest, **more)
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..datasets import seed_worker
 from ..datasets.transforms.decode import UnreadableImageError
 from ..errors import HCSCError
+from ..runtime.worker_seed import seed_worker
 
 # Side of the small grey picture that near-duplicates are told by.
 SIGNATURE_SIDE = 16

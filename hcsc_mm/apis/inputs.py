@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..datasets.image_folder import EXTENSIONS, list_images
-from ..datasets.transforms.decode import one_line_path
 from ..errors import HCSCError
+from ..utils.text import one_line_path
 
 ImageInput = str | os.PathLike | Image.Image | NDArray
 _ORDERS = ("rgb", "bgr")

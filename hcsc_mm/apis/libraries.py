@@ -10,9 +10,9 @@ import torchvision
 from mmengine.config import Config
 from torch import nn
 
-from ..dependencies import first_line
-from ..engine.pretrained import compare_weights
 from ..errors import HCSCError
+from ..runtime.pretrained import compare_weights
+from ..utils.text import first_line
 from ..weights import read_checkpoint
 from .embedder import standard_pipeline
 

@@ -16,11 +16,11 @@ from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..engine.checkpoint_files import newest_checkpoint
-from ..engine.launch import load_config, without_sync_batch_norm
-from ..engine.pretrained import compare_weights, configs_of_type, load_weights, weights_under
 from ..errors import HCSCError
-from ..structures import PrototypeHierarchy
+from ..runtime.checkpoint_files import newest_checkpoint
+from ..runtime.launch import load_config, without_sync_batch_norm
+from ..runtime.pretrained import compare_weights, configs_of_type, load_weights, weights_under
+from ..structures.checkpoint_entry import saved_tree
 from ..weights import TARGETS, read_checkpoint, select, sort_weights
 from .config_text import read_config_text
 from .embedder import Embedder, TrainingImages, make_embedder, standard_pipeline
@@ -31,7 +31,6 @@ _KEY_ENCODER = "momentum_encoder.encoder."
 # Ours end in the space that hierarchies are made in; of another library's the backbone is taken.
 _NECK = "hcsc_mm.ProjectionNeck"
 _CLUSTERING = "hcsc_mm.HierarchicalClusteringHook"
-_SAVED = "hierarchical_clustering"
 
 
 def load_embedder(
@@ -139,7 +138,7 @@ def _of_checkpoint(
         model.get("data_preprocessor") or config.get("data_preprocessor"),
         find_pipeline(config),
     )
-    return _with_hierarchy(embedder, loaded.get(_SAVED), config)
+    return _with_hierarchy(embedder, loaded, config)
 
 
 def _build(
@@ -156,18 +155,13 @@ def _build(
     return part
 
 
-def _with_hierarchy(
-    embedder: Embedder, saved: Mapping[str, Any] | None, config: Config
-) -> Embedder:
-    if saved is None or saved.get("hierarchy") is None:
+def _with_hierarchy(embedder: Embedder, loaded: Mapping[str, Any], config: Config) -> Embedder:
+    saved = saved_tree(loaded, embedder.name)
+    if saved is None:
         return embedder
-    hierarchy = PrototypeHierarchy.from_state_dict(saved["hierarchy"])
-    dataset = config.get("train_dataloader", {}).get("dataset")
-    training = TrainingImages(saved["num_samples"], saved.get("images"), dataset)
-    of_weights, stale = saved.get("weights"), None
-    if of_weights is not None and of_weights != embedder.digest:
-        stale = f"the hierarchy in {embedder.name} was made before its weights were last changed"
-    return replace(embedder, hierarchy=hierarchy, training=training, stale=stale)
+    dataset = (config.get("train_dataloader") or {}).get("dataset")
+    training = TrainingImages(saved.num_samples, saved.images, dataset)
+    return replace(embedder, hierarchy=saved.hierarchy, training=training, fits=saved.fits)
 
 
 def find_pipeline(config: Config) -> list[dict]:

@@ -1,3 +1,5 @@
+from ..runtime.worker_seed import seed_worker  # stays importable from here
+from ..utils.importing import import_all
 from .digits import Digits
 from .extraction import ExtractionView
 from .image_folder import ImageFolder
@@ -6,7 +8,6 @@ from .pad_collate import pad_collate
 from .same_classes import check_same_classes
 from .shard_sampler import ShardSampler
 from .transforms import LoadImage, WholeImage
-from .worker_seed import seed_worker
 
 __all__ = [
     "Digits",
@@ -20,3 +21,5 @@ __all__ = [
     "pad_collate",
     "seed_worker",
 ]
+
+import_all(__name__, __path__)  # a new file needs no entry here

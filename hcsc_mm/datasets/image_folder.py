@@ -10,7 +10,7 @@ from mmpretrain.datasets import CustomDataset
 
 from ..errors import HCSCError
 from ..registry import DATASETS
-from .transforms.decode import one_line_path
+from ..utils.text import one_line_path
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 

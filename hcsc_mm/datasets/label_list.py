@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import HCSCError
-from .transforms.decode import one_line_path
+from ..utils.text import one_line_path
 
 
 class LabelledPath(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ..errors import HCSCError
 from ..registry import DATASETS
+from ..utils.text import one_line_path
 from .image_folder import ImageFolder, list_images
 from .label_list import (
     LabelledPath,
@@ -16,7 +17,6 @@ from .label_list import (
     read_label_list,
     read_lines,
 )
-from .transforms.decode import one_line_path
 
 _MOST_CLASSES = 1_000_000  # a larger label is a year or an identifier in the wrong column
 

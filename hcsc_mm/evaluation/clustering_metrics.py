@@ -14,6 +14,7 @@ from ..datasets.fingerprint import fingerprint
 from ..errors import HCSCError
 from ..registry import METRICS
 from ..structures import PrototypeHierarchy
+from ..structures.checkpoint_entry import saved_tree
 from ..utils.shard import all_gather_rows
 from .clustering_scores import clustering_scores
 from .feature_set import FeatureSet, check_labelled
@@ -99,25 +100,21 @@ def load_hierarchy(checkpoint: str | None, images: FeatureSet) -> PrototypeHiera
     Raises:
         HCSCError: it was trained on other images.
     """
-    loaded = (
-        CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
-        if checkpoint
-        else {}
-    )
-    saved = loaded.get("hierarchical_clustering") if isinstance(loaded, dict) else None
-    if saved is None or saved["hierarchy"] is None:
+    if not checkpoint:
         return None
-    known = saved.get("images")
-    if saved["num_samples"] != images.num_samples or (
-        known is not None and known != fingerprint(images.dataset)
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
+    saved = saved_tree(loaded, checkpoint)
+    if saved is None:
+        return None
+    if saved.num_samples != images.num_samples or (
+        saved.images is not None and saved.images != fingerprint(images.dataset)
     ):
         raise HCSCError(
-            f"the hierarchy in {checkpoint} is of {saved['num_samples']} training images, and the "
-            "data set under test has "
-            f"{images.num_samples}, or others, or in another order; give the clustering stage the "
-            "pre-training's own data set"
+            f"the hierarchy in {checkpoint} is of {saved.num_samples} training images, and the "
+            f"data set under test has {images.num_samples}, or others, or in another order; give "
+            "the clustering stage the pre-training's own data set"
         )
-    return PrototypeHierarchy.from_state_dict(saved["hierarchy"])
+    return saved.hierarchy
 
 
 def _agreement(name: str, assignment: Tensor, images: FeatureSet) -> dict[str, float]:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from ..datasets.same_classes import check_same_classes
 from ..errors import HCSCError
 from ..registry import LOOPS, METRICS
-from ..utils.wrappers import unwrapped
+from ..utils.models import unwrapped
 from .feature_set import build_feature_loader, extract_feature_set, has_labels
 
 

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from ..apis import Embedder
-from ..datasets.transforms.decode import one_line_path
 from ..errors import HCSCError
 from ..structures import PrototypeHierarchy
+from ..utils.text import one_line_path
 from .columns import Columns, place_all
 from .duplicates import duplicate_groups
 from .embedding import Embeddings, embed_images, open_embeddings

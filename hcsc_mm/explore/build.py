@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from ..errors import HCSCError
 from ..structures import PrototypeHierarchy
-from ..utils.rendezvous import wait_for_ranks
-from ..utils.weights_digest import weights_digest
+from ..structures.checkpoint_entry import weights_digest
+from ..utils.files import written_whole
+from ..utils.ranks import wait_for_ranks
 from .columns import Columns, place_all
 from .embedding import Embeddings, embed_images, open_embeddings, take_embeddings
 from .growing import TRAINED, grow, origin_of_tree
@@ -25,7 +26,6 @@ from .neighbours import EXHAUSTIVE, Neighbours, find_neighbours
 from .results import Results, write_results
 from .sources import Sources
 from .steps import Steps
-from .whole_files import written_whole
 
 _WORK = ".build"
 
@@ -240,7 +240,7 @@ def _digest_of_tree(tree: PrototypeHierarchy) -> str:
         if isinstance(tensors, list)
         for level, tensor in enumerate(tensors)
     }
-    return weights_digest({"assignment": state["assignment"], **lists})
+    return weights_digest({"assignment": state["assignment"], **lists})["sha256"]
 
 
 def _save(path: Path, arrays: Columns | Neighbours) -> None:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from ..apis import Embedder, ImageBatch, ImageView
 from ..apis.image_view import in_batches, iterate
-from ..datasets.transforms.decode import one_line_path
 from ..errors import HCSCError
+from ..utils.files import written_whole
 from ..utils.progress import track
-from ..utils.rendezvous import wait_for_ranks
+from ..utils.ranks import wait_for_ranks
+from ..utils.text import one_line_path
 from .tree_images import TreeImages
-from .whole_files import open_array, write_array, write_json, written_whole
+from .whole_files import open_array, write_array, write_json
 
 # Images of a piece: what a build that is stopped has to embed again, per process, at most.
 PIECE = 4096

@@ -35,8 +35,8 @@ def origin_of_tree(
     """
     if embedder is None or num_prototypes is not None or embedder.hierarchy is None:
         return CLUSTERED
-    if embedder.stale is not None:
-        print_log(f"{embedder.stale}: the tree is made anew", "current", level=30)
+    if embedder.fits is False:
+        print_log(f"the tree is made anew, from the weights of {embedder.name}", "current")
         return CLUSTERED
     training = embedder.training
     if training is None or training.number != len(images):

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..errors import HCSCError
-from .whole_files import write_array, written_whole
+from ..utils.files import written_whole
+from .whole_files import folder_written_whole, make_room, write_array
 
 PARQUET, CSV, NPY = "images.parquet", "images.csv", "embeddings.npy"
 # Rows of a part; a table of more is a folder of parts.
@@ -167,18 +168,18 @@ def write_tables(
         num_rows: Of all batches.
     """
     several = num_rows > ROWS_PER_PART
-    plain = [field for field in form if field.name != "embedding"]
+    path, plain = folder / PARQUET, [field for field in form if field.name != "embedding"]
+    if path.is_dir() != several:
+        make_room(path)
     with (
-        written_whole(folder / PARQUET) as aside,
+        folder_written_whole(path) if several else written_whole(path) as aside,
         written_whole(folder / CSV) as csv_aside,
         pa.csv.CSVWriter(csv_aside, pa.schema(plain)) as csv,
     ):
-        if several:
-            aside.mkdir()
         writer, written = None, 0
         try:
             for batch in batches:
-                if written % ROWS_PER_PART == 0 and (several or writer is None):
+                if writer is None or (several and written % ROWS_PER_PART == 0):
                     if writer is not None:
                         writer.close()
                     part = written // ROWS_PER_PART

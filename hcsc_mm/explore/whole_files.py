@@ -1,4 +1,4 @@
-"""Files and folders of a tree: under their names they are whole, or not there."""
+"""What ``utils.files`` lacks for a tree: folders and large arrays that are whole, or not there."""
 
 from __future__ import annotations
 
@@ -13,28 +13,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..engine.checkpoint_files import write_text
-
-_ASIDE = ".part"
+from ..utils.files import write_text, written_whole
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write a file or a folder to; it gets its name at the end, and on an
-    error nothing is left of it and what had the name before is still there.
+def folder_written_whole(path: Path) -> Iterator[Path]:
+    """A folder to write files to, which becomes ``path`` at the end, in the place of what had the
+    name before; on an error nothing is left of it.
     """
-    aside = path.with_name(f"{path.name}{_ASIDE}")
-    _remove(aside)
+    aside = path.with_name(f"{path.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
     try:
+        aside.mkdir(parents=True)
         yield aside
-        for file in aside.rglob("*") if aside.is_dir() else [aside]:
+        for file in aside.iterdir():
             with open(file, "rb") as written:
                 os.fsync(written.fileno())
-        if path.is_dir() or aside.is_dir():  # a folder's name is free only without a folder there
-            _remove(path)
+        make_room(path)
         os.replace(aside, path)
     finally:
-        _remove(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def make_room(path: Path) -> None:
+    """Remove a file or a folder, if there is one: a folder takes no name that is in use, and a file
+    none of a folder.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_array(
@@ -69,10 +77,3 @@ def open_array(path: Path) -> NDArray:
 def write_json(path: Path, content: Any) -> None:
     """A JSON file of ASCII text; non-finite numbers are refused."""
     write_text(path, json.dumps(content, allow_nan=False))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
-from ..engine.pretrained import configs_of_type, use_checkpoint
+from ..runtime.pretrained import configs_of_type, use_checkpoint
 
 # What says where and how a stage runs, and not what comes out of it.
 _CIRCUMSTANCES = (

@@ -18,8 +18,8 @@ from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
 from hcsc_mm.apis.config_text import read_config_text
 from hcsc_mm.apis.registered_types import registered_only
-from hcsc_mm.engine.launch import load_config
 from hcsc_mm.explore.tree_images import open_folder
+from hcsc_mm.runtime.launch import load_config
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +69,11 @@ def test_the_digest_tells_weights_apart_and_files_not(weights, tmp_path):
     assert load_embedder(tmp_path / "other.pth").digest != load_embedder(weights).digest
 
 
-def test_a_tree_older_than_the_weights_is_said_to_be_stale(images, tmp_path):
-    file = checkpoint(tmp_path / "old.pth", images, weights="of the epoch before")
-    assert "before its weights were last changed" in load_embedder(file).stale
-    digest = load_embedder(file).digest
-    assert load_embedder(checkpoint(tmp_path / "new.pth", images, weights=digest)).stale is None
+def test_a_tree_is_known_to_fit_its_weights_or_not(weights, images, tmp_path):
+    assert load_embedder(weights).fits is True
+    older = {"part": "momentum_encoder.", "sha256": "of the epoch before"}
+    assert load_embedder(checkpoint(tmp_path / "old.pth", images, weights=older)).fits is False
+    assert load_embedder(checkpoint(tmp_path / "0.1.0.pth", images, weights=None)).fits is None
 
 
 @pytest.fixture(scope="module")

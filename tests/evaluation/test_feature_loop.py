@@ -15,9 +15,9 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 from tiny import ROOT
 
-from hcsc_mm.engine.launch import run_test
 from hcsc_mm.evaluation.feature_set import read_labels
 from hcsc_mm.registry import METRICS
+from hcsc_mm.runtime.launch import run_test
 
 BENCHMARKS = ROOT / "configs" / "benchmarks"
 

@@ -22,6 +22,8 @@ from hcsc_mm.explore.tree import Tree
 from hcsc_mm.explore.tree_images import open_dataset, open_folder
 from hcsc_mm.structures import PrototypeHierarchy
 
+OLDER = {"part": "momentum_encoder.", "sha256": "of the epoch before"}
+
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
@@ -136,7 +138,7 @@ def test_a_new_tree_is_made_where_there_is_none_or_another_is_wanted(
     if why == "numbers":
         options = {"num_prototypes": (5, 2)}
     else:
-        changes = {"hierarchy": None} if why == "no tree" else {"weights": "of another epoch"}
+        changes = {"hierarchy": None} if why == "no tree" else {"weights": OLDER}
         file = checkpoint(tmp_path / "other.pth", images / "train", **changes)
     tree = build(file, images / "train", tmp_path / "tree", **options)
     assert tree.facts.origin == "clustered"

@@ -13,7 +13,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from ...dependencies import first_line
+from ...utils.text import first_line
 
 # Of the formats that Pillow knows those of photographs. Without the list it would guess from the
 # content, and hand PostScript in a file called photo.jpg to an outside program.
@@ -95,15 +95,6 @@ def reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return "it is no image, or of no format that is read here"
     return f"{type(error).__name__}: {first_line(error)}"
-
-
-def one_line_path(path: str) -> str:
-    """The path with line breaks, control characters and bytes that are no text escaped; all else, é
-    and emoji included, as it is.
-    """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in path
-    )
 
 
 def _kind(mode: int) -> str:

@@ -13,7 +13,8 @@ from mmengine.logging import print_log
 
 from ...errors import HCSCError
 from ...registry import TRANSFORMS
-from .decode import UnreadableImageError, decode_image, one_line_path, read_file, reason
+from ...utils.text import one_line_path
+from .decode import UnreadableImageError, decode_image, read_file, reason
 
 _REMOTE = re.compile(r"\w+://")  # s3://…, https://…: mmengine's file back ends
 _MOST_WARNINGS = 10  # per process: UnreadableImagesHook counts the rest

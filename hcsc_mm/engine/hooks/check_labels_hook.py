@@ -14,7 +14,7 @@ from ...datasets import LabelledImages, check_same_classes
 from ...datasets.same_classes import check_labels, class_names
 from ...errors import HCSCError
 from ...registry import HOOKS
-from ...utils.wrappers import unwrapped
+from ...utils.models import unwrapped
 
 
 @HOOKS.register_module()

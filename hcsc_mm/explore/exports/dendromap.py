@@ -11,8 +11,8 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 
-from ...engine.checkpoint_files import write_text
 from ...errors import HCSCError
+from ...utils.files import write_text
 from ..nodes import ROOT
 from ..sampling import sample_balanced
 from ..tree import Tree

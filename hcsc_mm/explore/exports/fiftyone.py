@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ...engine.checkpoint_files import write_text
+from ...utils.files import write_text
 from ..tree import Tree
 from .tabular import write_parquet
 

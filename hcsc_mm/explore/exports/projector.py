@@ -8,11 +8,10 @@ import numpy as np
 from mmengine.logging import print_log
 from PIL import Image
 
-from ...engine.checkpoint_files import write_text
+from ...utils.files import write_text, written_whole
 from ...utils.progress import track
 from ..sampling import sample_balanced
 from ..tree import Tree
-from ..whole_files import written_whole
 from .thumbnails import Thumbnails
 
 NAME = "projector"

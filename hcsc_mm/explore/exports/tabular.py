@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...utils.files import written_whole
 from ...utils.progress import track
 from ..tables import matrix
 from ..tree import Tree
-from ..whole_files import written_whole
 
 
 def write_parquet(
