@@ -59,10 +59,15 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Embedded:
         """(B, 3, H, W) images → their backbone features and embeddings."""
         inputs = self.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]
-        features = self.layers[0](inputs)
+        return self.embed(self.layers, inputs)
+
+    @staticmethod
+    def embed(layers: nn.Sequential, inputs: Tensor) -> Embedded:
+        """(B, 3, H, W) normalised images → their backbone features and embeddings."""
+        features = layers[0](inputs)
         backbone = pool(features).float()
-        if len(self.layers) > 1:  # a neck gives unit length: the very numbers of the clustering
-            return Embedded(backbone, self.layers[1](features).float())
+        if len(layers) > 1:  # a neck gives unit length: the very numbers of the clustering
+            return Embedded(backbone, layers[1](features).float())
         return Embedded(backbone, F.normalize(backbone, dim=1))
 
     def to(self, device: torch.device | str) -> Encoder:
