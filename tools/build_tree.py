@@ -127,8 +127,10 @@ def open_sources(args: argparse.Namespace) -> Sources:
             raise HCSCError(f"there is no file {args.embeddings}")
         try:
             given = np.load(args.embeddings, mmap_mode="r", allow_pickle=False)
-        except ValueError as error:
+        except (ValueError, EOFError) as error:
             raise HCSCError(f"{args.embeddings} is no .npy file of numbers ({error})") from None
+        if not isinstance(given, np.ndarray):
+            raise HCSCError(f"{args.embeddings} is no .npy file, but an archive of several arrays")
         images = args.images and open_folder(args.images, args.labels, args.classes)
         return Sources(None, images or None, given)
     embedder = load_embedder(args.weights, args.pretrained, args.device)

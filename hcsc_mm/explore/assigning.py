@@ -25,7 +25,7 @@ from .results import HIERARCHY, NODES, SIGNATURES
 from .tables import Rows, matrix, pieces, write_tables
 from .tree import Tree
 from .tree_images import TreeImages
-from .whole_files import open_array, write_array, write_json
+from .whole_files import full_disk_is_said, open_array, write_array, write_json
 
 _WORK = ".assign"
 _NEAR = 3  # images whose places a new one lies between
@@ -86,16 +86,17 @@ def assign_images(
     work = tree.folder / _WORK
     shutil.rmtree(work, ignore_errors=True)
     try:
-        embed_images(
-            embedder,
-            images,
-            work / "new",
-            batch_size=batch_size,
-            num_workers=num_workers,
-            unreadable=unreadable,
-        )
-        grown = _Grown(tree, open_embeddings(work / "new"), work, exhaustive)
-        grown.write(names, labels)
+        with full_disk_is_said(tree.folder, "begin again: the tree is as it was"):
+            embed_images(
+                embedder,
+                images,
+                work / "new",
+                batch_size=batch_size,
+                num_workers=num_workers,
+                unreadable=unreadable,
+            )
+            grown = _Grown(tree, open_embeddings(work / "new"), work, exhaustive)
+            grown.write(names, labels)
         far = tree.facts.far
         new = grown.columns.distances[0][grown.num_old :]
         return Drift(len(new), len(grown.new.reasons), int((new > far).sum()), far)

@@ -26,6 +26,7 @@ from .neighbours import EXHAUSTIVE, Neighbours, find_neighbours
 from .results import Results, write_results
 from .sources import Sources
 from .steps import Steps
+from .whole_files import full_disk_is_said
 
 _WORK = ".build"
 
@@ -75,12 +76,18 @@ def build_tree(sources: Sources, out: Path, options: BuildOptions) -> bool:
         Whether anything was left to do.
 
     Raises:
-        HCSCError: the folder holds a tree of other inputs, or see the steps.
+        HCSCError: the folder holds a tree of other inputs, the disk is full, or see the steps.
     """
     build = _Build(sources, out, options)
-    to_do = build.steps.to_do()
     if build.finished.to_do() == []:
         return False
+    with full_disk_is_said(out, "the same command goes on"):
+        _run(build)
+    return True
+
+
+def _run(build: _Build) -> None:
+    to_do = build.steps.to_do()
     wait_for_ranks("looking into the folder")  # before anybody writes
     actions = {
         "embeddings": build.embed,
@@ -103,7 +110,6 @@ def build_tree(sources: Sources, out: Path, options: BuildOptions) -> bool:
             build.steps.mark(name)
     if alone:
         build.finish()
-    return True
 
 
 class _Build:

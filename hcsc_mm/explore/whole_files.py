@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..errors import HCSCError
 from ..utils.files import write_text, written_whole
 
 
@@ -33,6 +35,28 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
         os.replace(aside, path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def full_disk_is_said(folder: Path, advice: str) -> Iterator[None]:
+    """Turn the error of a full disk into one that says which disk, and what to do.
+
+    Args:
+        folder: That is written to.
+        advice: What to do when there is room.
+
+    Raises:
+        HCSCError: the disk, or what a user may use of it, is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise HCSCError(
+            f"there is no room on the disk of {folder} ({os.strerror(error.errno)}); make some, "
+            f"and {advice}"
+        ) from error
 
 
 def make_room(path: Path) -> None:

@@ -296,3 +296,25 @@ def test_the_table_of_somebody_else_is_refused(tree, tmp_path):
     pq.write_table(table, folder / "images.parquet")
     with pytest.raises(HCSCError, match=r"was not written by tools/build_tree\.py"):
         Tree(folder)
+
+
+def test_a_full_disk_is_one_line_and_what_was_written_before_stays(tmp_path, monkeypatch):
+    """Not a mount: writing fails as on a full disk after so many bytes."""
+    import errno
+
+    tree = build_from_rows(rows_in_blobs(), tmp_path / "tree", num_prototypes=(20, 4))
+    before = {path.name: path.read_bytes() for path in tree.folder.iterdir() if path.is_file()}
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("hcsc_mm.explore.tables.pq.ParquetWriter.write_batch", full)
+    with pytest.raises(
+        HCSCError, match=r"there is no room on the disk of .*the same command goes on"
+    ):
+        build_from_rows(rows_in_blobs(), tree.folder, num_prototypes=(10, 4))
+    after = {path.name: path.read_bytes() for path in tree.folder.iterdir() if path.is_file()}
+    assert after == before
+    monkeypatch.undo()
+    again = build_from_rows(rows_in_blobs(), tree.folder, num_prototypes=(10, 4))
+    assert again.facts.num_prototypes == (10, 4)
