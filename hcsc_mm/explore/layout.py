@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
 from ..structures import PrototypeHierarchy
 from ..utils.progress import track
 
+_SMALL = 50  # vectors of which all components cost no more than the first two
 _GAP = 0.03  # of the shorter side of a cell is left free around what lies in it
 
 
@@ -26,6 +28,11 @@ def lay_out(hierarchy: PrototypeHierarchy, path: NDArray, embedding: NDArray) ->
         path: (L, n) int prototypes of the images.
         embedding: (n, D) float32.
     """
+    with threadpool_limits(1):  # threads wait for each other longer than such small problems take
+        return _lay_out(hierarchy, path, embedding)
+
+
+def _lay_out(hierarchy: PrototypeHierarchy, path: NDArray, embedding: NDArray) -> NDArray:
     levels = hierarchy.num_levels
     sizes = [
         np.bincount(path[level], minlength=hierarchy.num_prototypes[level])
@@ -61,10 +68,15 @@ def _fill_leaves(
 def two_components(vectors: NDArray) -> NDArray:
     """(m, 2) first two principal components of (m, D) vectors, zeros where there are fewer."""
     points = np.zeros((len(vectors), 2), np.float64)
-    number = min(2, len(vectors) - 1, vectors.shape[1])
-    if number > 0:
-        found = PCA(number, svd_solver="full" if len(vectors) < vectors.shape[1] else "auto")
-        points[:, :number] = found.fit_transform(vectors.astype(np.float64))
+    smaller = min(len(vectors) - 1, vectors.shape[1])
+    number = min(2, smaller)
+    if number == 0 or bool((vectors == vectors[0]).all()):  # copies have no direction
+        return points
+    # 'auto' would take a randomised solver for some shapes.
+    solver = "covariance_eigh" if len(vectors) > vectors.shape[1] else "arpack"
+    solver = "full" if smaller < _SMALL else solver
+    found = PCA(number, svd_solver=solver, random_state=0)
+    points[:, :number] = found.fit_transform(vectors.astype(np.float64))
     return points
 
 

@@ -9,7 +9,7 @@ from small_trees import rows_in_blobs
 
 from hcsc_mm.clustering import hierarchical_kmeans
 from hcsc_mm.explore.columns import place_all
-from hcsc_mm.explore.layout import divide, fill, lay_out
+from hcsc_mm.explore.layout import divide, fill, lay_out, two_components
 from hcsc_mm.explore.nodes import Labels, describe_tree
 
 
@@ -40,6 +40,28 @@ def test_positions_are_the_same_each_time(placed):
     rows, hierarchy, columns = placed
     first, second = (lay_out(hierarchy, columns.prototypes, rows) for _ in range(2))
     assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("number", "dim"), [(1, 8), (2, 8), (9, 8), (70, 8), (60, 64), (80, 64), (70, 200), (2000, 64)]
+)
+def test_components_are_those_of_the_whole_decomposition(number, dim):
+    rows = np.random.default_rng(0).normal(size=(number, dim)) * np.linspace(1, 3, dim)
+    left, values, _ = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+    expected = np.zeros((number, 2))
+    known = min(2, number - 1)
+    expected[:, :known] = (left * values)[:, :known]
+    found = two_components(rows)
+    assert np.abs(found) == pytest.approx(np.abs(expected), abs=1e-8)
+    assert np.array_equal(found, two_components(rows))
+
+
+@pytest.mark.parametrize("number", [3, 100])
+def test_copies_lie_side_by_side(number):
+    copies = np.repeat(rows_in_blobs()[:1], number, axis=0)
+    assert (two_components(copies) == 0).all()
+    copies[0] = rows_in_blobs()[1]  # one other: a line
+    assert np.isfinite(two_components(np.tile(copies, (1, 20)))).all()
 
 
 def test_areas_are_proportional_to_weights_and_fill_the_cell():
