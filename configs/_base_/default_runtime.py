@@ -25,6 +25,8 @@ default_hooks = dict(
     non_finite=dict(type="hcsc_mm.NonFiniteHook", interval=50),
     # do embeddings and clusters still spread? Numbers and a warning, no more
     collapse=dict(type="hcsc_mm.CollapseHook", interval=100),
+    # the last words: health, checkpoint, tree, what to type next
+    summary=dict(type="hcsc_mm.SummaryHook"),
     # with unreadable='skip': the run stops when more than this share of the images cannot be read
     unreadable=dict(type="hcsc_mm.UnreadableImagesHook", max_share=0.01),
 )

@@ -22,7 +22,8 @@ from .embedding import Embeddings, embed_images, open_embeddings
 from .neighbours import EXHAUSTIVE, Neighbours, find_neighbours
 from .nodes import Labels, describe_tree
 from .results import HIERARCHY, NODES, SIGNATURES
-from .tables import Rows, matrix, pieces, write_tables
+from .site.parquet import matrix
+from .tables import Rows, pieces, write_tables
 from .tree import Tree
 from .tree_images import TreeImages
 from .whole_files import full_disk_is_said, open_array, write_array, write_json
@@ -181,7 +182,7 @@ class _Grown:
         def parts() -> Iterator[NDArray]:
             for batch in self.tree.table.batches(["embedding", "prototype_0"]):
                 readable = batch.column(1).to_numpy() >= 0
-                rows = matrix(batch.column(0))[readable]
+                rows = matrix(batch.column(0))[readable].astype(np.float32)
                 yield rows / np.linalg.norm(rows, axis=1, keepdims=True)  # of half precision
             for one in pieces(len(self.new.rows)):
                 yield self.new.embedding[one]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import HCSCError
 from ..utils.files import written_whole
+from .site.parquet import ImageTable, matrix
 from .whole_files import folder_written_whole, make_room, write_array
 
 PARQUET, CSV, NPY = "images.parquet", "images.csv", "embeddings.npy"
@@ -217,20 +218,15 @@ class Table:
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / PARQUET
-        self.files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-        if not self.files or not self.files[0].is_file():
-            raise HCSCError(f"there is no {path}; run tools/build_tree.py first")
-        opened = [_open(file) for file in self.files]
-        self.schema = opened[0].schema_arrow
-        self.facts = Facts.of(self.schema.metadata, path)
-        self.num_rows = sum(file.metadata.num_rows for file in opened)
+        self._table = ImageTable(folder)
+        self.schema = self._table.schema
+        self.facts = Facts.of(self.schema.metadata, folder / PARQUET)
+        self.num_rows = self._table.num_images
         self.columns = self.schema.names
 
     def batches(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """All rows in order, in batches of at most 16,384."""
-        for file in self.files:
-            yield from _open(file).iter_batches(_ROWS_AT_ONCE, columns=columns)
+        """All rows in order, in batches of at most 16,384; all columns by default."""
+        return self._table.batches(self.columns if columns is None else columns)
 
     def numbers(self, column: str) -> NDArray:
         """(N,) of a column of numbers; NaN for none."""
@@ -244,25 +240,9 @@ class Table:
     def embeddings(self) -> Iterator[NDArray]:
         """Pieces of the (N, D) float32 embeddings; rows of unreadable images are zero."""
         for batch in self.batches(["embedding"]):
-            yield matrix(batch.column(0))
-
-
-def matrix(column: pa.FixedSizeListArray) -> NDArray:
-    """(n, D) float32 of a column of embeddings; zeros where there is none."""
-    dim = column.type.list_size
-    there = np.asarray(column.is_valid())
-    rows = np.zeros((len(column), dim), np.float32)
-    rows[there] = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, dim)
-    return rows
+            yield matrix(batch.column(0)).astype(np.float32)
 
 
 def write_embeddings(folder: Path, embedding: Iterator[NDArray], shape: tuple[int, int]) -> None:
     """embeddings.npy: (N, D) float32; rows of unreadable images are zero."""
     write_array(folder / NPY, embedding, shape, np.float32)
-
-
-def _open(file: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(file)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise HCSCError(f"{file} is damaged ({error}); build the tree again") from error

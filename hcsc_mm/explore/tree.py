@@ -53,7 +53,7 @@ class Tree:
         try:
             return json.loads(file.read_text())
         except FileNotFoundError:
-            raise HCSCError(f"there is no {file}; build the tree again") from None
+            raise HCSCError(f"{self.folder} holds no {NODES}; build the tree again") from None
         except ValueError as error:
             raise HCSCError(f"{file} is damaged ({error}); build the tree again") from None
 

@@ -21,6 +21,9 @@ class ContrastsKeys(Protocol):
     def newest_keys(self, count: int) -> Tensor:
         """(count, D) unit length, the keys made last, of all ranks' images in rank order."""
 
+    def set_momentum(self, momentum: float) -> None:
+        """Share of the query encoder in the key encoder's next updates, in (0, 1]."""
+
 
 @runtime_checkable
 class ClustersImages(ContrastsKeys, Protocol):

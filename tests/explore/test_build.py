@@ -286,7 +286,7 @@ def test_a_damaged_tree_is_refused_by_its_file(broken, tree, tmp_path):
     with pytest.raises(HCSCError, match=f"{broken}.* is damaged"):
         Tree(folder)
     (folder / broken).unlink()
-    with pytest.raises(HCSCError, match=f"there is no .*{broken}"):
+    with pytest.raises(HCSCError, match=f"{broken}; "):
         Tree(folder)
 
 

@@ -129,7 +129,11 @@ def test_assign_and_export_say_what_they_did(folder, tool):
         ("sample_tree.py", ["gone", "--number", "3"], "there is no folder gone"),
         ("sample_tree.py", ["tree", "--number", "99"], "must lie in [1, 24]"),
         ("assign.py", ["tree", "--images", "empty"], "no image under"),
-        ("export_tree.py", ["empty", "--to", "dendromap", "--out", "o"], "run tools/build_tree.py"),
+        (
+            "export_tree.py",
+            ["empty", "--to", "dendromap", "--out", "o"],
+            "holds no images.parquet; build the tree first",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_a_failure(folder, tool, name, arguments, message):

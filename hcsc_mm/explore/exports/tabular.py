@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...utils.files import written_whole
 from ...utils.progress import track
-from ..tables import matrix
+from ..site.parquet import matrix
 from ..tree import Tree
 
 
@@ -51,7 +52,7 @@ def write_parquet(
 
 def _lists(embedding: pa.FixedSizeListArray) -> pa.ListArray:
     """float32 lists; null where there is none."""
-    rows, dim = matrix(embedding), embedding.type.list_size
+    rows, dim = matrix(embedding).astype(np.float32), embedding.type.list_size
     offsets = pa.array(range(0, dim * (len(rows) + 1), dim), pa.int32())
     return pa.ListArray.from_arrays(
         offsets, pa.array(rows.reshape(-1)), mask=embedding.is_null() if len(rows) else None

@@ -126,6 +126,10 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         """(count, D) keys made last; as many as images of a step: theirs, in rank order."""
         return self.queue.newest(count)
 
+    def set_momentum(self, momentum: float) -> None:
+        """Share of the query encoder in the key encoder's next updates, in (0, 1]."""
+        self.momentum_encoder.momentum = momentum
+
     def preprocess(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) images of a data loader → what the encoders take, on the model's device."""
         return self.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]

@@ -14,7 +14,8 @@ from ...errors import HCSCError
 from ...registry import HOOKS
 from ..console import duration
 
-HEALTH_KEY = "health"  # of the message hub: what hooks have found, '<name>' → words
+# of the message hub: what hooks have found of the model's health, '<name>' → words, and in a word
+HEALTH_KEY, VERDICT_KEY = "health", "health_verdict"
 
 
 @dataclass
