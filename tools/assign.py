@@ -23,7 +23,8 @@ except ImportError as error:
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
 from hcsc_mm.explore.assigning import assign_images
-from hcsc_mm.explore.tree import FilesOfTree, Tree
+from hcsc_mm.explore.page import write_page
+from hcsc_mm.explore.tree import Tree
 from hcsc_mm.explore.tree_images import open_folder
 from hcsc_mm.runtime.error_reports import one_line_errors
 
@@ -59,9 +60,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 def renew_page(folder: Path) -> None:
     """The page shows the new images, too, if the tree has one."""
     if (folder / "index.html").exists():
-        from hcsc_mm.explore.page import write_page
-
-        print(f"open {write_page(folder, FilesOfTree(Tree(folder)))}")
+        print(f"open {write_page(folder, Tree(folder).facts.root)}")
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from mmengine.dist import get_rank
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
 from hcsc_mm.explore.build import BuildOptions, build_tree
+from hcsc_mm.explore.page import write_page
 from hcsc_mm.explore.sources import Sources
 from hcsc_mm.explore.summary import summarise
 from hcsc_mm.explore.tree_images import open_dataset, open_folder
@@ -143,12 +144,10 @@ def open_sources(args: argparse.Namespace) -> Sources:
 
 
 def write_page_of(out: Path, sources: Sources) -> Path | None:
-    """The page, where this installation has it and there are images to show."""
-    try:
-        from hcsc_mm.explore.page import write_page
-    except ImportError:
+    """The page, where there are images to show."""
+    if sources.images is None:
         return None
-    return write_page(out, sources.images) if sources.images is not None else None
+    return write_page(out, sources.root or sources.images)
 
 
 def main() -> None:

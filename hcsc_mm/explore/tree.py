@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmpretrain.registry import TRANSFORMS
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..errors import HCSCError
 from ..structures import PrototypeHierarchy
@@ -76,32 +74,3 @@ class Tree:
     def file(self, path: str) -> str:
         """Where an image of the table lies."""
         return text_to_name(path, self.facts.root)
-
-
-class FilesOfTree:
-    """The images of a tree, by row, from their files.
-
-    Args:
-        tree: Whose rows they are.
-
-    Raises:
-        HCSCError: its images have no files.
-    """
-
-    def __init__(self, tree: Tree) -> None:
-        if not tree.facts.root:
-            raise HCSCError(f"the images of {tree.folder} have no files to show")
-        self._files = [tree.file(path) for path in tree.table.texts("path")]
-        self._load = TRANSFORMS.build(dict(type="hcsc_mm.LoadImage"))
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def image(self, row: int) -> Image.Image:
-        """Its pixels, RGB.
-
-        Raises:
-            UnreadableImageError: it cannot be read.
-        """
-        loaded = self._load.load({"img_path": self._files[row]})
-        return Image.fromarray(np.ascontiguousarray(loaded["img"][..., ::-1]))

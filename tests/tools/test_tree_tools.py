@@ -145,6 +145,19 @@ def test_a_mistake_is_one_line_and_a_failure(folder, tool, name, arguments, mess
     assert "\n" not in done.error
 
 
+def test_the_page_comes_last_and_follows_what_is_assigned(folder, tool):
+    shutil.copytree(folder / "tree", folder / "shown")
+    arguments = ["w.pth", "--images", "images/train", "--labels", "folders", "--out", "shown"]
+    done = tool("build_tree.py", *arguments)
+    assert done.returncode == 0, done.error
+    assert done.stdout.rstrip().endswith("open shown/index.html")
+    before = (folder / "shown/page/data/summary.js").read_text()
+    assert '"numImages":24' in before
+    done = tool("assign.py", "shown", "--images", "images/val")
+    assert done.returncode == 0, done.error
+    assert '"numImages":36' in (folder / "shown/page/data/summary.js").read_text()
+
+
 def test_embeddings_alone_make_a_tree(folder, tool):
     np.save(folder / "rows.npy", rows_in_blobs())
     done = tool("build_tree.py", "--embeddings", "rows.npy", "--out", "of_rows")
