@@ -31,7 +31,8 @@ class ImageTable:
             raise HCSCError(f"{tree} holds no images.parquet; build the tree first")
         metadata = [_open(file) for file in self.files]
         self.num_images = sum(file.metadata.num_rows for file in metadata)
-        self.columns = frozenset(metadata[0].schema_arrow.names)
+        self.schema = metadata[0].schema_arrow
+        self.columns = frozenset(self.schema.names)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """All rows, in order.
@@ -64,7 +65,8 @@ def matrix(column: pa.Array) -> np.ndarray:
     present = np.asarray(column.is_valid())
     values = column.drop_null().flatten().to_numpy(zero_copy_only=False)
     if not present.any():
-        return np.zeros((len(column), 0), np.float16)
+        fixed = pa.types.is_fixed_size_list(column.type)
+        return np.zeros((len(column), column.type.list_size if fixed else 0), np.float16)
     if len(values) % present.sum():
         raise HCSCError("the embeddings in images.parquet are not equally long; build it again")
     rows = values.reshape(int(present.sum()), -1)

@@ -12,6 +12,7 @@ from typing import Protocol
 from PIL import Image, ImageDraw
 
 from ...datasets.transforms.decode import decode_image, read_file, reason
+from ..names import text_to_name
 
 # A sheet: so many thumbnails that a page of a leaf needs one or two, and not so many that a single
 # one costs much.
@@ -52,7 +53,7 @@ class ImagesInFolder:
         Raises:
             Exception: whatever reading or decoding it raises.
         """
-        content = read_file(os.path.join(self.root, self.paths[row]), _MAX_PIXELS)
+        content = read_file(text_to_name(self.paths[row], self.root), _MAX_PIXELS)
         pixels = decode_image(
             content,
             upright=True,
