@@ -36,6 +36,8 @@ from hcsc_mm.runtime.console import duration
 from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.utils.files import write_text
 
+NOTHING = {"scores": {}, "spread": {}, "collapsed": False, "seconds": 0.0, "steps": 0}
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -95,7 +97,10 @@ def run_all(cells: list[Cell], args: argparse.Namespace) -> None:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode < 0 or done.returncode == 130:
             raise KeyboardInterrupt
-        words = "done" if done.returncode == 0 else f"failed with exit code {done.returncode}"
+        words = "done"
+        if done.returncode != 0:
+            words = f"broke down with exit code {done.returncode}; its traceback is above"
+            save(cell, {**NOTHING, "error": words, "broken": True}, args)
         print(f"    {words} after {duration(time.monotonic() - start)}", file=sys.stderr)
 
 
@@ -103,11 +108,15 @@ def run_cell(cell: Cell, args: argparse.Namespace) -> None:
     """In a process of its own. A mistake, such as a collapse that stopped, is a result, too."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(args.work_dir or temporary) / cell.name
-        result = {"scores": {}, "spread": {}, "collapsed": False, "seconds": 0.0, "steps": 0}
+        result = dict(NOTHING)
         try:
             result = measure_cell(cell, folder)
         except HCSCError as error:
             result |= {"error": error.one_line(), "collapsed": "Collapse in epoch" in str(error)}
+    save(cell, result, args)
+
+
+def save(cell: Cell, result: dict, args: argparse.Namespace) -> None:
     facts = {
         "cell": cell.name,
         "inputs": cell.inputs(),
@@ -123,7 +132,7 @@ def run_cell(cell: Cell, args: argparse.Namespace) -> None:
 def collect(cells: list[Cell], out: Path) -> dict:
     results: dict = {}
     for cell in cells:
-        found = finished(cell, out)
+        found = finished(cell, out, broken=True)
         if found is not None:
             results.setdefault(cell.data, {}).setdefault(cell.method, []).append(found)
     return results

@@ -44,9 +44,8 @@ class Cell:
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def config_text(self) -> str:
-        """A config of its own: the method's, on top of the data's."""
-        base = os.path.abspath(self.data_entry.config)
+    def config_text(self, base: str) -> str:
+        """A config of its own: the method's, on top of the data's at ``base``."""
         if self.method_entry.config is None:
             return f"_base_ = [{base!r}]\n"
         lines = Path(self.method_entry.config).read_text(encoding="utf-8").splitlines()
@@ -62,10 +61,14 @@ class Cell:
     def build_config(self, folder: Path) -> Config:
         """The pre-training config of this cell, written into its folder and read from there."""
         folder.mkdir(parents=True, exist_ok=True)
+        data = load_config(self.data_entry.config)
+        data.merge_from_dict(dict(self.data_entry.options))
+        base = folder.resolve() / f"{self.data}.py"
+        data.dump(base)
         path = folder / f"{self.name}.py"
-        path.write_text(self.config_text(), encoding="utf-8")
+        path.write_text(self.config_text(str(base)), encoding="utf-8")
         cfg = load_config(str(path))
-        cfg.merge_from_dict({**self.data_entry.options, **self.method_entry.options})
+        cfg.merge_from_dict(dict(self.method_entry.options))
         cfg.randomness = dict(cfg.get("randomness", {}), seed=self.seed)
         cfg.work_dir, cfg.launcher, cfg.experiment_name = str(folder), "none", self.name
         return cfg
@@ -80,8 +83,13 @@ def cells_of(grid: Grid) -> Iterator[Cell]:
                     yield Cell(data, method, seed, data_entry, method_entry)
 
 
-def finished(cell: Cell, folder: Path) -> dict[str, Any] | None:
+def finished(cell: Cell, folder: Path, broken: bool = False) -> dict[str, Any] | None:
     """The cell's result, if it has been run with these inputs.
+
+    Args:
+        cell: Which.
+        folder: Of the results.
+        broken: Also one that broke down, which the next call tries again.
 
     Raises:
         HCSCError: the file is damaged.
@@ -93,7 +101,9 @@ def finished(cell: Cell, folder: Path) -> dict[str, Any] | None:
         result = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise HCSCError(f"{path} is damaged ({error}); remove it to run the cell again") from None
-    return result if result.get("inputs") == cell.inputs() else None
+    if result.get("inputs") != cell.inputs() or (result.get("broken") and not broken):
+        return None
+    return result
 
 
 def _text(path: str | None) -> str:
