@@ -90,7 +90,8 @@ def check_kept(cfg: Config, changes: Mapping[str, Any], flag: str, who: str) -> 
         HCSCError: the config does not have what an option asked for.
     """
     for key, value in changes.items():
-        if not key.endswith(DELETE) and _value_at(cfg, key) != value:
+        merged = isinstance(value, dict) or key.endswith(DELETE)
+        if not merged and _value_at(cfg, key) != value:
             raise HCSCError(f"{flag}{key}={value}: {who} sets {key} itself; leave the option out")
 
 
