@@ -8,7 +8,7 @@ import inspect
 import numbers
 import os
 import types
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -176,7 +176,8 @@ def _of_annotation(annotation: Any) -> Wanted:
         return Wanted(frozenset({"str"}))
     if issubclass(kind, Mapping):
         return Wanted(frozenset({"dict"}))
-    if issubclass(kind, Collection) or kind is Iterable:
+    # a tensor is a Collection, too, by its methods
+    if issubclass(kind, (Sequence, Set)) or kind in (Collection, Iterable):
         elements = [_of_annotation(one) for one in arguments if one is not Ellipsis]
         element = reduce(Wanted.__or__, elements) if elements else None
         container = kind if kind in (list, tuple) else None
