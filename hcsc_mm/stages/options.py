@@ -47,7 +47,7 @@ def read_stages(
         meant = [stage for stage in stages if owner in _owners_of(stage)]
         errors = [refused[stage][option] for stage in meant if option in refused[stage]]
         if len(errors) == len(meant):
-            raise errors[0]
+            raise next((one for one in errors if "did you mean" in str(one)), errors[0])
     return configs
 
 
