@@ -6,6 +6,7 @@ from tiny import ROOT
 
 from hcsc_mm import HCSCError
 from hcsc_mm.runtime.configs.keys import Keys, UnknownKeyError
+from hcsc_mm.runtime.configs.places import path_of
 from hcsc_mm.runtime.configs.wanted import ANYTHING
 
 CFG = Config.fromfile(ROOT / "configs" / "hcsc_r18_200e_folder.py")
@@ -14,7 +15,7 @@ DEVICE = Config.fromfile(ROOT / "configs" / "hcsc_r18_devaug_200e_folder.py")
 
 def kinds(key: str, cfg: Config = CFG, **others: str) -> set[str]:
     others = {name.replace("__", "."): value for name, value in others.items()}
-    return set(Keys(cfg, {key: "x", **others}).wanted(key).kinds)
+    return set(Keys(cfg, {key: "x", **others}).wanted(path_of(key)).kinds)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +92,11 @@ def test_a_key_that_nothing_reads_is_refused(key, others):
 def test_another_type_has_other_keys():
     norm = "model.backbone.norm_cfg"
     with pytest.raises(UnknownKeyError, match=r"did you mean .*norm_cfg\.num_groups"):
-        Keys(CFG, {f"{norm}.type": "GN", f"{norm}._delete_": "True"}).wanted(f"{norm}.num_splits")
+        Keys(CFG, {f"{norm}.type": "GN", f"{norm}._delete_": "True"}).wanted(
+            path_of(f"{norm}.num_splits")
+        )
     clip = "optim_wrapper.clip_grad"
-    taken = Keys(CFG, {f"{clip}.type": "value"}).wanted(f"{clip}.clip_value")
+    taken = Keys(CFG, {f"{clip}.type": "value"}).wanted(path_of(f"{clip}.clip_value"))
     assert taken.kinds == {"int", "float"}
 
 
@@ -107,10 +110,10 @@ def test_fields_of_a_dataclass_in_a_list_are_known():
 
 def test_where_nobody_knows_what_is_read_a_new_key_passes_unless_it_looks_like_a_typing_error():
     cfg = Config(dict(model=dict(test_cfg=dict(score_threshold=0.1, level1=2))))
-    assert Keys(cfg, {}).wanted("model.test_cfg.max_per_image") == ANYTHING
-    assert Keys(cfg, {}).wanted("model.test_cfg.level2") == ANYTHING
+    assert Keys(cfg, {}).wanted(path_of("model.test_cfg.max_per_image")) == ANYTHING
+    assert Keys(cfg, {}).wanted(path_of("model.test_cfg.level2")) == ANYTHING
     with pytest.raises(UnknownKeyError, match=r"did you mean model\.test_cfg\.score_threshold"):
-        Keys(cfg, {}).wanted("model.test_cfg.score_treshold")
+        Keys(cfg, {}).wanted(path_of("model.test_cfg.score_treshold"))
 
 
 def test_values_have_no_entries():

@@ -119,7 +119,7 @@ def test_a_place_in_a_group_that_the_config_only_uses_reaches_where_it_is_used(f
         ("length=0x", "a whole number is needed"),
         ("custom_hooks.1.momentum=1", "custom_hooks is a list of 1; custom_hooks.0 is the last"),
         ("train_cfg.max_epochs.x=1", "train_cfg.max_epochs is 6 and has no entries"),
-        ("custom_hooks.0=1", "custom_hooks.0 is one of 1 values; give them all"),
+        ("custom_hooks.0=1", "a group of entries is needed"),
         ("param_scheduler.0.type=StepLR", "there is no list param_scheduler"),
         ("train_cfg.type=EpochLoop", "did you mean EpochBasedTrainLoop?"),
     ],
@@ -143,6 +143,27 @@ def test_a_value_with_which_the_file_cannot_be_read_is_named(tmp_path):
     (tmp_path / "x.py").write_text("size = 2\nwork_dir = str(1 / size)\n")
     with pytest.raises(HCSCError, match=r"--cfg-options size=0: .*x\.py .*ZeroDivisionError"):
         changed(tmp_path / "x.py", size="0")
+
+
+def test_names_reach_places_in_tuples_and_under_keys_with_points(tmp_path):
+    """Both are places that the command line itself cannot name."""
+    (tmp_path / "x.py").write_text(
+        "factor = 0.5\nsize = 3\n"
+        "parts = {'head.': dict(lr_mult=factor)}\n"
+        "optim_wrapper = dict(optimizer=dict(type='SGD', lr=1), paramwise_cfg=dict("
+        "custom_keys=parts))\n"
+        "custom_hooks = [dict(type='EMAHook', steps=(dict(size=size), dict(type='SGD', lr=1)))]\n"
+    )
+    cfg = changed(tmp_path / "x.py", factor="2", size="4")
+    assert cfg.optim_wrapper.paramwise_cfg.custom_keys["head."].lr_mult == 2
+    assert cfg.custom_hooks[0].steps[0].size == 4
+    with pytest.raises(HCSCError, match=r"give all 2 values, custom_hooks\.0\.steps=\[\.\.\.\]"):
+        changed(tmp_path / "x.py", custom_hooks__0__steps__1__lr="2")
+
+
+def test_a_value_of_several_lines_is_refused_in_one(family):
+    with pytest.raises(HCSCError, match=r"'--cfg-options length=two\\nlines': a whole number is"):
+        changed(family, length="two\nlines")
 
 
 def test_a_key_and_a_part_of_it_contradict_each_other(family):

@@ -15,9 +15,10 @@ from mmengine.registry import Registry
 
 from ...errors import HCSCError
 from .names import DELETE
-from .roles import Path, built_arguments, mmengine_arguments, needed_entries, root_arguments
+from .places import Path, places_of
+from .roles import built_arguments, mmengine_arguments, needed_entries, root_arguments
 from .signatures import Arguments, fields_of
-from .wanted import MISSING, Wanted, kind_of, of_annotation, wanted_at
+from .wanted import MISSING, Wanted, of_annotation, wanted_at
 
 _TYPO = 0.8  # similarity at which a new entry is taken for a misspelt one, where any may be new
 _SUGGEST = 0.6  # similarity at which a name is worth naming
@@ -50,20 +51,22 @@ class Keys:
         self.cfg = cfg
         self.options = {tuple(key.split(".")): value for key, value in options.items()}
 
-    def wanted(self, key: str) -> Wanted:
-        """What a dotted key takes.
+    def wanted(self, parts: Path) -> Wanted:
+        """What a place takes.
+
+        Args:
+            parts: Of its dotted key.
 
         Raises:
             UnknownKeyError: nothing reads it; the nearest key that there is is named.
-            HCSCError: it leads through a value that has no entries, or to one in a list.
+            HCSCError: it leads through a value that has no entries.
         """
-        parts = tuple(key.split("."))
         value: Any = self.cfg._cfg_dict
         parameter = _NOTHING
         for length, part in enumerate(parts):
             path = parts[:length]
             if isinstance(value, (list, tuple)):
-                value = self._element(value, path, part, parts)
+                value = self._element(value, path, part)
                 parameter = parameter.replace(annotation=_element_annotation(parameter.annotation))
                 continue
             if part == DELETE:
@@ -77,16 +80,13 @@ class Keys:
             self._check_type(parts)
         return wanted_at(parameter.annotation, parameter.default, value)
 
-    def _element(self, values: list | tuple, path: Path, part: str, parts: Path) -> Any:
+    def _element(self, values: list | tuple, path: Path, part: str) -> Any:
         """An element of a list, by its number."""
         here, length = ".".join(path), len(values)
         if not part.isdigit() or int(part) >= length:
             last = f"; {here}.{length - 1} is the last" if length else ""
             raise UnknownKeyError(f"{here} is a list of {length}{last}")
-        element = values[int(part)]
-        if len(parts) == len(path) + 1 or isinstance(values, tuple):
-            raise HCSCError(f"{here}.{part} is one of {length} values; give them all, {here}=[...]")
-        return element
+        return values[int(part)]
 
     def _group(self, value: Any, path: Path, parameter: inspect.Parameter, parts: Path) -> Any:
         """The group or list that a key leads through; empty where the option makes a new one."""
@@ -203,20 +203,6 @@ class Keys:
         last = _closest(parts[-1], {place[-1] for place in places}, _TYPO)
         found = sorted((place for place in places if place[-1] == last), key=len)
         return f"; did you mean {' or '.join(map('.'.join, found[:2]))}?" if found else ""
-
-
-def places_of(value: Any, path: Path = ()) -> Iterator[Path]:
-    """The dotted keys of a config, without the numbers of elements that are no groups."""
-    entries: Any = ()
-    if isinstance(value, Mapping):
-        entries = value.items()
-    elif isinstance(value, (list, tuple)):
-        entries = enumerate(value)
-    for key, one in entries:
-        if isinstance(value, Mapping) or kind_of(one) in ("dict", "sequence"):
-            if isinstance(value, Mapping):
-                yield (*path, str(key))
-            yield from places_of(one, (*path, str(key)))
 
 
 def _closest(name: str, names: Any, cutoff: float) -> str | None:

@@ -34,7 +34,7 @@ class OptionsAction(argparse.Action):
         options = dict(getattr(namespace, self.dest) or {})
         for word in [values] if isinstance(values, str) else values or ():
             key, equals, text = word.partition("=")
-            if not equals or not all(key.split(".")):
+            if not equals or not all(key.split(".")) or not key.isprintable():
                 parser.error(f"{option_string} {word}: write KEY=VALUE, such as max_epochs=20")
             options[key] = text
         setattr(namespace, self.dest, options)

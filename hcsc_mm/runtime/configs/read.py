@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -11,12 +11,14 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from ...dependencies import first_line
 from ...errors import HCSCError
-from .keys import Keys, UnknownKeyError, places_of
+from .keys import Keys, UnknownKeyError
 from .names import DELETE, read_with
 from .options import UnfitError, value_of
+from .places import Path, path_of, places_of, prefixes, put_at, value_at
 from .roles import root_arguments
-from .wanted import MISSING, Wanted, kind_of, of_value
+from .wanted import Wanted, kind_of, of_value
 
 # What the code of a config file may raise. An interrupt is none of it.
 RAISED_BY_CONFIGS = (
@@ -73,7 +75,7 @@ def merge_options(cfg: Config, changes: Mapping[str, Any]) -> None:
         cfg.merge_from_dict(copy.deepcopy(dict(changes)))
     except (TypeError, KeyError, AttributeError) as error:
         raise HCSCError(
-            f"the options {', '.join(changes)} contradict the other flags: {error}"
+            f"the options {', '.join(changes)} contradict the other flags: {first_line(error)}"
         ) from error
 
 
@@ -91,7 +93,7 @@ def check_kept(cfg: Config, changes: Mapping[str, Any], flag: str, who: str) -> 
     """
     for key, value in changes.items():
         merged = isinstance(value, dict) or key.endswith(DELETE)
-        if not merged and _value_at(cfg, key) != value:
+        if not merged and value_at(cfg, path_of(key)) != value:
             raise HCSCError(f"{flag}{key}={value}: {who} sets {key} itself; leave the option out")
 
 
@@ -115,12 +117,15 @@ class _Change:
         at_top: dict[str, Any] = {}
         for key, text in self.options.items():
             name, _, place = key.partition(".")
+            wanted_of = Keys(self.plain, self.options).wanted
             if self._is_name(name):
-                value = self._place_in_name(key, text) if place else self._name(key, text)
+                value = self._value(key, text, wanted_of if place else self._wanted_of_name)
                 self._check_effect(key, value)
-                merge_nested(at_top, key, value)
+                put_at(at_top, key, value)
             elif not place and kind_of(self.plain.get(key)) not in ("dict", "sequence"):
-                at_top[key] = self._value(key, text, Keys(self.plain, self.options).wanted)
+                value = self._value(key, text, wanted_of)
+                if not isinstance(value, dict):
+                    at_top[key] = value
         cfg = self._read(at_top)
         changes = self._places(cfg)
         merge_options(cfg, changes)
@@ -133,47 +138,59 @@ class _Change:
     def _places(self, cfg: Config) -> dict[str, Any]:
         """What mmengine merges, with values of the right types."""
         keys, changes = Keys(cfg, self.options), {}
-        places = [key for key in self.options if not self._is_name(key.split(".")[0])]
+        places = [key for key in self.options if not self._is_name(path_of(key)[0])]
         # its modules register types that others may name
         for key in sorted(places, key=lambda key: not key.startswith("custom_imports")):
             changes[key] = self._value(key, self.options[key], keys.wanted)
+            self._refuse_elements(cfg, key, changes[key])
             if key == "custom_imports.imports":
                 import_modules_from_strings(changes[key])
         for key in places:  # mmengine merges no group into None
-            for end in _prefixes(key):
-                if _value_at(cfg, end) is None:
+            for end in prefixes(key):
+                if value_at(cfg, path_of(end)) is None:
                     changes.setdefault(f"{end}.{DELETE}", True)
         return changes
 
-    def _name(self, key: str, text: Any) -> Any:
-        return self._value(key, text, self._wanted_of_name)
-
-    def _place_in_name(self, key: str, text: Any) -> Any:
-        return self._value(key, text, Keys(self.plain, self.options).wanted)
-
-    def _value(self, key: str, text: Any, wanted_of: Any) -> Any:
+    def _value(self, key: str, text: Any, wanted_of: Callable[[Path], Wanted]) -> Any:
         """What a text stands for; the errors of both questions in one line."""
+        option = f"{self.flag}{key}={text}"
+        option = option if option.isprintable() else repr(option)
         try:
-            wanted = wanted_of(key)
+            wanted = wanted_of(path_of(key))
             return value_of(text, wanted) if isinstance(text, str) else text
         except UnfitError as error:
-            raise HCSCError(f"{self.flag}{key}={text}: {error}") from error
+            raise HCSCError(f"{option}: {error}") from error
         except UnknownKeyError as error:
             raise UnknownKeyError(f"{self.flag}{key}: {error}", key) from error
         except HCSCError as error:
-            raise HCSCError(f"{self.flag}{key}={text}: {error}") from error
+            raise HCSCError(f"{option}: {error}") from error
 
-    def _wanted_of_name(self, name: str) -> Wanted:
+    def _refuse_elements(self, cfg: Config, key: str, value: Any) -> None:
+        """mmengine merges into groups in lists, and neither single values nor tuples.
+
+        Raises:
+            HCSCError: the key is an element that mmengine leaves alone.
+        """
+        parts = path_of(key)
+        for length in range(1, len(parts)):
+            values = value_at(cfg, parts[:length])
+            single = length + 1 == len(parts) and not isinstance(value, dict)
+            if isinstance(values, tuple) or (isinstance(values, list) and single):
+                here = ".".join(parts[:length])
+                raise HCSCError(f"{self.flag}{key}: give all {len(values)} values, {here}=[...]")
+
+    def _wanted_of_name(self, parts: Path) -> Wanted:
         """What a name takes: its own kind, and what the places take to which its value goes."""
+        (name,) = parts
         value, keys = self.plain[name], Keys(self.plain, {})
-        taken = [keys.wanted(".".join(place)) for place in self._goes_to(name)]
+        taken = [keys.wanted(place) for place in self._goes_to(name)]
         if not taken:
             taken = [of_value(value, strict=True)]
         wanted = reduce(Wanted.__or__, taken)
         container = type(value) if isinstance(value, (list, tuple)) else wanted.container
         return replace(wanted, container=container, now=kind_of(value))
 
-    def _goes_to(self, name: str) -> list[tuple[str, ...]]:
+    def _goes_to(self, name: str) -> list[Path]:
         """Places that the runner reads and that have the value of a name as it is."""
         value = self.plain[name]
         for other in _others(value):
@@ -183,7 +200,7 @@ class _Change:
             return [
                 place
                 for place in places_of(outcome)
-                if _at(outcome, place) == other and _at(self.before, place) == value
+                if value_at(outcome, place) == other and value_at(self.before, place) == value
             ]
         return []
 
@@ -194,21 +211,21 @@ class _Change:
             HCSCError: whatever the value is, what the runner reads stays the same; the places are
                 named that bear its name.
         """
-        now = _value_at(self.plain, key)
+        now = value_at(self.plain, path_of(key))
         for other in (value, *_others(now)):
             if other == now:
                 continue
             change: dict[str, Any] = {}
-            merge_nested(change, key, other)
+            put_at(change, key, other)
             outcome = self._outcome_with(change)
             if outcome is None or outcome != self.before:  # code that fails reads it
                 return
-        last = key.split(".")[-1]
+        last = path_of(key)[-1]
         same = [".".join(place) for place in places_of(self.before) if place[-1] == last]
         hint = (
             f"name the place: {' or '.join(sorted(same, key=len)[:3])}"
             if same
-            else ("name the place that it is meant for")
+            else "name the place that it is meant for"
         )
         raise UnknownKeyError(
             f"{self.flag}{key}: nothing in {self.path} follows from {key}; {hint}", key
@@ -231,45 +248,16 @@ class _Change:
             given = " ".join(f"{key}={value}" for key, value in at_top.items())
             raise HCSCError(
                 f"{self.flag}{given}: {self.path} cannot be read with it: "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {first_line(error)}"
             ) from error
-
-
-def merge_nested(changes: dict[str, Any], key: str, value: Any) -> None:
-    """Put a value at a dotted key of nested dicts, in place."""
-    *groups, last = key.split(".")
-    for group in groups:
-        changes = changes.setdefault(group, {})
-    changes[last] = value
 
 
 def _refuse_overlaps(options: Mapping[str, Any], flag: str) -> None:
     """A key and a part of it on one command line contradict each other."""
     for key in options:
-        for end in _prefixes(key):
+        for end in prefixes(key):
             if end in options:
                 raise HCSCError(f"{flag}{end} and {key} contradict each other; leave one out")
-
-
-def _prefixes(key: str) -> Iterator[str]:
-    parts = key.split(".")
-    yield from (".".join(parts[:length]) for length in range(1, len(parts)))
-
-
-def _at(value: Any, place: tuple[str, ...]) -> Any:
-    """What stands at a place; MISSING if nothing does."""
-    for part in place:
-        if isinstance(value, (list, tuple)) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        elif isinstance(value, Mapping) and part in value:
-            value = value[part]
-        else:
-            return MISSING
-    return value
-
-
-def _value_at(cfg: Config, key: str) -> Any:
-    return _at(cfg._cfg_dict, tuple(key.split(".")))
 
 
 def _others(value: Any) -> list[Any]:

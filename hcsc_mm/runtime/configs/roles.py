@@ -26,9 +26,8 @@ from mmengine.utils.dl_utils import set_multi_processing
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
+from .places import Path
 from .signatures import Arguments, arguments_of
-
-Path = tuple[str, ...]
 
 # What Runner and Config read of a config besides the arguments of Runner, by name → annotation.
 _ROOT = {
