@@ -5,7 +5,8 @@ GPU or CPU.
     data_root=/my/photos num_classes=12
 
 Every value below can be changed so (docs/configs.md). Of another network than ResNet-50 say which:
-model.backbone.depth=18 model.head.in_channels=512. Labels in lists: docs/evaluation.md.
+model.backbone.depth=18 model.head.in_channels=512
+Labels in lists: docs/evaluation.md.
 """
 
 _base_ = [
