@@ -112,6 +112,7 @@ class Chain:
         for stage, read in read_stages(known, options.stage_options, self._flags).items():
             self._configs[stage], changes = read
             prepared = self._stage_as_run(stage, "the checkpoint of the pre-training")
+            prepared.work_dir = prepared.experiment_name = "named after its inputs"
             check_kept(prepared, changes, f"{FLAG}{stage.name}.", _WHO)
 
     def run(self) -> list[Result]:

@@ -16,8 +16,8 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import DATASETS, HOOKS, METRICS, MODELS, PARAM_SCHEDULERS
 
 from hcsc_mm.datasets import seed_worker
-from hcsc_mm.engine.launch import load_config
 from hcsc_mm.models import LinearProbe
+from hcsc_mm.runtime.launch import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "benchmarks"
 PARTS = ("train", "val", "test")

@@ -11,9 +11,9 @@ from mmengine.config import Config
 from tiny import DIGITS, TINY, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import load_config
 from hcsc_mm.runtime.configs import check_kept, merge_options, read_config
 from hcsc_mm.runtime.configs.names import read_with
+from hcsc_mm.runtime.launch import load_config
 
 GRANDPARENT = """
 import math

@@ -15,8 +15,8 @@ from mmengine.config import Config
 from tiny import ROOT
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.command_line import parse
-from hcsc_mm.engine.launch import load_config
+from hcsc_mm.runtime.command_line import parse
+from hcsc_mm.runtime.launch import load_config
 
 FOLDER, IN1K = "hcsc_r18_200e_folder", "hcsc_r50_200e_in1k"
 LOADER, DATASET = "train_dataloader", "train_dataloader.dataset"

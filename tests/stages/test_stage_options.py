@@ -5,7 +5,7 @@ from mmengine.config import Config
 from tiny import ROOT
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import load_config
+from hcsc_mm.runtime.launch import load_config
 from hcsc_mm.stages import Chain, ChainOptions
 from hcsc_mm.stages.options import read_stages
 from hcsc_mm.stages.plan import stages_of

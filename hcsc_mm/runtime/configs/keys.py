@@ -15,7 +15,7 @@ from mmengine.registry import Registry
 
 from ...errors import HCSCError
 from .names import DELETE
-from .places import Path, places_of
+from .places import Path, path_of, places_of
 from .roles import built_arguments, mmengine_arguments, needed_entries, root_arguments
 from .signatures import Arguments, fields_of
 from .wanted import MISSING, Wanted, of_annotation, wanted_at
@@ -49,7 +49,8 @@ class Keys:
 
     def __init__(self, cfg: Config, options: Mapping[str, Any]) -> None:
         self.cfg = cfg
-        self.options = {tuple(key.split(".")): value for key, value in options.items()}
+        self.options = {path_of(key): value for key, value in options.items()}
+        self._all_types_known = True
 
     def wanted(self, parts: Path) -> Wanted:
         """What a place takes.
@@ -165,7 +166,11 @@ class Keys:
             yield type_
             return
         for registry in _registries():
-            found = _in_scope(registry, self._scope(path)).get(type_)
+            try:
+                found = _in_scope(registry, self._scope(path)).get(type_)
+            except ImportError:  # a part of a library that cannot be imported here: who knows
+                self._all_types_known = False
+                continue
             if found is not None:
                 yield found
 
@@ -184,7 +189,7 @@ class Keys:
         wanted, path = self.options[parts], parts[:-1]
         if mmengine_arguments(path, {"type": wanted}, self.cfg) is not None:
             return
-        if any(self._targets(wanted, path)):
+        if any(self._targets(wanted, path)) or not self._all_types_known:
             return
         scope = self._scope(path)
         names = {name for one in _registries() for name in _in_scope(one, scope).module_dict} | {

@@ -11,8 +11,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
-from ...dependencies import first_line
 from ...errors import HCSCError
+from ...utils.text import first_line
 from .keys import Keys, UnknownKeyError
 from .names import DELETE, read_with
 from .options import UnfitError, value_of
