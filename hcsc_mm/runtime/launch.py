@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from ..errors import HCSCError
 from ..utils.files import write_text
 from ..utils.models import unwrapped
 from ..utils.text import first_line
+from .configs import RAISED_BY_CONFIGS, merge_options, read_config
 from .console import ConsoleRunner
 from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
@@ -34,27 +35,51 @@ _HOOKS_OF_MMENGINE = (
 )
 
 
-def load_config(path: str) -> Config:
-    """Read a config file.
+def load_config(
+    path: str,
+    options: Mapping[str, Any] | None = None,
+    flags: Callable[[Config], Config] = lambda cfg: cfg,
+    flag: str = "--cfg-options ",
+) -> Config:
+    """Read a config file, changed as the command line says; see :func:`read_config`.
+
+    Args:
+        path: Of the config file.
+        options: Key → text of the command line, or value.
+        flags: Puts the tool's other flags into the config; the options win over them.
+        flag: What stands before a key on the command line, for messages.
 
     Raises:
         HCSCError: it does not exist, or cannot be read, or needs a library that is not installed;
-            with the reason.
+            with the reason. Or an option is misspelt, or has a value that it does not take.
+    """
+    cfg, changes = load_changed_config(path, options, flag)
+    cfg = flags(cfg)
+    merge_options(cfg, changes)
+    return cfg
+
+
+def load_changed_config(
+    path: str, options: Mapping[str, Any] | None, flag: str = "--cfg-options "
+) -> tuple[Config, dict[str, Any]]:
+    """As :func:`load_config` without other flags; also what was changed, for who merges it again
+    or sees whether it was kept.
     """
     if not os.path.isfile(path):
         raise HCSCError(f"there is no config file {path}")
     let_configs_inherit_from_libraries()
     try:
-        cfg = Config.fromfile(path)
-    except ImportError as error:
-        check_library(first_line(error).split()[0])  # mmengine: "mmdet is not installed, ..."
-        raise HCSCError(f"cannot read the config {path}: {first_line(error)}") from error
-    except (OSError, SyntaxError, KeyError, TypeError, AttributeError) as error:
+        cfg, changes = read_config(path, options, flag)
+    except HCSCError:
+        raise
+    except RAISED_BY_CONFIGS as error:
+        if isinstance(error, ImportError):
+            check_library(first_line(error).split()[0])  # mmengine: "mmdet is not installed, ..."
         raise HCSCError(
             f"cannot read the config {path}: {type(error).__name__}: {first_line(error)}"
         ) from error
     check_library(cfg.get("default_scope"))
-    return cfg
+    return cfg, changes
 
 
 def use_mixed_precision(cfg: Config) -> None:
@@ -135,16 +160,25 @@ def without_sync_batch_norm(model: Any) -> bool:
     return bool(norms)
 
 
-def run_training(config: str, change: Callable[[Config], Config]) -> None:
-    """Train what a config file says, after ``change`` has put the command line's wishes into it."""
+def run_training(
+    config: str, options: Mapping[str, Any], flags: Callable[[Config], Config]
+) -> None:
+    """Train what a config file and the command line say; see :func:`load_config`."""
     with one_line_errors(), signals_noted(), failures_reported():
-        train(change(load_config(config)))
+        train(load_config(config, options, flags))
 
 
-def run_test(config: str, change: Callable[[Config], Config], out: str | None = None) -> None:
-    """Test what a config file says, print the metrics, and write them to a JSON file ``out``."""
+def run_test(
+    config: str,
+    options: Mapping[str, Any],
+    flags: Callable[[Config], Config],
+    out: str | None = None,
+) -> None:
+    """Test what a config file and the command line say, print the metrics, and write them to a JSON
+    file ``out``.
+    """
     with one_line_errors(), failures_reported():
-        metrics = test(change(load_config(config)))
+        metrics = test(load_config(config, options, flags))
         if is_main_process():
             width = max(map(len, metrics), default=0)
             print("\n".join(f"{name:{width}}  {value:.4f}" for name, value in metrics.items()))

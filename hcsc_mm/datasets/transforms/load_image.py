@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import cv2
 import mmcv
@@ -45,7 +46,7 @@ class LoadImage(LoadImageFromFile):
 
     def __init__(
         self,
-        unreadable: str = "stop",
+        unreadable: Literal["stop", "skip"] = "stop",
         imdecode_backend: str = "pillow",
         color_type: str = "color",
         max_pixels: int = 100_000_000,
