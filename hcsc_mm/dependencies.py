@@ -18,6 +18,7 @@ _REQUIRED = {
     "mmcv": "onedl-mmcv",
     "mmpretrain": "onedl-mmpretrain",
     "sklearn": "scikit-learn",
+    "pyarrow": "pyarrow",
 }
 # Before 2.6 a file could run code through torch.load(weights_only=True), too (CVE-2025-32434).
 _OLDEST_TORCH = (2, 6)

@@ -31,7 +31,7 @@ except ImportError as error:
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -40,8 +40,9 @@ from torch.utils.data import DataLoader
 
 from hcsc_mm.datasets import Digits, ExtractionView
 from hcsc_mm.evaluation import clustering_scores, extract_features, knn_classify
+from hcsc_mm.runtime.configs import OptionsAction, check_kept
 from hcsc_mm.runtime.error_reports import one_line_errors
-from hcsc_mm.runtime.launch import build_runner, load_config
+from hcsc_mm.runtime.launch import build_runner, load_changed_config
 from hcsc_mm.visualization import draw_hierarchy
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "hcsc_r18_digits.py"
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=DictAction,
+        action=OptionsAction,
         metavar="KEY=VALUE",
         help="change entries of the config",
     )
@@ -129,11 +130,11 @@ def compare(seed: int, folder: Path, options: dict) -> dict:
 
 
 def configure(seed: int, work_dir: Path, options: dict) -> Config:
-    cfg = load_config(str(CONFIG))
-    cfg.merge_from_dict(options)
+    cfg, changes = load_changed_config(str(CONFIG), options)
     cfg.work_dir, cfg.launcher = str(work_dir), "none"
     cfg.randomness.seed = seed
     cfg.experiment_name = f"{work_dir.parent.name}_{work_dir.name}"
+    check_kept(cfg, changes, "--cfg-options ", "tools/quick_start.py")
     return cfg
 
 

@@ -12,7 +12,7 @@ from ..datasets.same_classes import check_same_classes
 from ..errors import HCSCError
 from ..registry import LOOPS, METRICS
 from ..utils.models import unwrapped
-from .feature_set import build_feature_loader, extract_feature_set
+from .feature_set import build_feature_loader, extract_feature_set, has_labels
 
 
 @LOOPS.register_module()
@@ -58,10 +58,15 @@ class FeatureTestLoop(BaseLoop):
         self.runner.call_hook("before_test")
         self.runner.call_hook("before_test_epoch")
         model = unwrapped(self.runner.model)
-        if self.train_dataloader is not None:
-            check_same_classes(
-                self.train_dataloader.dataset.dataset, self.dataloader.dataset.dataset
+        images = self.dataloader.dataset.dataset
+        labelled = has_labels(images)
+        if not labelled and self._compares_with_labels():
+            raise HCSCError(
+                f"{images.get_data_info(0).get('img_path', 'the first image')} of the test set has "
+                "no label (gt_label); use a data set with labels, such as hcsc_mm.LabelledImages"
             )
+        if labelled and self.train_dataloader is not None:
+            check_same_classes(self.train_dataloader.dataset.dataset, images)
         train = (
             None
             if self.train_dataloader is None
@@ -80,3 +85,6 @@ class FeatureTestLoop(BaseLoop):
         self.runner.call_hook("after_test_epoch", metrics=metrics)
         self.runner.call_hook("after_test")
         return metrics
+
+    def _compares_with_labels(self) -> bool:
+        return any(getattr(one, "needs_labels", True) for one in self.evaluators)

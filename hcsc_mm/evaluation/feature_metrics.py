@@ -11,19 +11,12 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import get_rank
 from mmengine.logging import print_log
-from mmengine.runner import CheckpointLoader
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ..clustering import kmeans
-from ..datasets.fingerprint import fingerprint
 from ..errors import HCSCError
 from ..registry import METRICS
-from ..structures import PrototypeHierarchy
-from ..structures.checkpoint_entry import saved_clustering
 from ..utils.shard import all_gather_rows
-from .clustering_scores import clustering_scores
-from .feature_set import FeatureSet
+from .feature_set import FeatureSet, check_labelled
 from .knn import nearest_neighbours, vote
 from .svm import draw_shots, mean_average_precision, svm_scores
 
@@ -46,6 +39,7 @@ class KNN:
         self, test: FeatureSet, train: FeatureSet, checkpoint: str | None = None
     ) -> dict[str, float]:
         """'knn/top1_k<k>' for each k."""
+        check_labelled(test, train)
         if test.labels.ndim != 1:
             raise HCSCError(
                 "nearest neighbours need one class per image; take LinearSVM for images with "
@@ -150,124 +144,13 @@ class LowShotSVM:
         return metrics
 
 
-@METRICS.register_module()
-class Clustering:
-    """Agreement of k-means on unit-length features with labels, and with coarse labels where the
-    data set has them.
-
-    Args:
-        num_clusters: Numbers of clusters.
-        num_restarts: Of k-means.
-        seed: Of k-means.
-    """
-
-    def __init__(
-        self, num_clusters: Sequence[int] = (25000, 1000), num_restarts: int = 5, seed: int = 0
-    ) -> None:
-        self.num_clusters, self.num_restarts, self.seed = tuple(num_clusters), num_restarts, seed
-
-    def evaluate(
-        self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None
-    ) -> dict[str, float]:
-        """'clustering/<K>/<score>' and 'clustering/<K>/coarse/<score>', see
-        :func:`clustering_scores`.
-        """
-        metrics = {}
-        for number in self.num_clusters:
-            found = kmeans(
-                F.normalize(test.features, dim=1),
-                number,
-                num_restarts=self.num_restarts,
-                seed=self.seed,
-            )
-            metrics.update(
-                _agreement(f"clustering/{number}", all_gather_rows(found.assignment), test)
-            )
-        return metrics
-
-
-@METRICS.register_module()
-class HierarchyScores:
-    """Agreement of each level of a checkpoint's prototype hierarchy with labels and coarse labels.
-
-    The data set under test must be the one that the checkpoint was trained on, in the same order.
-    """
-
-    def evaluate(
-        self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None
-    ) -> dict[str, float]:
-        """'hierarchy/<level>_<K>/<score>' and '…/coarse/<score>', finest level first.
-
-        Nothing, with a word in the log, for a checkpoint without a hierarchy.
-        """
-        hierarchy = load_hierarchy(checkpoint, test)
-        if hierarchy is None:
-            print_log(
-                f"{checkpoint} holds no hierarchy: its levels are not scored",
-                logger="current",
-                level=30,
-            )
-            return {}
-        metrics = {}
-        for level, assignment in enumerate(hierarchy.path(all_gather_rows(test.sample_idx).cpu())):
-            metrics.update(
-                _agreement(
-                    f"hierarchy/{level}_{len(hierarchy.prototypes[level])}", assignment, test
-                )
-            )
-        return metrics
-
-
-def load_hierarchy(checkpoint: str | None, images: FeatureSet) -> PrototypeHierarchy | None:
-    """The hierarchy of a checkpoint over these images; None if it has none.
-
-    Raises:
-        HCSCError: it was trained on other images.
-    """
-    if not checkpoint:
-        return None
-    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
-    saved = saved_clustering(loaded)
-    if saved is None:
-        return None
-    known = saved.get("images")
-    if saved["num_samples"] != images.num_samples or (
-        known is not None and known != fingerprint(images.dataset)
-    ):
-        raise HCSCError(
-            f"the hierarchy in {checkpoint} is of {saved['num_samples']} training images, and the "
-            "data set under test has "
-            f"{images.num_samples}, or others, or in another order; give the clustering stage the "
-            "pre-training's own data set"
-        )
-    return PrototypeHierarchy.from_state_dict(saved["hierarchy"])
-
-
-def _agreement(name: str, assignment: Tensor, images: FeatureSet) -> dict[str, float]:
-    if images.labels.ndim != 1:
-        raise HCSCError(
-            "clusters are compared with one class per image, and these images show several"
-        )
-    labels = (
-        {"": images.labels}
-        if images.coarse_labels is None
-        else {"": images.labels, "coarse/": images.coarse_labels}
-    )
-    return {
-        f"{name}/{kind}{score}": value
-        for kind, classes in labels.items()
-        for score, value in clustering_scores(
-            assignment.cpu(), all_gather_rows(classes).cpu()
-        ).items()
-    }
-
-
 def as_arrays(
     train: FeatureSet, test: FeatureSet
 ) -> tuple[tuple[NDArray, NDArray], tuple[NDArray, NDArray]]:
     """Unit-length features (N, D) float32 and targets (N, C) int8 of all ranks' training and test
     images; C counts the classes of both.
     """
+    check_labelled(train, test)
     train, test = train.gather(), test.gather()
     if train.labels.ndim == 1:
         num_classes = int(torch.cat([train.labels, test.labels]).max()) + 1

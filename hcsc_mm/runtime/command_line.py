@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from mmengine.config import DictAction
+from .configs import OptionsAction
 
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
@@ -19,10 +19,14 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argpa
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=DictAction,
+        action=OptionsAction,
         default={},
         metavar="KEY=VALUE",
-        help='change entries of the config, such as train_dataloader.batch_size=64 or key="[a,b]"',
+        help=(
+            "change values at the top of the config, and all that follows from them, such as "
+            "batch_size=64 num_prototypes=300,100,30, or single places, such as "
+            "train_dataloader.batch_size=64; docs/configs.md"
+        ),
     )
     parser.add_argument(
         "--launcher",

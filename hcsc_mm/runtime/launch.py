@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.registry import FUNCTIONS, RUNNERS
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import HCSCError
@@ -19,9 +19,12 @@ from ..utils.models import unwrapped
 from ..utils.text import first_line
 from .compilation import compile_encoders
 from .config_errors import check_optimizers, config_errors
+from .configs import RAISED_BY_CONFIGS, merge_options, read_config
+from .console import ConsoleRunner
 from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
 from .hooks import PreflightHook
+from .loader_configs import check_loaders, resolve_scopes
 from .preemption import signals_noted
 from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
@@ -36,27 +39,51 @@ _HOOKS_OF_MMENGINE = (
 )
 
 
-def load_config(path: str) -> Config:
-    """Read a config file.
+def load_config(
+    path: str,
+    options: Mapping[str, Any] | None = None,
+    flags: Callable[[Config], Config] = lambda cfg: cfg,
+    flag: str = "--cfg-options ",
+) -> Config:
+    """Read a config file, changed as the command line says; see :func:`read_config`.
+
+    Args:
+        path: Of the config file.
+        options: Key → text of the command line, or value.
+        flags: Puts the tool's other flags into the config; the options win over them.
+        flag: What stands before a key on the command line, for messages.
 
     Raises:
         HCSCError: it does not exist, or cannot be read, or needs a library that is not installed;
-            with the reason.
+            with the reason. Or an option is misspelt, or has a value that it does not take.
+    """
+    cfg, changes = load_changed_config(path, options, flag)
+    cfg = flags(cfg)
+    merge_options(cfg, changes)
+    return cfg
+
+
+def load_changed_config(
+    path: str, options: Mapping[str, Any] | None, flag: str = "--cfg-options "
+) -> tuple[Config, dict[str, Any]]:
+    """As :func:`load_config` without other flags; also what was changed, for who merges it again
+    or sees whether it was kept.
     """
     if not os.path.isfile(path):
         raise HCSCError(f"there is no config file {path}")
     let_configs_inherit_from_libraries()
     try:
-        cfg = Config.fromfile(path)
-    except ImportError as error:
-        check_library(first_line(error).split()[0])  # mmengine: "mmdet is not installed, ..."
-        raise HCSCError(f"cannot read the config {path}: {first_line(error)}") from error
-    except (OSError, SyntaxError, KeyError, TypeError, AttributeError) as error:
+        cfg, changes = read_config(path, options, flag)
+    except HCSCError:
+        raise
+    except RAISED_BY_CONFIGS as error:
+        if isinstance(error, ImportError):
+            check_library(first_line(error).split()[0])  # mmengine: "mmdet is not installed, ..."
         raise HCSCError(
             f"cannot read the config {path}: {type(error).__name__}: {first_line(error)}"
         ) from error
     check_library(cfg.get("default_scope"))
-    return cfg
+    return cfg, changes
 
 
 def use_mixed_precision(cfg: Config) -> None:
@@ -73,13 +100,18 @@ def build_runner(cfg: Config) -> Runner:
     """
     prepare_for_gloo(cfg)
     _check_wishes(cfg)
-    _check_loaders(cfg)
+    check_loaders(cfg)
     check_optimizers(cfg)
     _leave_out_hooks(cfg)
-    _resolve_functions(cfg)
+    resolve_scopes(cfg)
     not_synchronised = without_sync_batch_norm(cfg.get("model"))
+    kind = (
+        ConsoleRunner
+        if any(configs_of_type(cfg.get("default_hooks"), "hcsc_mm.ProgressHook"))
+        else Runner
+    )
     with config_errors(cfg):
-        runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+        runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
     compile_encoders(runner)
     if not_synchronised:
         runner.logger.info(
@@ -118,41 +150,6 @@ def _check_wishes(cfg: Config) -> None:
         raise HCSCError(f"there is no checkpoint {source} to {purpose} from")
 
 
-def _check_loaders(cfg: Config) -> None:
-    """Options of loaders that PyTorch takes for workers alone, wherever a loader is configured."""
-    for place, loader in _loaders(cfg._cfg_dict, ""):
-        for option in ("persistent_workers", "prefetch_factor"):
-            if loader.get(option) and not loader.get("num_workers"):
-                raise HCSCError(
-                    f"{place}.{option}={loader[option]} needs workers, and num_workers is "
-                    f"{loader.get('num_workers', 0)}; set num_workers to at least 1, or leave out "
-                    f"{option}"
-                )
-
-
-def _loaders(config: Any, place: str) -> Iterator[tuple[str, Mapping]]:
-    """Configs of loaders, with their places."""
-    if isinstance(config, Mapping):
-        if "dataset" in config and ("batch_size" in config or "num_workers" in config):
-            yield place, config
-        for key, value in config.items():
-            yield from _loaders(value, f"{place}.{key}" if place else str(key))
-
-
-def _resolve_functions(cfg: Config) -> None:
-    """Take ``_scope_`` out of loaders' functions.
-
-    Configs that inherit another library's (``_base_ = 'mmpretrain::...'``) have it in every dict
-    with a type; mmengine hands it on to the function itself, which does not know it.
-    """
-    for _, loader in _loaders(cfg._cfg_dict, ""):
-        for name in ("collate_fn", "worker_init_fn"):
-            function = loader.get(name)
-            scope = function.pop("_scope_", None) if isinstance(function, dict) else None
-            if scope and FUNCTIONS.get(f"{scope}.{function['type']}") is not None:
-                function["type"] = f"{scope}.{function['type']}"
-
-
 def without_sync_batch_norm(model: Any) -> bool:
     """Have plain batch norms built where there is no GPU: PyTorch synchronises none on CPUs.
 
@@ -172,16 +169,25 @@ def without_sync_batch_norm(model: Any) -> bool:
     return bool(norms)
 
 
-def run_training(config: str, change: Callable[[Config], Config]) -> None:
-    """Train what a config file says, after ``change`` has put the command line's wishes into it."""
+def run_training(
+    config: str, options: Mapping[str, Any], flags: Callable[[Config], Config]
+) -> None:
+    """Train what a config file and the command line say; see :func:`load_config`."""
     with one_line_errors(), signals_noted(), failures_reported():
-        train(change(load_config(config)))
+        train(load_config(config, options, flags))
 
 
-def run_test(config: str, change: Callable[[Config], Config], out: str | None = None) -> None:
-    """Test what a config file says, print the metrics, and write them to a JSON file ``out``."""
+def run_test(
+    config: str,
+    options: Mapping[str, Any],
+    flags: Callable[[Config], Config],
+    out: str | None = None,
+) -> None:
+    """Test what a config file and the command line say, print the metrics, and write them to a JSON
+    file ``out``.
+    """
     with one_line_errors(), failures_reported():
-        metrics = test(change(load_config(config)))
+        metrics = test(load_config(config, options, flags))
         if is_main_process():
             width = max(map(len, metrics), default=0)
             print("\n".join(f"{name:{width}}  {value:.4f}" for name, value in metrics.items()))

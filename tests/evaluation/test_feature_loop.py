@@ -16,6 +16,7 @@ from PIL import Image
 from tiny import ROOT
 
 from hcsc_mm.evaluation.feature_set import read_labels
+from hcsc_mm.registry import METRICS
 from hcsc_mm.runtime.launch import run_test
 
 BENCHMARKS = ROOT / "configs" / "benchmarks"
@@ -229,3 +230,31 @@ def test_voc_configs_reach_full_precision_on_what_is_easy(
         value == pytest.approx(100) for name, value in found.items() if not name.endswith("std")
     )
     assert len(found) == (1 if config.startswith("svm") else 4)
+
+
+def test_a_folder_without_labels_has_features_but_nothing_to_be_compared_with(
+    folder, checkpoint, tmp_path
+):
+    unlabelled = {
+        f"{loader}.dataset.{key}": value
+        for loader in ("test_dataloader", "test_cfg.train_dataloader")
+        for key, value in {"type": "hcsc_mm.ImageFolder", "with_label": False}.items()
+    }
+    with pytest.raises(SystemExit, match=r"val/across/1\.png of the test set has no label"):
+        measure("knn_folder.py", checkpoint, tmp_path, of_folder(folder, **unlabelled))
+
+    class Spread:
+        needs_labels = False
+
+        def evaluate(self, test, train, checkpoint):
+            assert test.labels is train.labels is None
+            return {"spread": float(test.features.std()), "images": len(test.features)}
+
+    METRICS.register_module(name="Spread", module=Spread, force=True)
+    options = of_folder(
+        folder, **unlabelled, test_evaluator={"_delete_": True, "type": "hcsc_mm.Spread"}
+    )
+    options.pop("test_evaluator.k")
+    found = measure("knn_folder.py", checkpoint, tmp_path / "spread", options)
+    assert found["images"] == 6
+    assert found["spread"] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import cv2
 import mmcv
@@ -14,7 +15,7 @@ from mmengine.logging import print_log
 from ...errors import HCSCError
 from ...registry import TRANSFORMS
 from ...utils.text import one_line_path
-from .decode import decode_image, read_file, reason
+from .decode import UnreadableImageError, decode_image, read_file, reason
 
 _REMOTE = re.compile(r"\w+://")  # s3://…, https://…: mmengine's file back ends
 _MOST_WARNINGS = 10  # per process: UnreadableImagesHook counts the rest
@@ -45,7 +46,7 @@ class LoadImage(LoadImageFromFile):
 
     def __init__(
         self,
-        unreadable: str = "stop",
+        unreadable: Literal["stop", "skip"] = "stop",
         imdecode_backend: str = "pillow",
         color_type: str = "color",
         max_pixels: int = 100_000_000,
@@ -68,18 +69,39 @@ class LoadImage(LoadImageFromFile):
     def transform(self, results: dict) -> dict | None:
         """Add ``img``, ``img_shape`` and ``ori_shape``; None for an image that is skipped.
 
+        An image that is there already, in ``img`` without ``img_path``, is left as it is: data sets
+        without files, and mmpretrain's inferencers, bring it with them.
+
         Raises:
             HCSCError: the file cannot be read and ``unreadable='stop'``.
         """
         try:
-            image = self._load(results["img_path"])
-        except Exception as error:  # noqa: BLE001  decoders raise whatever they like on broken files
-            return self._give_up(results["img_path"], reason(error))
-        if image is None:  # OpenCV's way to say no
-            return self._give_up(results["img_path"], "it does not decode")
+            return self.load(results)
+        except UnreadableImageError as error:
+            return self._give_up(results["img_path"], str(error))
+
+    def load(self, results: dict) -> dict:
+        """:meth:`transform`, whatever ``unreadable`` says.
+
+        Raises:
+            UnreadableImageError: the file cannot be read; says why, without its path.
+        """
+        if "img_path" in results or "img" not in results:
+            results["img"] = self._read(results["img_path"])
+        image = results["img"]
         results["img"] = image.astype(np.float32) if self.to_float32 else image
         results["img_shape"] = results["ori_shape"] = image.shape[:2]
         return results
+
+    def _read(self, path: str) -> np.ndarray:
+        try:
+            image = self._load(path)
+        except Exception as error:
+            # decoders raise whatever they like on broken files
+            raise UnreadableImageError(reason(error)) from error
+        if image is None:  # OpenCV's way to say no
+            raise UnreadableImageError("it does not decode")
+        return image
 
     def _load(self, path: str) -> np.ndarray | None:
         """(H, W, 3) BGR."""
