@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...clustering import check_num_prototypes, resolve_backend
+from ...clustering.kmeans import check_seeding
 from ...clustering.report import ClusteringTimes, report
 from ...errors import HCSCError
 from ...registry import HOOKS
@@ -54,6 +55,9 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         backend: Of k-means, 'torch' (the default) or 'faiss', see :func:`hierarchical_kmeans`.
         warm_start: Begin k-means at the last prototypes instead of new seeds. Off by default.
         seed: First seed of k-means; the epoch is added to it. 0 by default.
+        seeding: What k-means begins with: 'k-means++' (the default), or 'random' rows and five full
+            restarts, as in the released code, from which the published numbers come; see
+            :func:`kmeans`.
         features: 'extract' (the default): one pass over the training images before each
             clustering. 'bank': the images' latest keys of the epoch before, which costs next to
             nothing; only images that did not come up in it, and all before the first epoch, are
@@ -80,6 +84,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         backend: str = "torch",
         warm_start: bool = False,
         seed: int = 0,
+        seeding: str = "k-means++",
         features: str = "extract",
         final: bool = True,
         memory_mb: int = 256,
@@ -103,7 +108,11 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         self.seed = seed
         self.features = features
         self.final = final
-        self._kmeans = {"backend": resolve_backend(backend), "memory_mb": memory_mb}
+        self._kmeans = {
+            "backend": resolve_backend(backend),
+            "seeding": check_seeding(seeding),
+            "memory_mb": memory_mb,
+        }
         self._extraction = {
             "pipeline": pipeline,
             "use_bank": features == "bank",
