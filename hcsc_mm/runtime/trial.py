@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -66,15 +66,23 @@ def problem_of(what: str, attempt: Callable[[], Any], remedy: str) -> str | None
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Without gradients, and in eval mode, where nothing of the model changes."""
+    """Without gradients, and in eval mode, where nothing of the model changes.
+
+    Nothing is compiled for a few images, either.
+    """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _eagerly():
             yield
     finally:
         for module, training in modes:
             module.training = training
+
+
+def _eagerly() -> AbstractContextManager:
+    stance = getattr(torch.compiler, "set_stance", None)  # since torch 2.6
+    return nullcontext() if stance is None else stance("force_eager")
 
 
 @contextmanager
