@@ -10,6 +10,7 @@ from mmpretrain.datasets import CustomDataset
 
 from ..errors import HCSCError
 from ..registry import DATASETS
+from .range_of_set import settle
 from .transforms.decode import one_line_path
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -65,6 +66,13 @@ class ImageFolder(CustomDataset):
             max_refetch=max_refetch,
             **kwargs,
         )
+
+    def full_init(self) -> None:
+        """List the images, and let the loaders of the pipeline know what they are like."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        settle(self, self.pipeline)
 
     def load_data_list(self) -> list[dict]:
         try:

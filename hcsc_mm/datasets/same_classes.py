@@ -9,6 +9,7 @@ from mmengine.dataset import BaseDataset
 
 from ..errors import HCSCError
 from .labelled_images import LabelledImages
+from .range_of_set import check_same_loading
 from .transforms.decode import one_line_path
 
 _MOST_NAMED = 3
@@ -41,6 +42,9 @@ def check_same_classes(train: BaseDataset, test: BaseDataset) -> None:
         )
     if not isinstance(test, LabelledImages):  # which has looked already
         check_labels(test, len(ours), "test")
+    check_same_loading(
+        *(getattr(one, "pipeline", None) for one in (train, test)), ("training", "test")
+    )
 
 
 def class_names(dataset: BaseDataset, role: str) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class SeededPipeline(Compose):
         seeding again for that one could lead back to the first for ever.
         """
         # In the main process the model draws from the same generators.
-        with nullcontext() if get_worker_info() is not None else _states_kept():
+        with nullcontext() if get_worker_info() is not None else states_kept():
             if not self._again:
                 _seed_cpu(self.key, int(data.get("sample_idx", 0)))
             result = super().__call__(data)
@@ -58,7 +58,8 @@ def _seed_cpu(key: tuple[int, ...], index: int) -> None:
 
 
 @contextmanager
-def _states_kept() -> Iterator[None]:
+def states_kept() -> Iterator[None]:
+    """Leave Python's, NumPy's and PyTorch's generator as they were, whatever is drawn meanwhile."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         yield
