@@ -208,8 +208,8 @@ def _warn_of_range(look: Look, load: LoadImage, total: int) -> None:
         return
     if look.largest * _DARK < white:
         _warn(
-            f"{seen} none has a value above {look.largest:g}, and white is {white:g}: they come out "
-            f"dark, in {max(1, int(256 * look.largest / white))} of 256 levels; set "
+            f"{seen} none has a value above {look.largest:g}, and white is {white:g}: they come "
+            f"out dark, in {max(1, int(256 * look.largest / white))} of 256 levels; set "
             f"white={usual_white(look.largest):g} or white='auto' in every LoadImage of the config"
         )
     elif look.clipped > _CLIPPED:

@@ -8,8 +8,10 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch.utils.data import DataLoader
 
+from ..datasets.first_sample import channels_given
 from ..datasets.same_classes import check_same_classes
 from ..errors import HCSCError
+from ..models import check_channels
 from ..registry import LOOPS, METRICS
 from ..utils.wrappers import unwrapped
 from .feature_set import build_feature_loader, extract_feature_set
@@ -62,6 +64,8 @@ class FeatureTestLoop(BaseLoop):
             check_same_classes(
                 self.train_dataloader.dataset.dataset, self.dataloader.dataset.dataset
             )
+        for loader in filter(None, (self.train_dataloader, self.dataloader)):
+            check_channels(model, channels_given(loader.dataset.dataset))
         train = (
             None
             if self.train_dataloader is None

@@ -1,5 +1,10 @@
 from .classifiers import LinearProbe
-from .data_preprocessors import DeviceAugmentation, ViewRecipe
+from .data_preprocessors import (
+    AnyChannelsPreprocessor,
+    DeviceAugmentation,
+    ViewRecipe,
+    check_channels,
+)
 from .heads import HCSCHead, LossRule
 from .losses import selective_info_nce
 from .memories import NegativeQueue
@@ -9,6 +14,7 @@ from .utils import Draw, MomentumEncoder, SplitBatchNorm2d, keep_probability, po
 
 __all__ = [
     "HCSC",
+    "AnyChannelsPreprocessor",
     "DeviceAugmentation",
     "Draw",
     "HCSCHead",
@@ -19,6 +25,7 @@ __all__ = [
     "ProjectionNeck",
     "SplitBatchNorm2d",
     "ViewRecipe",
+    "check_channels",
     "find_hcsc",
     "keep_probability",
     "pool",

@@ -12,6 +12,7 @@ from typing import Any
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
+from ..datasets.sources import is_address
 from ..engine.pretrained import configs_of_type, use_checkpoint
 
 # What says where and how a stage runs, and not what comes out of it.
@@ -68,8 +69,9 @@ def move_data(config: Any, folder: str) -> None:
     if not isinstance(config, (Config, dict)):
         return
     for key, value in config.items():
-        if key == "data_root" and isinstance(value, str) and value.startswith("data/"):
-            config[key] = os.path.join(folder, value.removeprefix("data/"))
+        if key == "data_root" and value:
+            moved = [_moved(root, folder) for root in _each(value)]
+            config[key] = moved[0] if isinstance(value, (str, os.PathLike)) else moved
         else:
             move_data(value, folder)
 
@@ -83,10 +85,24 @@ def missing_data(config: Any) -> list[str]:
     if not isinstance(config, (Config, dict)):
         return []
     found = [folder for value in config.values() for folder in missing_data(value)]
-    root, kind = config.get("data_root"), config.get("type")
-    if root and kind and not os.path.isdir(os.path.expanduser(root)) and not _is_downloaded(kind):
-        found.append(root)
+    roots, kind = _each(config.get("data_root") or ()), config.get("type")
+    if kind and not _is_downloaded(kind) and not config.get("backend_args"):
+        found += [
+            root
+            for root in roots
+            if not is_address(root) and not os.path.exists(os.path.expanduser(root))
+        ]
     return found
+
+
+def _each(roots: Any) -> list[str]:
+    """A data set may have several."""
+    one = isinstance(roots, (str, os.PathLike))
+    return [os.fspath(root) for root in ([roots] if one else roots)]
+
+
+def _moved(root: str, folder: str) -> str:
+    return os.path.join(folder, root.removeprefix("data/")) if root.startswith("data/") else root
 
 
 def _is_downloaded(kind: str) -> bool:

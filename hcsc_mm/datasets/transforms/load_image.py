@@ -163,7 +163,7 @@ def channels_of(image: np.ndarray) -> int:
 def check_white(white: float | str | None) -> None:
     """Raises HCSCError unless it is a value of white, 'auto' or None."""
     is_number = isinstance(white, (int, float)) and not isinstance(white, bool)
-    if white not in (None, "auto") and not (is_number and 0 < white and math.isfinite(white)):
+    if white not in (None, "auto") and not (is_number and math.isfinite(white) and white > 0):
         raise HCSCError(
             f"white={white!r} of LoadImage must be the value of white in files of more than 8 "
             "bits, such as 4095 for 12 bits, or 'auto'"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import NamedTuple
 
@@ -17,17 +17,15 @@ from .values import WHITE_16, Values
 # Of the formats that Pillow knows those of photographs. Without the list it would guess from the
 # content, and hand PostScript in a file called photo.jpg to an outside program.
 Image.init()
-try:
+with suppress(ImportError):  # optional: the log names it where there are .heic files
     import pillow_heif
 
     pillow_heif.register_heif_opener()
-except ImportError:  # optional: the log names it where there are .heic files
-    pass
-FORMATS = tuple(
-    name
-    for name in "AVIF BMP GIF HEIF JPEG JPEG2000 MPO PNG PPM TIFF WEBP".split()
-    if name in Image.OPEN
+_PHOTOGRAPHS = (
+    *("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000"),
+    *("MPO", "PNG", "PPM", "TIFF", "WEBP"),
 )
+FORMATS = tuple(name for name in _PHOTOGRAPHS if name in Image.OPEN)
 
 _ORIENTATION_TAG, _BITS_TAG, _PHOTOMETRIC_TAG = 0x0112, 258, 262
 _WHITE_IS_ZERO = 0

@@ -17,8 +17,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ...clustering import check_num_prototypes, hierarchical_kmeans, resolve_backend
 from ...clustering.statistics import LevelStatistics, hierarchy_statistics
 from ...datasets.fingerprint import fingerprint
+from ...datasets.first_sample import channels_given
 from ...errors import HCSCError
-from ...models import HCSC, SplitBatchNorm2d, find_hcsc
+from ...models import HCSC, SplitBatchNorm2d, check_channels, find_hcsc
 from ...registry import HOOKS
 from ...structures import PrototypeHierarchy
 from ...utils.shard import all_gather_rows
@@ -114,6 +115,7 @@ class HierarchicalClusteringHook(Hook):
                 "use one data set derived from mmengine's BaseDataset (a list of files can join "
                 "several folders)"
             )
+        check_channels(model, channels_given(loader.dataset))
         num_samples = len(loader.dataset)
         self._images = fingerprint(loader.dataset)
         check_num_prototypes(self.num_prototypes, num_samples)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...errors import HCSCError
 from ...registry import MODELS
 from ...structures import PrototypeHierarchy
+from ..data_preprocessors import for_any_channels
 from ..memories import NegativeQueue
 from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
 from ..utils.momentum_encoder import MomentumEncoder
@@ -36,7 +37,8 @@ class HCSC(BaseSelfSupervisor):
             and key do not share batch-norm statistics. On one process the shuffle has an effect
             only with :class:`SplitBatchNorm2d`.
         pretrained: Checkpoint of the model, local path or URL.
-        data_preprocessor: Config or module; ``SelfSupDataPreprocessor`` by default.
+        data_preprocessor: Config or module; ``SelfSupDataPreprocessor`` by default, of which
+            :class:`AnyChannelsPreprocessor` takes the place.
         init_cfg: As in mmengine.
     """
 
@@ -57,7 +59,7 @@ class HCSC(BaseSelfSupervisor):
             neck=neck,
             head=head,
             pretrained=pretrained,
-            data_preprocessor=data_preprocessor,
+            data_preprocessor=for_any_channels(data_preprocessor),
             init_cfg=init_cfg,
         )
         self.momentum_encoder = MomentumEncoder(self._query_encoder(), momentum)
