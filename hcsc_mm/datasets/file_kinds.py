@@ -12,7 +12,7 @@ from .transforms.decode import one_line_path
 from .transforms.pictures import FORMATS
 
 _ENDINGS = {  # Pillow's format → endings of names
-    "JPEG": ".jpg .jpeg .jpe .jfif",
+    "JPEG": ".jpg .jpeg .jpe .jfif .mpo",
     "PNG": ".png .apng",
     "PPM": ".ppm .pgm .pbm .pnm",
     "BMP": ".bmp",
@@ -20,13 +20,9 @@ _ENDINGS = {  # Pillow's format → endings of names
     "WEBP": ".webp",
     "GIF": ".gif",
     "JPEG2000": ".jp2 .j2k .j2c .jpc .jpf .jpx",
-    "MPO": ".mpo",
     "AVIF": ".avif",
     "HEIF": ".heic .heif .hif",
 }
-EXTENSIONS = tuple(
-    ending for name, endings in _ENDINGS.items() if name in FORMATS for ending in endings.split()
-)
 # What mends it where a format is not read here; by Pillow's name of it.
 _REMEDIES = {
     "HEIF": "pip install pillow-heif",
@@ -34,12 +30,30 @@ _REMEDIES = {
     "JPEG2000": "install a Pillow with JPEG 2000",
     "WEBP": "install a Pillow with WebP",
 }
-_NOT_READ_HERE = {
-    ending: _REMEDIES.get(name, "install a Pillow that reads it")
-    for name, endings in _ENDINGS.items()
-    if name not in FORMATS
-    for ending in endings.split()
-}
+
+
+def endings_read(formats: Sequence[str]) -> tuple[str, ...]:
+    """Endings of names of images that can be read, by the formats that can."""
+    return tuple(
+        ending
+        for name, endings in _ENDINGS.items()
+        if name in formats
+        for ending in endings.split()
+    )
+
+
+def endings_not_read(formats: Sequence[str]) -> dict[str, str]:
+    """Endings of those that cannot be, each with what mends it."""
+    return {
+        ending: _REMEDIES.get(name, "install a Pillow that reads it")
+        for name, endings in _ENDINGS.items()
+        if name not in formats
+        for ending in endings.split()
+    }
+
+
+EXTENSIONS = endings_read(FORMATS)
+_NOT_READ_HERE = endings_not_read(FORMATS)
 # Pictures, and what holds pictures, that nobody reads here.
 _OTHER_PICTURES = (
     *(".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"),  # of cameras

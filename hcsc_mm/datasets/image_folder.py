@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 
 from ..errors import HCSCError
@@ -109,7 +110,20 @@ class ImageFolder(CustomDataset):
             raise HCSCError(
                 f"no image in the list {one_line_path(source.ann_file)}; it needs a path a line"
             )
-        found = find_listed([(number, path_of_line(line)) for number, line in lines], source)
+        candidates = [path_of_line(line) for _, line in lines]
+        found = find_listed(
+            [(number, paths) for (number, _), paths in zip(lines, candidates, strict=True)], source
+        )
+        labelled = sum(
+            paths[place] != line
+            for (_, line), paths, (_, place) in zip(lines, candidates, found, strict=True)
+        )
+        if labelled:
+            print_log(
+                f"{labelled} of {len(lines)} lines of {one_line_path(source.ann_file)} have a "
+                "label behind the path, which hcsc_mm.ImageFolder does not read",
+                "current",
+            )
         paths = [path for path, _ in found]
         log_repeated(repeated(paths), [number for number, _ in lines], source.ann_file)
         log_not_read(paths, source.ann_file)

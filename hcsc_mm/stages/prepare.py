@@ -15,6 +15,7 @@ from mmpretrain.registry import DATASETS
 from ..datasets.sources import is_address
 from ..engine.pretrained import configs_of_type, use_checkpoint
 
+_LOADER, _MAKES_PIXELS = "hcsc_mm.LoadImage", ("white", "color_type", "imdecode_backend")
 # What says where and how a stage runs, and not what comes out of it.
 _CIRCUMSTANCES = (
     "work_dir",
@@ -30,7 +31,7 @@ _CIRCUMSTANCES = (
 
 
 def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> None:
-    """Give a benchmark the backbone, the normalisation and the weights of a pre-training; ``cfg``
+    """Give a benchmark the backbone, the normalisation, the way to load images and the weights of a pre-training; ``cfg``
     is changed in place.
 
     Split batch norm becomes plain batch norm: it has the same weights, and in the benchmarks there
@@ -38,6 +39,7 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
     up for their libraries, take the weights alone.
     """
     model, source = cfg.model, pretraining.model
+    _load_as_in(pretraining, cfg)
     if cfg.get("default_scope") != "mmpretrain":
         use_checkpoint(model, checkpoint)
         return
@@ -56,6 +58,13 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
         cfg.load_from = checkpoint
     else:
         use_checkpoint(model, checkpoint)
+
+
+def _load_as_in(pretraining: Config, cfg: Config) -> None:
+    """What makes pixels of a file: the range of its values, and its channels."""
+    source = next(configs_of_type(pretraining.get("train_dataloader"), _LOADER), {})
+    for load in list(configs_of_type(list(cfg.values()), _LOADER)):
+        load.update({name: source[name] for name in _MAKES_PIXELS if name in source})
 
 
 def move_data(config: Any, folder: str) -> None:

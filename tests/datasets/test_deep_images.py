@@ -8,7 +8,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from mmengine.logging import MMLogger
+from logged import logged
 from PIL import Image
 
 from hcsc_mm import HCSCError
@@ -184,16 +184,6 @@ def loader(dataset):
     return dataset.pipeline.transforms[0]
 
 
-def words(monkeypatch):
-    """What is logged; mmengine says no warning twice, so that its filter is passed by."""
-    said = []
-    log = MMLogger.get_current_instance()
-    monkeypatch.setattr(log, "log", lambda level, text, **_: said.append((level, text)))
-    monkeypatch.setattr(log, "info", lambda text, **_: said.append((20, text)))
-    monkeypatch.setattr(log, "warning", lambda text, **_: said.append((30, text)))
-    return said
-
-
 @pytest.mark.parametrize(
     ("arrays", "white"),
     [
@@ -209,12 +199,11 @@ def words(monkeypatch):
     ],
 )
 def test_white_is_found_in_a_sample_of_the_set(tmp_path, monkeypatch, arrays, white):
-    said = words(monkeypatch)
-    dataset = ImageFolder(
-        folder_of(tmp_path, *arrays), pipeline=[LoadImage(white="auto")], serialize_data=False
-    )
+    folder = folder_of(tmp_path, *arrays)
+    with logged(monkeypatch) as said:
+        dataset = ImageFolder(folder, pipeline=[LoadImage(white="auto")], serialize_data=False)
     assert loader(dataset).white == white
-    found = [text for _, text in said if "white='auto' of LoadImage: " in text]
+    found = [line for line in said if "white='auto' of LoadImage: " in line.text]
     assert len(found) == (white is not None)
     assert dataset[0]["img"].dtype == np.uint8
 
@@ -236,10 +225,10 @@ def test_white_is_found_in_a_sample_of_the_set(tmp_path, monkeypatch, arrays, wh
 def test_a_range_that_loses_what_the_files_hold_is_warned_of(
     tmp_path, monkeypatch, array, white, message, color_type
 ):
-    said = words(monkeypatch)
     load = LoadImage(white=white, color_type=color_type)
-    ImageFolder(folder_of(tmp_path, array), pipeline=[load], serialize_data=False)
-    warnings = [text for level, text in said if level == 30]
+    with logged(monkeypatch) as said:
+        ImageFolder(folder_of(tmp_path, array), pipeline=[load], serialize_data=False)
+    warnings = [line.text for line in said if line.level == 30]
     assert len(warnings) == (message is not None)
     assert all(message in text for text in warnings)
 
@@ -278,14 +267,14 @@ def test_training_and_test_images_have_one_white(tmp_path):
 
 def test_auto_without_a_data_set_that_finds_it_is_refused(tmp_path):
     path = by_opencv("x.png", TWELVE_BITS)(tmp_path)
-    with pytest.raises(HCSCError, match="white='auto' of LoadImage is found by hcsc_mm.ImageFolder"):
+    with pytest.raises(HCSCError, match=r"white=.auto. of LoadImage is found by"):
         LoadImage(white="auto", unreadable="skip")({"img_path": str(path)})
 
 
 def test_pages_that_are_not_taken_are_counted(tmp_path, monkeypatch):
-    said = words(monkeypatch)
     pages = [Image.fromarray(UPPER)] * 2
     (tmp_path / "stacks").mkdir()
     pages[0].save(tmp_path / "stacks" / "a.tif", save_all=True, append_images=pages[1:])
-    ImageFolder(str(tmp_path / "stacks"), pipeline=[LoadImage()], serialize_data=False)
-    assert any("1 of 1 images looked at hold several pages" in text for _, text in said)
+    with logged(monkeypatch) as said:
+        ImageFolder(str(tmp_path / "stacks"), pipeline=[LoadImage()], serialize_data=False)
+    assert any("1 of 1 images looked at hold several pages" in line.text for line in said)
