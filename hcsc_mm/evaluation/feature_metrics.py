@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..clustering import kmeans
-from ..datasets.fingerprint import fingerprint
+from ..datasets.fingerprint import difference
 from ..errors import HCSCError
 from ..registry import METRICS
 from ..structures import PrototypeHierarchy
@@ -232,14 +232,16 @@ def load_hierarchy(checkpoint: str | None, images: FeatureSet) -> PrototypeHiera
     if saved is None or saved["hierarchy"] is None:
         return None
     known = saved.get("images")
-    if saved["num_samples"] != images.num_samples or (
-        known is not None and known != fingerprint(images.dataset)
-    ):
+    other = None
+    if saved["num_samples"] != images.num_samples:
+        other = f"is of {saved['num_samples']} training images, and the data set under test has "
+        other += str(images.num_samples)
+    elif known is not None and (how := difference(known, images.dataset)) is not None:
+        other = f"is of {how}, than the {images.num_samples} of the data set under test"
+    if other is not None:
         raise HCSCError(
-            f"the hierarchy in {checkpoint} is of {saved['num_samples']} training images, and the "
-            "data set under test has "
-            f"{images.num_samples}, or others, or in another order; give the clustering stage the "
-            "pre-training's own data set"
+            f"the hierarchy in {checkpoint} {other}; give the clustering stage the pre-training's "
+            "own data set"
         )
     return PrototypeHierarchy.from_state_dict(saved["hierarchy"])
 

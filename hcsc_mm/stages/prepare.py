@@ -31,8 +31,8 @@ _CIRCUMSTANCES = (
 
 
 def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> None:
-    """Give a benchmark the backbone, the normalisation, the way to load images and the weights of a pre-training; ``cfg``
-    is changed in place.
+    """Give a benchmark the backbone, the normalisation, the way to load images and the weights of a
+    pre-training; ``cfg`` is changed in place.
 
     Split batch norm becomes plain batch norm: it has the same weights, and in the benchmarks there
     is no key to keep from the query. Detectors and segmentation networks, whose backbones are set

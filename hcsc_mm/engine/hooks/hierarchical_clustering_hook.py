@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...clustering import check_num_prototypes, hierarchical_kmeans, resolve_backend
 from ...clustering.statistics import LevelStatistics, hierarchy_statistics
-from ...datasets.fingerprint import fingerprint
+from ...datasets.fingerprint import difference, fingerprint
 from ...datasets.first_sample import channels_given
 from ...errors import HCSCError
 from ...models import HCSC, SplitBatchNorm2d, check_channels, find_hcsc
@@ -172,11 +172,11 @@ class HierarchicalClusteringHook(Hook):
                 "restore the data set, or start anew with load_from instead of resume"
             )
         images = saved.get("images")  # checkpoints of 0.1.0 have none
-        if images is not None and images != fingerprint(runner.train_dataloader.dataset):
+        other = None if images is None else difference(images, runner.train_dataloader.dataset)
+        if other is not None:
             raise HCSCError(
-                "the checkpoint was trained on other images, or in another order, than the "
-                f"{num_samples} of the data set now; "
-                "restore the data set, or start anew with load_from instead of resume"
+                f"the checkpoint was trained on {other}, than the {num_samples} of the data set "
+                "now; restore the data set, or start anew with load_from instead of resume"
             )
         self._clustered_for, self._saved_bank = saved.get("epoch", -1), saved.get("bank")
         if saved["hierarchy"] is not None:
