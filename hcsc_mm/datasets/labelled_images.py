@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import numpy as np
 from mmengine.logging import print_log
+from numpy.typing import NDArray
 
 from ..errors import HCSCError
 from ..registry import DATASETS
@@ -113,7 +115,14 @@ class LabelledImages(ImageFolder):
             )
         if self.coarse is not None:
             images = self._with_coarse_labels(images)
+        self._labels = np.array([image.label for image in images], dtype=np.int32)
         return [self._sample(image) for image in images]
+
+    def labels(self) -> NDArray[np.int32]:
+        """(N,) label of each image, in order."""
+        if len(self) == len(self._labels):
+            return self._labels  # asking for a million samples takes seconds
+        return self.get_gt_labels()
 
     def _sample(self, image: LabelledPath) -> dict:
         path = self.sources[0].path(image.path)  # unchanged where it is an address or absolute

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import URLError
 
 import torch
@@ -23,6 +23,7 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 from ..dependencies import first_line
 from ..errors import HCSCError
 from ..utils.libraries import check_library, let_configs_inherit_from_libraries
+from ..utils.metric_values import Value, plain, short, tables
 from ..utils.preemption import PreemptedError, signals_noted
 from ..utils.rendezvous import report_failure
 from ..utils.wrappers import unwrapped
@@ -156,10 +157,9 @@ def run_test(config: str, change: Callable[[Config], Config], out: str | None = 
     with one_line_errors(), failures_reported():
         metrics = test(change(load_config(config)))
         if is_main_process():
-            width = max(map(len, metrics), default=0)
-            print("\n".join(f"{name:{width}}  {value:.4f}" for name, value in metrics.items()))
+            print(show(*metrics))
             if out is not None:
-                write_text(out, json.dumps(metrics, indent=2))
+                write_text(out, json.dumps(metrics.values, indent=2))
 
 
 def train(cfg: Config) -> Runner:
@@ -172,7 +172,7 @@ def train(cfg: Config) -> Runner:
     return runner
 
 
-def test(cfg: Config) -> dict[str, float]:
+def test(cfg: Config) -> Metrics:
     """The metrics of the checkpoint ``cfg.load_from``, all of whose weights for the model there
     must be.
     """
@@ -186,9 +186,37 @@ def test(cfg: Config) -> dict[str, float]:
     return measure(runner)
 
 
-def measure(runner: Runner) -> dict[str, float]:
-    """What the runner's test loop finds, as plain numbers."""
-    return {name: float(value) for name, value in runner.test().items()}
+class Metrics(NamedTuple):
+    """What a test found.
+
+    Attributes:
+        values: By name; numbers, lists of them, or matrices.
+        classes: Names of the data set's classes, where there are lists that may be of them.
+    """
+
+    values: dict[str, Value]
+    classes: list[str] | None
+
+
+def measure(runner: Runner) -> Metrics:
+    """What the runner's test loop finds, as plain values."""
+    values = plain(runner.test())
+    dataset = runner.test_loop.dataloader.dataset
+    metainfo = getattr(getattr(dataset, "dataset", dataset), "metainfo", {})  # of an ExtractionView
+    has_lists = any(isinstance(value, list) for value in values.values())
+    classes = metainfo.get("classes") if has_lists else None
+    return Metrics(values, None if classes is None else [str(name) for name in classes])
+
+
+def show(values: dict[str, Value], classes: list[str] | None) -> str:
+    """Metrics for people: a line for each, and tables of what they say of classes."""
+    width = max(map(len, values), default=0)
+    lines = [
+        f"{name:{width}}  {f'{value:.4f}' if isinstance(value, float) else short(name, value)}"
+        for name, value in values.items()
+    ]
+    below = tables(values, classes)
+    return "\n".join([*lines, *(["", below.rstrip()] if below else [])])
 
 
 @contextmanager

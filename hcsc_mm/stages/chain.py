@@ -15,7 +15,15 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from ..engine.checkpoint_files import newest_checkpoint
-from ..engine.launch import load_config, measure, start_processes, test, train, use_mixed_precision
+from ..engine.launch import (
+    Metrics,
+    load_config,
+    measure,
+    start_processes,
+    test,
+    train,
+    use_mixed_precision,
+)
 from ..errors import HCSCError
 from ..utils.safe_load import load_data
 from .plan import PRETRAIN, Stage, choose, stages_of
@@ -280,14 +288,14 @@ class Chain:
             weights.path,
             weights.sha256,
             date,
-            metrics,
+            *metrics,
         )
         if is_main_process():
             result.save(plan.cfg.work_dir)
         return result
 
     @staticmethod
-    def _measure(cfg: Config) -> dict[str, float]:
+    def _measure(cfg: Config) -> Metrics:
         """Train what there is to train, from where an earlier attempt broke off, and test."""
         if cfg.get("train_cfg") is None:
             return test(cfg)
