@@ -26,13 +26,16 @@ loader = dict(
     persistent_workers=False,
 )
 test_dataloader = dict(
-    **loader, dataset=dict(type="VOC", data_root=data_root, split="test", pipeline=whole_image)
+    **loader,
+    dataset=dict(type="hcsc_mm.VOC", data_root=data_root, split="test", pipeline=whole_image),
 )
 test_cfg = dict(
     type="hcsc_mm.FeatureTestLoop",
     train_dataloader=dict(
         **loader,
-        dataset=dict(type="VOC", data_root=data_root, split="trainval", pipeline=whole_image),
+        dataset=dict(
+            type="hcsc_mm.VOC", data_root=data_root, split="trainval", pipeline=whole_image
+        ),
     ),
 )
 test_evaluator = dict(type="hcsc_mm.LinearSVM", costs=costs)

@@ -1,8 +1,9 @@
+from .clustering_metrics import Clustering, HierarchyScores
 from .clustering_scores import clustering_scores
 from .collapse import cluster_balance, effective_rank, relative_std
 from .feature_extraction import extract_features
 from .feature_loop import FeatureTestLoop
-from .feature_metrics import KNN, Clustering, HierarchyScores, LinearSVM, LowShotSVM
+from .feature_metrics import KNN, LinearSVM, LowShotSVM
 from .feature_set import FeatureSet, build_feature_loader, extract_feature_set
 from .knn import knn_classify
 from .svm import mean_average_precision, svm_scores

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
+from torch import nn
 from torch.utils.data import DataLoader
 
 from ..datasets.first_sample import channels_given
@@ -30,8 +31,9 @@ class FeatureTestLoop(BaseLoop):
         dataloader: The images under test; ``test_dataloader`` in a config, without sampler and
             collation.
         evaluator: Configs of :class:`KNN`, :class:`LinearSVM`, :class:`LowShotSVM`,
-            :class:`Clustering`, :class:`HierarchyScores` or others with their ``evaluate``;
-            ``test_evaluator`` in a config.
+            :class:`Clustering`, :class:`HierarchyScores` or others with their ``evaluate``, and
+            ``check`` for what can be said before any feature is extracted; ``test_evaluator`` in a
+            config.
         train_dataloader: Labelled images to learn from, for those that do.
     """
 
@@ -60,12 +62,7 @@ class FeatureTestLoop(BaseLoop):
         self.runner.call_hook("before_test")
         self.runner.call_hook("before_test_epoch")
         model = unwrapped(self.runner.model)
-        if self.train_dataloader is not None:
-            check_same_classes(
-                self.train_dataloader.dataset.dataset, self.dataloader.dataset.dataset
-            )
-        for loader in filter(None, (self.train_dataloader, self.dataloader)):
-            check_channels(model, channels_given(loader.dataset.dataset))
+        self._check(model)
         train = (
             None
             if self.train_dataloader is None
@@ -84,3 +81,17 @@ class FeatureTestLoop(BaseLoop):
         self.runner.call_hook("after_test_epoch", metrics=metrics)
         self.runner.call_hook("after_test")
         return metrics
+
+    def _check(self, model: nn.Module) -> None:
+        """All that can be said before any feature is extracted."""
+        test_set = self.dataloader.dataset.dataset
+        train_set = None if self.train_dataloader is None else self.train_dataloader.dataset.dataset
+        if train_set is not None:
+            check_same_classes(train_set, test_set)
+        for evaluator in self.evaluators:
+            check = getattr(evaluator, "check", None)  # others need not have one
+            if check is not None:
+                check(test_set, train_set, self.runner._load_from)
+        for dataset in (train_set, test_set):
+            if dataset is not None:
+                check_channels(model, channels_given(dataset))

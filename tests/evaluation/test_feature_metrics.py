@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import distributed_workers as workers
 import numpy as np
 import pytest
@@ -139,3 +141,15 @@ def test_images_of_several_classes_have_no_nearest_class():
     )
     with pytest.raises(HCSCError, match="one class per image"):
         KNN(k=(1,)).evaluate(several, several)
+
+
+@pytest.mark.parametrize("metric", [KNN(k=(5,)), LinearSVM(costs=(1.0,))], ids=["knn", "svm"])
+def test_numbers_do_not_follow_how_large_labels_are(metric):
+    def scores(factor):
+        train, test = (
+            replace(images(number, seed), labels=(torch.arange(number) % 5) * factor)
+            for number, seed in ((61, 0), (23, 1))
+        )
+        return metric.evaluate(test, train)
+
+    assert scores(10**11) == scores(1)
