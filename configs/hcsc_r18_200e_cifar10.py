@@ -97,15 +97,15 @@ model = dict(
     # leave few of 300 and none of 10
     head=dict(type="hcsc_mm.HCSCHead", temperature=0.1, rule="paper"),
 )
-custom_hooks = [
-    dict(
+
+default_hooks = dict(
+    clustering=dict(
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
         pipeline=[*to_bgr, dict(type="PackInputs")],  # the whole image: nothing to crop
     ),
-]
-
+)
 optim_wrapper = dict(optimizer=dict(lr=lr, weight_decay=5e-4))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(

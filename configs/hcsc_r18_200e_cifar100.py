@@ -21,7 +21,7 @@ model = dict(
         std=[68.170, 65.392, 70.418],
     ),
 )
-custom_hooks = [dict(_base_.custom_hooks[0], num_prototypes=num_prototypes)]
+default_hooks = dict(clustering=dict(num_prototypes=num_prototypes))
 stages = [
     f"{{ fileDirname }}/benchmarks/{name}_cifar100.py" for name in ("knn", "linear", "clustering")
 ]

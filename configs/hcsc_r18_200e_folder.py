@@ -10,13 +10,14 @@ value is changed where it is used:
     data_root         train_dataloader.dataset.data_root=/my/photos
     batch_size        train_dataloader.batch_size=32 optim_wrapper.optimizer.lr=0.015
     max_epochs        train_cfg.max_epochs=20
-    warmup_epochs     custom_hooks.0.warmup_epochs=4
-    num_prototypes    custom_hooks.0.num_prototypes="(100,30,10)"
+    warmup_epochs     default_hooks.clustering.warmup_epochs=4
+    num_prototypes    default_hooks.clustering.num_prototypes="(100,30,10)"
     image_size 64     train_dataloader.dataset.pipeline.1.transforms.0.0.scale=64
-                      custom_hooks.0.pipeline.1.scale=73 custom_hooks.0.pipeline.2.crop_size=64
+                      default_hooks.clustering.pipeline.1.scale=73
+                      default_hooks.clustering.pipeline.2.crop_size=64
     queue_len         model.queue_len=2048
     unreadable        train_dataloader.dataset.pipeline.0.unreadable=skip
-    custom_hooks.0.pipeline.0.unreadable=skip max_unreadable
+    default_hooks.clustering.pipeline.0.unreadable=skip max_unreadable
     default_hooks.unreadable.max_share=0.05
 """
 
@@ -120,8 +121,9 @@ model = dict(
 # train_dataloader.dataset.type=hcsc_mm.LabelledImages
 # default_hooks.probe.type=hcsc_mm.OnlineLinearProbeHook default_hooks.probe.in_channels=512; with
 # images to test on, see docs/evaluation.md.
-custom_hooks = [
-    dict(
+
+default_hooks = dict(
+    clustering=dict(
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
@@ -134,14 +136,14 @@ custom_hooks = [
             dict(type="PackInputs"),
         ],
     ),
-]
-
+    logger=dict(interval=10),
+    unreadable=dict(max_share=max_unreadable),
+)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(
     base_batch_size=batch_size
 )  # --auto-scale-lr: lr × real total batch / this one
-default_hooks = dict(logger=dict(interval=10), unreadable=dict(max_share=max_unreadable))
 # tools/run_stages.py measures these after pre-training, on labelled photographs in
 # data/labelled_photos
 stages = [

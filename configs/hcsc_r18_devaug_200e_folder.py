@@ -8,7 +8,8 @@ The options in that file's head hold here, but for image_size. For 64 pixels:
 
     image_size 64     model.data_preprocessor.views.0.size=64
     model.data_preprocessor.views.1.size=64
-                      custom_hooks.0.pipeline.1.scale=73 custom_hooks.0.pipeline.2.crop_size=64
+                      default_hooks.clustering.pipeline.1.scale=73
+                      default_hooks.clustering.pipeline.2.crop_size=64
 """
 
 _base_ = ["hcsc_r18_200e_folder.py"]

@@ -77,8 +77,9 @@ model = dict(
     # none of 60
     head=dict(type="hcsc_mm.HCSCHead", temperature=0.2, rule="paper"),
 )
-custom_hooks = [
-    dict(
+
+default_hooks = dict(
+    clustering=dict(
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
@@ -87,12 +88,11 @@ custom_hooks = [
             dict(type="PackInputs"),
         ],
     ),
-]
-
+    logger=dict(interval=22),
+)
 optim_wrapper = dict(optimizer=dict(lr=lr, weight_decay=5e-4))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)
-default_hooks = dict(logger=dict(interval=22))
 stages = [
     f"{{ fileDirname }}/benchmarks/{name}_digits.py"
     for name in ("knn", "linear", "svm", "clustering")

@@ -103,19 +103,19 @@ model = dict(
         type="hcsc_mm.HCSCHead", temperature=temperature, rule="paper"
     ),  # 'released' would leave few of 43 prototypes as negatives
 )
-custom_hooks = [
-    dict(
+
+default_hooks = dict(
+    clustering=dict(
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
         pipeline=_base_.centre_crop,
     ),
-]
-
+    logger=dict(interval=10),
+)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)
-default_hooks = dict(logger=dict(interval=10))
 stages = [
     f"{{ fileDirname }}/benchmarks/{name}_grocery.py"
     for name in ("knn", "linear", "semi", "svm", "clustering")

@@ -17,7 +17,7 @@ except ImportError as error:
         else f"error: {error}; run: pip install -e ."
     )
 
-from hcsc_mm.engine.launch import one_line_errors
+from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.weights import LAYOUTS, TARGETS, convert
 
 

@@ -22,8 +22,8 @@ except ImportError as error:
 
 from mmengine.config import DictAction
 
-from hcsc_mm.engine.command_line import default_work_dir, parse
-from hcsc_mm.engine.launch import failures_reported, one_line_errors
+from hcsc_mm.runtime.command_line import default_work_dir, parse
+from hcsc_mm.runtime.error_reports import failures_reported, one_line_errors
 from hcsc_mm.stages import Chain, ChainOptions
 
 

@@ -19,8 +19,8 @@ except ImportError as error:
 
 from mmengine.config import Config
 
-from hcsc_mm.engine.command_line import default_work_dir, parse
-from hcsc_mm.engine.launch import run_test
+from hcsc_mm.runtime.command_line import default_work_dir, parse
+from hcsc_mm.runtime.launch import run_test
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -25,9 +25,9 @@ except ImportError as error:
 import torch
 from mmengine.config import Config
 
-from hcsc_mm.engine.command_line import default_work_dir, parse
-from hcsc_mm.engine.launch import run_training, use_mixed_precision
-from hcsc_mm.engine.pretrained import use_checkpoint
+from hcsc_mm.runtime.command_line import default_work_dir, parse
+from hcsc_mm.runtime.launch import run_training, use_mixed_precision
+from hcsc_mm.runtime.pretrained import use_checkpoint
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -12,6 +12,8 @@ default_hooks = dict(
     preemption=dict(
         type="hcsc_mm.PreemptionHook"
     ),  # SIGTERM, SIGUSR1: save at the next step, end with exit code 75
+    # what cannot work is refused before the first step: weights, batch, queue, shared statistics
+    preflight=dict(type="hcsc_mm.PreflightHook"),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     # random numbers by (seed, epoch, rank or image): a resumed run continues with the numbers of
     # the uninterrupted one

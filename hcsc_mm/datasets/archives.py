@@ -16,7 +16,7 @@ from typing import NamedTuple
 from mmengine.fileio import BaseStorageBackend, register_backend
 
 from ..errors import HCSCError
-from .transforms.decode import one_line_path
+from ..utils.text import one_line_path
 
 PREFIX = "archive"
 _MARK = "!/"  # between the archive and a name in it

@@ -11,8 +11,8 @@ from mmpretrain.registry import TRANSFORMS
 from torch.utils.data import Dataset
 
 from ..errors import HCSCError
+from ..utils.samples import name_sample
 from .range_of_set import check_same_loading, settle
-from .transforms.decode import one_line_path
 
 _MOST_CANDIDATES = 100  # that all of them are unreadable is no chance if most images can be read
 
@@ -70,5 +70,4 @@ class ExtractionView(Dataset):
 
     def describe(self, index: int) -> str:
         """'sample 17 (path)', for messages."""
-        path = self.dataset.get_data_info(index).get("img_path")
-        return f"sample {index}" + (f" ({one_line_path(path)})" if path else "")
+        return f"sample {name_sample(self.dataset, index)}"

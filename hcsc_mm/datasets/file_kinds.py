@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ..errors import HCSCError
-from .transforms.decode import one_line_path
+from ..utils.text import one_line_path
 from .transforms.pictures import FORMATS
 
 _ENDINGS = {  # Pillow's format → endings of names

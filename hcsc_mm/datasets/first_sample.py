@@ -10,9 +10,9 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from torch import Tensor
 
-from ..dependencies import first_line
 from ..errors import HCSCError
-from .seeded_pipeline import states_kept
+from ..utils.random_states import host_generators_kept
+from ..utils.text import first_line
 from .transforms.channels import check_transforms
 from .transforms.load_image import channels_of
 
@@ -32,7 +32,7 @@ def channels_given(dataset: BaseDataset) -> int | None:
     trial = copy(dataset)
     trial.pipeline = copy(dataset.pipeline)  # SeededPipeline notes what it did last
     try:
-        with states_kept():
+        with host_generators_kept():
             packed = trial.prepare_data(0)
     except HCSCError:
         raise

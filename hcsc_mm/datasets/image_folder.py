@@ -11,12 +11,12 @@ from mmpretrain.datasets import CustomDataset
 
 from ..errors import HCSCError
 from ..registry import DATASETS
+from ..utils.text import one_line_path
 from .file_kinds import EXTENSIONS, check_extensions
 from .label_list import log_not_read, log_repeated, path_of_line
 from .range_of_set import settle
 from .sources import Source, sources_of
 from .text_list import find_listed, lines_by_number, read_lines, repeated
-from .transforms.decode import one_line_path
 
 
 @DATASETS.register_module()

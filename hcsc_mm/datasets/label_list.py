@@ -10,9 +10,9 @@ import numpy as np
 from mmengine.logging import print_log
 
 from ..errors import HCSCError
+from ..utils.text import one_line_path
 from .file_kinds import EXTENSIONS, describe_not_read, ending_of, same_text
 from .text_list import lines_by_number, read_lines, repeated
-from .transforms.decode import one_line_path
 
 
 class LabelledPath(NamedTuple):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import HCSCError
 from ..registry import DATASETS
+from ..utils.text import one_line_path
 from .file_kinds import same_text
 from .image_folder import ImageFolder
 from .label_list import (
@@ -23,7 +24,6 @@ from .label_list import (
 )
 from .sources import Source
 from .text_list import find_listed, read_lines
-from .transforms.decode import one_line_path
 
 _FEW = 100  # unused labels are nobody's concern
 _MOST_CLASSES = 1_000_000  # a larger label is a year or an identifier in the wrong column

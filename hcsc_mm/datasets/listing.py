@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from mmengine.logging import print_log
 
 from ..errors import HCSCError
+from ..utils.text import one_line_path
 from .file_kinds import describe_left_out, ending_of, not_of_the_set
-from .transforms.decode import one_line_path
 
 
 @dataclass

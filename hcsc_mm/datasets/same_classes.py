@@ -10,10 +10,11 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from ..errors import HCSCError
+from ..utils.samples import sample_path
+from ..utils.text import one_line_path
 from .file_kinds import same_text
 from .labelled_images import LabelledImages
 from .range_of_set import check_same_loading
-from .transforms.decode import one_line_path
 
 _MOST_NAMED = 3
 
@@ -127,7 +128,7 @@ def check_labels(dataset: BaseDataset, num_classes: int, role: str) -> NDArray[n
             [-1] if label is None else [label] if np.isscalar(label) else label
         )  # some data sets have several for an image
         if not all(0 <= int(one) < num_classes for one in labels):
-            path = one_line_path(info["img_path"]) if info.get("img_path") else f"sample {index}"
+            path = sample_path(dataset, index) or f"sample {index}"
             what = "no gt_label" if label is None else f"the label {label}"
             raise HCSCError(
                 f"{path} of the {role} set has {what}; there are {num_classes} classes, and labels "

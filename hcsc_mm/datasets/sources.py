@@ -12,9 +12,9 @@ from typing import Any
 from mmengine.fileio import get_file_backend
 
 from ..errors import HCSCError
+from ..utils.text import one_line_path
 from .archives import address_of, is_archive
 from .listing import Listing, pick, walk
-from .transforms.decode import one_line_path
 
 _ADDRESS = re.compile(r"[\w.+:-]+://")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar")

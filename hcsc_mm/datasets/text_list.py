@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import HCSCError
+from ..utils.text import one_line_path
 from .file_kinds import same_text
 from .sources import Source, backend_of, is_address
-from .transforms.decode import one_line_path
 
 # Byte-order marks of what is no UTF-8; that of UTF-32 begins like that of UTF-16.
 _OTHER_TEXT = {

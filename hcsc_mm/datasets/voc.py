@@ -10,10 +10,10 @@ from mmpretrain.datasets import VOC as _VOC
 
 from ..errors import HCSCError
 from ..registry import DATASETS
+from ..utils.text import one_line_path
 from .file_kinds import same_text
 from .sources import Source
 from .text_list import find_listed, lines_by_number, read_lines
-from .transforms.decode import one_line_path
 
 _MOST_NAMED = 5
 

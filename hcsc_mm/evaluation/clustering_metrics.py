@@ -15,6 +15,7 @@ from ..datasets.fingerprint import difference
 from ..errors import HCSCError
 from ..registry import METRICS
 from ..structures import PrototypeHierarchy
+from ..structures.checkpoint_entry import saved_clustering
 from ..utils.shard import all_gather_rows
 from .clustering_scores import clustering_scores
 from .feature_set import FeatureSet
@@ -119,14 +120,12 @@ def load_hierarchy(
     Raises:
         HCSCError: it was trained on other images.
     """
+    if not checkpoint:
+        return None
     num_images = len(dataset) if num_images is None else num_images
-    loaded = (
-        CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
-        if checkpoint
-        else {}
-    )
-    saved = loaded.get("hierarchical_clustering") if isinstance(loaded, dict) else None
-    if saved is None or saved["hierarchy"] is None:
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
+    saved = saved_clustering(loaded)
+    if saved is None:
         return None
     known = saved.get("images")
     other = None

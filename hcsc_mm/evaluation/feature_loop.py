@@ -14,7 +14,7 @@ from ..datasets.same_classes import check_same_classes
 from ..errors import HCSCError
 from ..models import check_channels
 from ..registry import LOOPS, METRICS
-from ..utils.wrappers import unwrapped
+from ..utils.models import unwrapped
 from .feature_set import build_feature_loader, extract_feature_set
 
 

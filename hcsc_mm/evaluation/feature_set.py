@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from ..datasets import ExtractionView
 from ..errors import HCSCError
 from ..models.utils.pooling import pool
-from ..utils.rendezvous import WAIT_MINUTES
+from ..utils.ranks import WAIT_MINUTES
 from ..utils.shard import all_gather_rows, global_sum, shard_slice
 from .feature_extraction import extract_features
 

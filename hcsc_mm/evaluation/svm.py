@@ -21,7 +21,7 @@ from torch import from_numpy, get_num_threads
 
 from ..errors import HCSCError
 from ..utils.progress import track
-from ..utils.rendezvous import wait_for_ranks
+from ..utils.ranks import wait_for_ranks
 from ..utils.shard import global_sum
 
 # A positive counts twice, as in Goyal et al.: there are far fewer of them.

@@ -14,21 +14,22 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from ..engine.checkpoint_files import newest_checkpoint
-from ..engine.launch import (
+from ..errors import HCSCError
+from ..runtime.checkpoint_files import newest_checkpoint
+from ..runtime.launch import (
     Metrics,
     load_config,
-    measure,
-    start_processes,
     test,
+    test_metrics,
     train,
     use_mixed_precision,
 )
-from ..errors import HCSCError
+from ..runtime.processes import start_processes
+from ..utils.agreement import on_main_process
 from ..utils.safe_load import load_data
 from .plan import PRETRAIN, Stage, choose, stages_of
 from .prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
-from .processes import locked, on_main_process, say, stoppable
+from .processes import headline, locked, stoppable
 from .results import Result, save_table, table
 
 
@@ -59,7 +60,7 @@ class ChainOptions:
 
 
 @dataclass(frozen=True)
-class Weights:
+class JudgedWeights:
     """What is judged: a checkpoint, and the SHA-256 of its content."""
 
     path: str
@@ -67,7 +68,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedStage:
     """A stage ready to run: its config, with the weights and a folder of its own, and the digest of
     both.
     """
@@ -133,9 +134,9 @@ class Chain:
                 )
             )
             for number, stage in enumerate(self.stages, start=1):
-                say(f"stage {number} of {len(self.stages)}: {stage.name}")
+                headline(f"stage {number} of {len(self.stages)}: {stage.name}")
                 if stage in results:
-                    say(
+                    headline(
                         f"finished on {results[stage].date}, not run again; remove "
                         f"{plans[stage].cfg.work_dir} to do so"
                     )
@@ -188,9 +189,9 @@ class Chain:
                     f"{', '.join(sorted(owners))}"
                 )
 
-    def _weights(self) -> Weights:
+    def _weights(self) -> JudgedWeights:
         checkpoint = self._checkpoint()
-        return Weights(checkpoint, on_main_process(lambda: file_digest(checkpoint)))
+        return JudgedWeights(checkpoint, on_main_process(lambda: file_digest(checkpoint)))
 
     def _checkpoint(self) -> str:
         """Of the pre-training, which is run, or gone on with, where it has not come to its end."""
@@ -201,7 +202,7 @@ class Chain:
         folder = self.options.work_dir
         found = on_main_process(lambda: self._finished_pretraining(folder))
         if found is not None:
-            say(f"{PRETRAIN}: finished, {found}")
+            headline(f"{PRETRAIN}: finished, {found}")
             return found
         if not self.pretrains:
             raise HCSCError(
@@ -212,7 +213,7 @@ class Chain:
             stage.name: self._configs[stage] for stage in self.stages
         }
         on_main_process(lambda: self._check_data(wanted))
-        say(PRETRAIN)
+        headline(PRETRAIN)
         cfg = copy.deepcopy(self.pretraining)
         cfg.work_dir, cfg.resume, cfg.load_from = folder, True, None
         with stoppable(PRETRAIN):
@@ -267,7 +268,7 @@ class Chain:
         )
         return checkpoint if over else None
 
-    def _plan(self, stage: Stage, weights: Weights) -> Plan:
+    def _plan(self, stage: Stage, weights: JudgedWeights) -> PlannedStage:
         cfg = copy.deepcopy(self._configs[stage])
         fit_to_pretraining(cfg, self.pretraining, weights.path)
         inputs = digest(cfg, weights.sha256)
@@ -275,9 +276,9 @@ class Chain:
             os.path.join(self.options.work_dir, stage.name, inputs[:8]),
             f"{stage.name}_{inputs[:8]}",
         )
-        return Plan(cfg, inputs)
+        return PlannedStage(cfg, inputs)
 
-    def _run_stage(self, stage: Stage, plan: Plan, weights: Weights) -> Result:
+    def _run_stage(self, stage: Stage, plan: PlannedStage, weights: JudgedWeights) -> Result:
         with stoppable(stage.name):
             metrics = self._measure(plan.cfg)
         date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
@@ -300,7 +301,7 @@ class Chain:
         if cfg.get("train_cfg") is None:
             return test(cfg)
         cfg.resume, cfg.load_from = True, None
-        return measure(train(cfg))
+        return test_metrics(train(cfg))
 
     @contextmanager
     def _alone_in_work_dir(self) -> Iterator[None]:

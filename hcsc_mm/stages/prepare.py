@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
 from ..datasets.sources import is_address
-from ..engine.pretrained import configs_of_type, use_checkpoint
+from ..runtime.pretrained import configs_of_type, use_checkpoint
 
 _LOADER, _MAKES_PIXELS = "hcsc_mm.LoadImage", ("white", "color_type", "imdecode_backend")
 # What says where and how a stage runs, and not what comes out of it.

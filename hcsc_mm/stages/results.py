@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from ..engine.checkpoint_files import write_text
 from ..errors import HCSCError
+from ..utils.files import write_text
 from ..utils.metric_values import Value, markdown, short, tables
 
 RESULT_FILE = "result.json"  # in a stage's folder, when it is finished

@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..errors import HCSCError
+from ..utils.files import written_whole
 from ..utils.safe_load import load_data
 
-# Rows of a similarity matrix that are alive at once: bounds memory at (rows, K) floats whatever the
-# number of candidates.
+# Rows of a similarity matrix that are alive at once.
 _CHUNK_ROWS = 4096
-
-
-def log_partition(candidates: Tensor, prototypes: Tensor, concentrations: Tensor) -> Tensor:
-    """Log of the denominator of the selection softmax: log Σ_i exp(x·c_i / φ_i), for every
-    candidate x.
-
-    It depends on the candidate and the prototypes only, not on any query, which is why it can be
-    kept (HCSC, Eq. 7 and 9).
-
-    Args:
-        candidates: (M, D) queue keys or child prototypes.
-        prototypes: (K, D), unit length.
-        concentrations: (K,), > 0.
-
-    Returns:
-        (M,) in float32, whatever the inputs' dtype or autocast.
-    """
-    with torch.autocast(candidates.device.type, enabled=False):
-        scaled = (prototypes.float() / concentrations.float()[:, None]).T  # (D, K)
-        chunks = [
-            (rows.float() @ scaled).logsumexp(dim=1) for rows in candidates.split(_CHUNK_ROWS)
-        ]
-    return torch.cat(chunks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,18 +79,12 @@ class PrototypeHierarchy:
         """N, the number of training images."""
         return len(self.assignment)
 
-    @cached_property
-    def child_log_partition(self) -> tuple[Tensor, ...]:
-        """(K_l,) per level but the last: log Σ_i exp(c_l·c_i / φ_i) over the prototypes i of level
-        l + 1.
-
-        Prototype selection needs it in every step and it changes only with the hierarchy.
-        """
+    def sizes(self) -> tuple[Tensor, ...]:
+        """(K_l,) int64 per level: how many training images stand below each prototype."""
+        path = self._climb(self.assignment.long())
         return tuple(
-            log_partition(
-                self.prototypes[level], self.prototypes[level + 1], self.concentrations[level + 1]
-            )
-            for level in range(self.num_levels - 1)
+            torch.bincount(prototype, minlength=number)
+            for prototype, number in zip(path, self.num_prototypes, strict=True)
         )
 
     def path(self, sample_idx: Tensor | Sequence[int]) -> tuple[Tensor, ...]:
@@ -157,6 +127,16 @@ class PrototypeHierarchy:
             path.append(parents[path[-1]].long())
         return tuple(path)
 
+    def spread(self, known: Tensor) -> PrototypeHierarchy:
+        """The same prototypes over more images: the new ones get prototype 0.
+
+        Args:
+            known: (M,) bool, the M images of which this hierarchy's are those marked, in order.
+        """
+        assignment = torch.zeros(len(known), dtype=torch.int32, device=self.assignment.device)
+        assignment[known.to(assignment.device)] = self.assignment.int()
+        return replace(self, assignment=assignment)
+
     def to(self, device: torch.device | str) -> PrototypeHierarchy:
         """The same hierarchy on another device; itself if it is there already."""
         if self.assignment.device == torch.device(device):
@@ -190,13 +170,8 @@ class PrototypeHierarchy:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the hierarchy to a file, whole or not at all."""
-        aside = f"{os.fspath(path)}.{os.getpid()}.tmp"
-        try:
+        with written_whole(path) as aside:
             torch.save({key: _to_cpu(value) for key, value in self.state_dict().items()}, aside)
-            os.replace(aside, path)
-        finally:
-            if os.path.exists(aside):
-                os.remove(aside)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> PrototypeHierarchy:

@@ -82,6 +82,17 @@ def short(name: str, value: Value) -> str:
     return format_value(name, value)
 
 
+def show(values: Mapping[str, Value], classes: Sequence[str] | None) -> str:
+    """Metrics for people: a line for each, and below them :func:`tables`."""
+    width = max(map(len, values), default=0)
+    lines = [
+        f"{name:{width}}  {f'{value:.4f}' if isinstance(value, float) else short(name, value)}"
+        for name, value in values.items()
+    ]
+    below = tables(values, classes)
+    return "\n".join([*lines, *(["", below.rstrip()] if below else [])])
+
+
 def tables(metrics: Mapping[str, Value], classes: Sequence[str] | None) -> str:
     """Markdown tables of what metrics say of each class, and of matrices; empty without any.
 

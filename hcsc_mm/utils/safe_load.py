@@ -17,8 +17,8 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from ..dependencies import first_line
 from ..errors import HCSCError
+from .text import first_line
 from .weight_file_kinds import foreign_kind, is_of_pytorch, is_safetensors
 
 

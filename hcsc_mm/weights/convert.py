@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine.checkpoint_files import WholeFiles
 from ..errors import HCSCError
+from ..utils.files import WholeFiles
 from .files import encode, read_checkpoint
 from .layouts import Contents, sort_weights
 from .roots import plain_name

@@ -16,8 +16,8 @@ import torchvision
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..dependencies import first_line
 from ..errors import HCSCError
+from ..utils.text import first_line
 from .files import read_checkpoint
 from .layouts import Weights
 from .targets import Model

@@ -11,8 +11,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ..dependencies import first_line
 from ..errors import HCSCError
+from ..utils.text import first_line
 from .files import read_checkpoint
 from .layouts import sort_weights
 from .libraries import LOADERS, quiet, why_not_imported

@@ -33,7 +33,7 @@ def folder(root, channels, number=32):
 def config(tmp_path, channels, number=32, **load):
     cfg = folder_config(tmp_path, folder(tmp_path / "images", channels, number))
     color_type = "grayscale" if channels == 1 else "unchanged"
-    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.custom_hooks[0].pipeline):
+    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.default_hooks.clustering.pipeline):
         pipeline[0] = dict(type="hcsc_mm.LoadImage", color_type=color_type, **load)
     cfg.model.data_preprocessor.update(mean=[100.0] * channels, std=[50.0] * channels)
     cfg.model.backbone.in_channels = channels
@@ -81,7 +81,7 @@ GREY = dict(type="RandomGrayscale", prob=0.1, keep_channels=True, channel_weight
         (1, lambda c: at(c, JITTER), "ColorJitter cannot take images of 1 channel "),
         (
             4,
-            lambda c: c.custom_hooks[0].pipeline.insert(1, GREY) or c,
+            lambda c: c.default_hooks.clustering.pipeline.insert(1, GREY) or c,
             "RandomGrayscale cannot take images of 4 channels",
         ),
         (

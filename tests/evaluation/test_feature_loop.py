@@ -18,10 +18,10 @@ from PIL import Image
 from tiny import ROOT
 
 from hcsc_mm import HCSCError, datasets
-from hcsc_mm.engine.launch import run_test
 from hcsc_mm.evaluation import feature_loop
 from hcsc_mm.evaluation.feature_set import read_labels
 from hcsc_mm.registry import METRICS
+from hcsc_mm.runtime.launch import run_test
 
 BENCHMARKS = ROOT / "configs" / "benchmarks"
 

@@ -65,8 +65,7 @@ def config(tmp_path_factory) -> Path:
     write(
         "pretrain",
         DIGITS,
-        f"custom_hooks = [*_base_.custom_hooks, {stop['pretrain']}9)]\nstages = "
-        f"{[f'{name}_x.py' for name in STAGES]}\n",
+        f"custom_hooks = [{stop['pretrain']}9)]\nstages = {[f'{name}_x.py' for name in STAGES]}\n",
     )
     write(
         "linear_x",

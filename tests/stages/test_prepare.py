@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from tiny import ROOT
 
-from hcsc_mm.engine.launch import load_config
+from hcsc_mm.runtime.launch import load_config
 from hcsc_mm.stages.plan import stages_of
 from hcsc_mm.stages.prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
 

@@ -94,7 +94,6 @@ def test_assign_refuses_features_of_another_shape(hierarchy, shape):
 def test_one_level_is_a_hierarchy():
     flat = random_hierarchy(num_prototypes=(5,))
     assert (flat.num_levels, flat.num_prototypes, flat.num_samples) == (1, (5,), 40)
-    assert flat.child_log_partition == ()
     assert torch.equal(flat.path([3])[0], flat.assignment[[3]])
 
 
@@ -108,19 +107,6 @@ def test_lists_become_tuples_and_attributes_cannot_be_set(hierarchy):
     assert isinstance(rebuilt.prototypes, tuple)
     with pytest.raises(dataclasses.FrozenInstanceError):
         rebuilt.assignment = hierarchy.assignment
-
-
-def test_child_log_partition_is_the_log_denominator_of_the_level_above(hierarchy):
-    for level, known in enumerate(hierarchy.child_log_partition):
-        for child, value in zip(hierarchy.prototypes[level].double(), known, strict=True):
-            above = zip(
-                hierarchy.prototypes[level + 1].double(),
-                hierarchy.concentrations[level + 1].double(),
-                strict=True,
-            )
-            assert value.item() == pytest.approx(
-                np.log(sum(np.exp(float(child @ c) / float(phi)) for c, phi in above)), abs=1e-5
-            )
 
 
 def test_log_partition_stays_finite_and_float32_for_tiny_concentrations_and_under_autocast():
@@ -309,3 +295,17 @@ REFUSED = {
 def test_what_does_not_fit_is_refused_by_name(hierarchy, parts, message):
     with pytest.raises(HCSCError, match=message):
         PrototypeHierarchy(**parts(hierarchy))
+
+
+def test_sizes_count_the_images_below_every_prototype(hierarchy):
+    path = hierarchy.path(torch.arange(hierarchy.num_samples))
+    for prototypes, sizes in zip(path, hierarchy.sizes(), strict=True):
+        assert sizes.tolist() == [int((prototypes == k).sum()) for k in range(len(sizes))]
+
+
+def test_spread_over_more_images_gives_the_unknown_ones_prototype_0(hierarchy):
+    known = torch.ones(hierarchy.num_samples + 3, dtype=torch.bool)
+    known[[0, 7, 42]] = False
+    wider = hierarchy.spread(known)
+    assert torch.equal(wider.assignment[known], hierarchy.assignment.int())
+    assert wider.assignment[~known].tolist() == [0, 0, 0]

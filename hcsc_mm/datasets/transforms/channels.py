@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...dependencies import first_line
 from ...errors import HCSCError
-from ..seeded_pipeline import states_kept
+from ...utils.random_states import host_generators_kept
+from ...utils.text import first_line
 from .load_image import LoadImage, channels_of
 
 _SIDE = 64
@@ -36,7 +36,7 @@ def check_transforms(pipeline: Any, channels: int) -> None:
     for transform in steps(pipeline):
         if isinstance(transform, LoadImage):
             continue
-        with states_kept():
+        with host_generators_kept():
             why = _mixes(transform, channels) or _fails(transform, image, channels)
         if why is not None:
             raise HCSCError(

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ...dependencies import first_line
+from ...utils.text import first_line
 from .pictures import read_picture, tiff_picture
 from .unreadable import UnreadableImageError
 from .values import to_8_bits
@@ -106,15 +106,6 @@ def reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return "it is no image, or of no format that is read here"
     return f"{type(error).__name__}: {first_line(error)}"
-
-
-def one_line_path(path: str) -> str:
-    """The path with line breaks, control characters and bytes that are no text escaped; all else, é
-    and emoji included, as it is.
-    """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in path
-    )
 
 
 def _kind(mode: int) -> str:

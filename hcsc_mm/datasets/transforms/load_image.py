@@ -13,7 +13,8 @@ from mmengine.logging import print_log
 
 from ...errors import HCSCError
 from ...registry import TRANSFORMS
-from .decode import decode_image, one_line_path, read_file, reason
+from ...utils.text import one_line_path
+from .decode import decode_image, read_file, reason
 from .pictures import check_header
 from .unreadable import UnreadableImageError
 

@@ -16,7 +16,7 @@ from ...datasets.same_classes import check_labels, class_names
 from ...errors import HCSCError
 from ...models import check_channels
 from ...registry import HOOKS
-from ...utils.wrappers import unwrapped
+from ...utils.models import unwrapped
 
 
 @HOOKS.register_module()

@@ -1,6 +1,4 @@
-"""Does the embedding still spread, and do the clusters? Numbers for the curves, and a warning when
-they do not.
-"""
+"""Do the embedding and the clusters still spread? Curves, and a warning when they do not."""
 
 from __future__ import annotations
 
@@ -10,10 +8,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...errors import HCSCError
-from ...evaluation.collapse import cluster_balance, effective_rank, relative_std
-from ...models import HCSC, find_hcsc
+from ...evaluation.collapse import effective_rank, relative_std, size_balance
 from ...registry import HOOKS
-from ...structures import PrototypeHierarchy
+from ...structures import ClustersImages, ContrastsKeys, PrototypeHierarchy
+from ...utils.models import first_of
 
 
 @HOOKS.register_module()
@@ -28,8 +26,8 @@ class CollapseHook(Hook):
 
     Scalars: ``hcsc/embedding_std`` (1: even, 0: all equal), ``hcsc/effective_rank`` (1 to D), and
     for each level of a new hierarchy ``hcsc/level<l>/largest_share`` and
-    ``hcsc/level<l>/size_entropy`` (1: even, 0: one cluster has all images). Models other than HCSC
-    have no queue: nothing happens.
+    ``hcsc/level<l>/size_entropy`` (1: even, 0: one cluster has all images). Models without
+    such keys are left alone.
 
     Args:
         interval: Iterations from one measurement to the next; there is one at the end of each
@@ -73,15 +71,12 @@ class CollapseHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """A new hierarchy: are its clusters of comparable size?"""
-        model = find_hcsc(runner.model)
-        if model is None or model.hierarchy is None or model.hierarchy is self._last_hierarchy:
+        model = first_of(runner.model, ClustersImages)
+        if model is None or model.hierarchy in (None, self._last_hierarchy):
             return
         self._last_hierarchy = model.hierarchy
-        path = model.hierarchy.path(torch.arange(model.hierarchy.num_samples))
-        for level, (assignment, number) in enumerate(
-            zip(path, model.hierarchy.num_prototypes, strict=True)
-        ):
-            balance = cluster_balance(assignment, number)
+        for level, sizes in enumerate(model.hierarchy.sizes()):
+            number, balance = len(sizes), size_balance(sizes)
             scalars = {
                 f"hcsc/level{level}/largest_share": balance.largest_share,
                 f"hcsc/level{level}/size_entropy": balance.entropy,
@@ -89,8 +84,7 @@ class CollapseHook(Hook):
             runner.visualizer.add_scalars(scalars, step=runner.iter)
             largest = f"the largest of {number} has {balance.largest_share:.0%} of the images"
             message = (
-                f"the clusters of level {level} are uneven, {largest}; the entropy of their "
-                "sizes "
+                f"the clusters of level {level} are uneven, {largest}; the entropy of their sizes "
                 f"is {balance.entropy:.3f} of an even one's"
             )
             self._warn(runner, "min_size_entropy", balance.entropy, message)
@@ -108,10 +102,10 @@ class CollapseHook(Hook):
             self._measure(runner)
 
     def _measure(self, runner: Runner) -> None:
-        model = find_hcsc(runner.model)
-        if model is None or not _queue_is_full(runner, model):
+        model = first_of(runner.model, ContrastsKeys)
+        if model is None or not _queue_is_full(runner, model.queue_length):
             return
-        keys = model.queue.keys  # (Q, D)
+        keys = model.newest_keys(model.queue_length)  # (Q, D)
         if not bool(torch.isfinite(keys).all()):  # NonFiniteHook's case
             return
         std, rank = float(relative_std(keys)), float(effective_rank(keys))
@@ -120,8 +114,7 @@ class CollapseHook(Hook):
             {"hcsc/embedding_std": std, "hcsc/effective_rank": rank}, step=runner.iter + 1
         )
         message = (
-            f"the embeddings are close to all equal, their standard deviation is {std:.3f} "
-            "of an "
+            f"the embeddings are close to all equal, their standard deviation is {std:.3f} of an "
             "even one's"
         )
         self._warn(runner, "min_embedding_std", std, message)
@@ -145,10 +138,7 @@ class CollapseHook(Hook):
         )
 
 
-def _queue_is_full(runner: Runner, model: HCSC) -> bool:
-    """Whether all random directions have gone: the run has delivered as many keys as the queue
-    holds.
-    """
-    return (
-        runner.iter + 1
-    ) * runner.train_dataloader.batch_size * get_world_size() >= model.queue.length
+def _queue_is_full(runner: Runner, length: int) -> bool:
+    """Whether all random directions have gone: the run has delivered as many keys as it holds."""
+    per_step = runner.train_dataloader.batch_size * get_world_size()
+    return (runner.iter + 1) * per_step >= length

@@ -15,7 +15,7 @@ from ...errors import HCSCError
 from ...evaluation import build_feature_loader
 from ...models import pool
 from ...registry import HOOKS
-from ...utils.wrappers import unwrapped
+from ...utils.models import unwrapped
 from ..online_probe import OnlineProbe, labels_of
 
 CHECKPOINT_KEY = "online_linear_probe"
