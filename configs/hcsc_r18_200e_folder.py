@@ -19,6 +19,8 @@ value is changed where it is used:
     unreadable        train_dataloader.dataset.pipeline.0.unreadable=skip
     default_hooks.clustering.pipeline.0.unreadable=skip max_unreadable
     default_hooks.unreadable.max_share=0.05
+    white             train_dataloader.dataset.pipeline.0.white=4095
+                      default_hooks.clustering.pipeline.0.white=4095
 """
 
 _base_ = ["_base_/schedules/sgd_cosine.py", "_base_/default_runtime.py"]
@@ -42,13 +44,15 @@ num_prototypes = (
 # keys of the last 1024 / 64 = 16 steps; at least the batch, and below the number of images
 queue_len = 1024
 unreadable = "stop"  # 'skip' goes on with another image, and counts
+# value of white in files of more than 8 bits, such as 4095 of a 12-bit microscope; "auto" finds it
+white = None  # in a sample of the images; None: 65535 of 16 bits
 max_unreadable = 0.01  # with 'skip': more than this share of the images stops the run all the same
 # ---------------------------------------------------------------------------------
 
 # 0.12 × 64 / 256 = 0.03. Four times ImageNet's 0.03 per 256 images: 3,000 / 64 = 46 steps an epoch
 # are 9,200 in all, not a million. With 100,000 images and more take 0.03 * batch_size / 256.
 lr = 0.12 * batch_size / 256
-load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
+load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable, white=white)
 
 # Images come as BGR, so grey is 0.114 blue + 0.587 green + 0.299 red
 crop = [

@@ -19,7 +19,7 @@ from .listing import Listing, pick, walk
 _ADDRESS = re.compile(r"[\w.+:-]+://")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar")
 _MOUNT = (
-    "or mount it (s3fs, mount-s3, gcsfuse), and set data_root to the folder; docs/evaluation.md "
+    "or mount it (s3fs, mount-s3, gcsfuse), and set data_root to the folder; docs/images.md "
     "says what else works"
 )
 

@@ -157,6 +157,7 @@ class OfItsOwn:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
+        (exported, r"is a program \(torch\.export\), not weights"),
         (script, r"is a program \(TorchScript\), not weights; have its owner save the state_dict"),
         (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "is an HDF5 file"),
         (lambda path: path.write_text("<!DOCTYPE html><html>" + " " * 99), "is a web page"),
