@@ -99,7 +99,7 @@ def log_repeated(twice: dict[str, list[int]], numbers: Sequence[int], file: str)
     if twice:
         name, places = next(iter(twice.items()))
         print_log(
-            f"{one_line_path(file)} names {len(twice)} images more than once, the first is "
+            f"{one_line_path(file)} names {len(twice)} of its images more than once, the first is "
             f"{one_line_path(name)} in lines {', '.join(str(numbers[p]) for p in places[:3])}; "
             "each counts as often as it is listed",
             "current",

@@ -119,7 +119,7 @@ class LabelledImages(ImageFolder):
         return [self._sample(image) for image in images]
 
     def labels(self) -> NDArray[np.int32]:
-        """(N,) label of each image, in order."""
+        """(N,) labels of all images; with ``indices`` not always in the images' order."""
         if len(self) == len(self._labels):
             return self._labels  # asking for a million samples takes seconds
         return self.get_gt_labels()

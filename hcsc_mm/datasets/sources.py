@@ -46,8 +46,8 @@ class Source:
         return self.backend_args is None and not is_address(self.folder)
 
     def path(self, name: str) -> str:
-        """Of an image, for a loader."""
-        return os.path.join(self.folder, name) if self.folder else name
+        """Of an image, for a loader; an address or an absolute path stays what it is."""
+        return os.path.join(self.folder, name) if self.folder and not is_address(name) else name
 
     def list(self, extensions: Sequence[str]) -> Listing:
         """All images there.

@@ -75,6 +75,8 @@ class FilesThere:
         """The path as the file system has it, which may compose its letters otherwise; None if it
         is not there.
         """
+        if is_address(path):
+            return path  # not here, and not for here to say
         folder, name = os.path.split(path)
         if name in self._entries(folder):
             return path

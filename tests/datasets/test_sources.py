@@ -271,3 +271,15 @@ def test_white_of_remote_images_is_found_too(folder, server):
     load = LoadImage(white="auto")
     ImageFolder(server, ann_file="list.txt", pipeline=[load], serialize_data=False)
     assert load.white == 4095
+
+
+def test_folders_archives_and_addresses_go_together(folder, tmp_path, server):
+    other = photos(tmp_path / "other", shade=100)
+    roots = [str(folder), str(zipped(other, tmp_path / "a.zip"))]
+    assert shades(of(ImageFolder, roots)) == [0, 1, 2, 100, 101, 102]
+    dataset = of(LabelledImages, roots, classes=["photos", "x", "y"])
+    assert shades(dataset) == [0, 1, 2, 100, 101, 102]
+    assert dataset.labels().tolist() == [1, 1, 2, 0, 0, 0]
+    (folder / "odd.txt").write_text(f"x/0.png 0\n{server}/y/0.png 1\n{other}/x/1.png 1\n")
+    for kind in (ImageFolder, LabelledImages):
+        assert shades(of(kind, str(folder), ann_file="odd.txt")) == [0, 2, 101]

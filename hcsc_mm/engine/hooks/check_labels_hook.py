@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 
-from ...datasets import LabelledImages, check_same_classes
+from ...datasets import check_same_classes
 from ...datasets.first_sample import channels_given
 from ...datasets.same_classes import check_labels, class_names
 from ...errors import HCSCError
@@ -63,8 +63,7 @@ class CheckLabelsHook(Hook):
                 "set num_classes at the top of the config, or add --cfg-options "
                 f"model.head.num_classes={number}"
             )
-        if not isinstance(dataset, LabelledImages):  # which has looked already
-            check_labels(dataset, num_classes, role)
+        check_labels(dataset, num_classes, role)
         if loop is not None:
             _check_topk(loop, num_classes)
 
