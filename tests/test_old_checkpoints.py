@@ -16,7 +16,7 @@ from tiny import DIGITS, tiny_config, train
 
 from hcsc_mm.runtime import launch
 from hcsc_mm.structures import PrototypeHierarchy
-from hcsc_mm.structures.checkpoint_entry import saved_clustering
+from hcsc_mm.structures.checkpoint_entry import saved_tree
 from hcsc_mm.utils.safe_load import load_data
 
 DATA = Path(__file__).parent / "data"
@@ -72,5 +72,5 @@ def test_its_levels_are_scored(checkpoint, tmp_path):
 
 
 def test_its_tree_is_found(checkpoint):
-    entry = saved_clustering(load_data(checkpoint, map_location="cpu"))
-    assert PrototypeHierarchy.from_state_dict(entry["hierarchy"]).num_samples == 100
+    found = saved_tree(load_data(checkpoint, map_location="cpu"))
+    assert (found.num_samples, found.hierarchy.num_samples, found.fits) == (100, 100, None)

@@ -42,7 +42,7 @@ class ClusteringTimes:
 
 def report(
     runner: Runner,
-    epoch: int,
+    name: str,
     hierarchy: PrototypeHierarchy,
     previous: PrototypeHierarchy | None,
     own: dict[str, float],
@@ -52,7 +52,7 @@ def report(
 
     Args:
         runner: Its logger gets the line, its visualizer the numbers.
-        epoch: That the clustering is for, from 0.
+        name: Of the clustering, such as 'before epoch 21'.
         hierarchy: The new clusters.
         previous: Those before, over the same images; None if there were none.
         own: Numbers of the model's own, 'level<l>/<name>'.
@@ -68,7 +68,7 @@ def report(
         parts.append(f"level {level}: {statistics}{words}")
     share = scalars.get("hcsc/share_of_epoch")
     runner.logger.info(
-        f"Clustering before epoch {epoch + 1}: extraction {times.extraction:.2f} s, k-means "
+        f"Clustering {name}: extraction {times.extraction:.2f} s, k-means "
         f"{times.kmeans:.2f} s{'' if share is None else f' ({share:.1%} of an epoch)'}; "
         + "; ".join(parts)
     )

@@ -15,7 +15,7 @@ from ..datasets.fingerprint import difference
 from ..errors import HCSCError
 from ..registry import METRICS
 from ..structures import PrototypeHierarchy
-from ..structures.checkpoint_entry import saved_clustering
+from ..structures.checkpoint_entry import saved_tree
 from ..utils.shard import all_gather_rows
 from .clustering_scores import clustering_scores
 from .feature_set import FeatureSet
@@ -124,22 +124,21 @@ def load_hierarchy(
         return None
     num_images = len(dataset) if num_images is None else num_images
     loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
-    saved = saved_clustering(loaded)
+    saved = saved_tree(loaded, checkpoint)
     if saved is None:
         return None
-    known = saved.get("images")
     other = None
-    if saved["num_samples"] != num_images:
-        other = f"is of {saved['num_samples']} training images, and the data set under test has "
+    if saved.num_samples != num_images:
+        other = f"is of {saved.num_samples} training images, and the data set under test has "
         other += str(num_images)
-    elif known is not None and (how := difference(known, dataset)) is not None:
+    elif saved.images is not None and (how := difference(saved.images, dataset)) is not None:
         other = f"is of {how}, than the {num_images} of the data set under test"
     if other is not None:
         raise HCSCError(
             f"the hierarchy in {checkpoint} {other}; give the clustering stage the pre-training's "
             "own data set"
         )
-    return PrototypeHierarchy.from_state_dict(saved["hierarchy"])
+    return saved.hierarchy
 
 
 def _agreement(name: str, assignment: Tensor, images: FeatureSet) -> dict[str, float]:

@@ -10,6 +10,7 @@ from .hooks import (
     NonFiniteHook,
     PreemptionHook,
     PreflightHook,
+    ProgressHook,
     ResumableCheckpointHook,
     UnreadableImagesHook,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "NonFiniteHook",
     "PreemptionHook",
     "PreflightHook",
+    "ProgressHook",
     "ResumableCheckpointHook",
     "ResumableTrainLoop",
     "SeededPipeline",

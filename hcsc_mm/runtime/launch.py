@@ -18,6 +18,7 @@ from ..utils.files import write_text
 from ..utils.metric_values import Value, plain, show
 from ..utils.models import unwrapped
 from ..utils.text import first_line
+from .console import ConsoleRunner
 from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
 from .preemption import signals_noted
@@ -73,7 +74,12 @@ def build_runner(cfg: Config) -> Runner:
     _check_wishes(cfg)
     _leave_out_hooks(cfg)
     not_synchronised = without_sync_batch_norm(cfg.get("model"))
-    runner = RUNNERS.build(cfg) if "runner_type" in cfg else Runner.from_cfg(cfg)
+    kind = (
+        ConsoleRunner
+        if any(configs_of_type(cfg.get("default_hooks"), "hcsc_mm.ProgressHook"))
+        else Runner
+    )
+    runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
     if not_synchronised:
         runner.logger.info(
             "without a GPU batch norms are not synchronised: every process has statistics of its "

@@ -21,6 +21,9 @@ class ContrastsKeys(Protocol):
     def newest_keys(self, count: int) -> Tensor:
         """(count, D) unit length, the keys made last, of all ranks' images in rank order."""
 
+    def set_momentum(self, momentum: float) -> None:
+        """Share of the query encoder in the key encoder's next updates, in (0, 1]."""
+
 
 @runtime_checkable
 class ClustersImages(ContrastsKeys, Protocol):
@@ -61,6 +64,9 @@ class ClustersImages(ContrastsKeys, Protocol):
 
     def synchronize_statistics(self) -> None:
         """Give the key encoder the same batch-norm statistics on all ranks."""
+
+    def clustering_weights(self) -> Mapping[str, Tensor]:
+        """The weights that features for the clustering are made by, named as in the state dict."""
 
     def keep_shares(self) -> dict[str, float]:
         """Numbers of the model's own about the clusters, for the log: 'level<l>/<name>'."""

@@ -47,10 +47,13 @@ def raise_together(problem: str | None, stage: str) -> None:
         stage: What the ranks were doing, each at its own speed; for the message of who waits.
 
     Raises:
-        HCSCError: the first rank's problem that has one; with several ranks it is named.
+        HCSCError: this rank's problem; where it has none, that of the first rank with one, which is
+            named.
     """
     wait_for_ranks(stage)
     problems = [problem] if get_world_size() == 1 else all_gather_object(problem)
+    if problem is not None:
+        raise HCSCError(problem)
     for rank, words in enumerate(problems):
         if words is not None:
-            raise HCSCError(words if len(problems) == 1 else f"on rank {rank}, {words}")
+            raise HCSCError(f"on another rank, {rank}: {words}")

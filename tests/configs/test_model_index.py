@@ -22,7 +22,11 @@ ENTRIES = {model["Name"]: model for metafile in METAFILES for model in metafile[
 
 
 def metrics(model):
-    return {name: value for result in model["Results"] for name, value in result["Metrics"].items()}
+    return {
+        name: value
+        for result in model.get("Results", [])
+        for name, value in result["Metrics"].items()
+    }
 
 
 def published_in_the_readme():

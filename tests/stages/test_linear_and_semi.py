@@ -10,7 +10,8 @@ from sklearn.metrics import accuracy_score
 from tiny import largest_difference
 
 from hcsc_mm import HCSCError
-from hcsc_mm.runtime.launch import build_runner, test_metrics, train
+from hcsc_mm.runtime import launch
+from hcsc_mm.runtime.launch import build_runner
 from hcsc_mm.runtime.pretrained import check_pretrained
 from hcsc_mm.stages.results import Result, table
 from hcsc_mm.utils.metric_values import show
@@ -202,7 +203,7 @@ def test_what_a_metric_says_of_each_class_is_a_result_of_the_stage(
 ):
     cfg = stage_config("linear_folder", tmp_path, images, train_cfg__max_epochs=1)
     cfg.val_evaluator = cfg.test_evaluator = metric
-    metrics = test_metrics(train(cfg))
+    metrics = launch.test_metrics(launch.train(cfg))
     assert torch.tensor(metrics.values[name]).shape == shape
     Result("linear", "c.py", "i", "w", "s", "2022", *metrics).save(str(tmp_path))
     found = Result.load(str(tmp_path))

@@ -58,6 +58,7 @@ def decode_image(
     max_aspect: float,
     white: float | None = None,
     whole_tiff: bool = False,
+    at_least: int = 0,
 ) -> np.ndarray:
     """The first picture in a file, 8 bits per channel, whatever the file has.
 
@@ -70,6 +71,8 @@ def decode_image(
         max_aspect: Limit on the ratio of the longer side to the shorter one.
         white: Value that becomes 255, see :func:`~.values.to_8_bits`.
         whole_tiff: Read a TIFF by tifffile, all of its pages as one array of H × W × C.
+        at_least: A JPEG may be decoded at an eighth, a quarter or half of its size as long as both
+            sides keep so many pixels, in a fraction of the time. 0: at its full size.
 
     Raises:
         UnreadableImageError: it is over a limit, its values have no stated range, or it has more
@@ -80,7 +83,7 @@ def decode_image(
     picture = (
         tiff_picture(content, *limits, whole=True)
         if whole_tiff
-        else read_picture(content, *limits, exact=white is not None)
+        else read_picture(content, *limits, exact=white is not None, at_least=at_least)
     )
     image = picture.image if picture.values is None else to_8_bits(picture.values, white)
     if isinstance(image, np.ndarray):

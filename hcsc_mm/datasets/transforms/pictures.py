@@ -48,7 +48,9 @@ class Picture(NamedTuple):
     orientation: int = 1
 
 
-def read_picture(content: bytes, max_pixels: int, max_aspect: float, *, exact: bool) -> Picture:
+def read_picture(
+    content: bytes, max_pixels: int, max_aspect: float, *, exact: bool, at_least: int = 0
+) -> Picture:
     """Decode the first picture.
 
     Args:
@@ -56,6 +58,7 @@ def read_picture(content: bytes, max_pixels: int, max_aspect: float, *, exact: b
         max_pixels, max_aspect: As in :func:`~.decode.decode_image`.
         exact: Give the values of deep colours, too, of which Pillow has the upper 8 bits only;
             those of deep greys are always given.
+        at_least: As in :func:`~.decode.decode_image`.
 
     Raises:
         UnreadableImageError: it is over a limit, or of a kind that is not read here.
@@ -72,6 +75,8 @@ def read_picture(content: bytes, max_pixels: int, max_aspect: float, *, exact: b
             check_size(*image.size, max_pixels, max_aspect)
             has_deep_colours = exact and _has_deep_colours(image, content)
             raw_mode, codec = _raw_mode(image), image.tile[0][0] if image.tile else ""
+            if at_least:
+                image.draft(None, (at_least, at_least))
             image.load()  # raises on what is truncated or damaged
             orientation = _orientation(image)
             if has_deep_colours:

@@ -2,12 +2,16 @@ from .check_labels_hook import CheckLabelsHook
 from .collapse_hook import CollapseHook
 from .hierarchical_clustering_hook import HierarchicalClusteringHook
 from .knn_monitor_hook import KNNMonitorHook
+from .momentum_schedule_hook import MomentumScheduleHook
 from .online_linear_probe_hook import OnlineLinearProbeHook
+from .summary_hook import SummaryHook
 
 __all__ = [
     "CheckLabelsHook",
     "CollapseHook",
     "HierarchicalClusteringHook",
     "KNNMonitorHook",
+    "MomentumScheduleHook",
     "OnlineLinearProbeHook",
+    "SummaryHook",
 ]

@@ -20,8 +20,14 @@ from ...registry import HOOKS
 from ...runtime import GathersForCheckpoint
 from ...runtime.hooks.unreadable_images_hook import UNREADABLE_KEY
 from ...structures import ClustersImages, PrototypeHierarchy
-from ...structures.checkpoint_entry import CHECKPOINT_KEY, clustering_entry
+from ...structures.checkpoint_entry import (
+    CHECKPOINT_KEY,
+    clustering_entry,
+    final_entry,
+    weights_digest,
+)
 from ...utils.models import first_of
+from ...utils.random_states import host_generators_kept
 from ...utils.shard import all_gather_rows
 from ..training_features import TrainingFeatures
 
@@ -50,6 +56,9 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
             clustering. 'bank': the images' latest keys of the epoch before, which costs next to
             nothing; only images that did not come up in it, and all before the first epoch, are
             extracted.
+        final: End the run with a clustering of its final weights, which goes into the last
+            checkpoint beside the one that was trained with, and leaves the training's numbers
+            alone. On by default.
         memory_mb: Memory that k-means may use beyond the features, in MiB per rank; 256 by default.
         batch_size: Images per rank and step of extraction; by default twice the training batch.
         num_workers: Of the extraction loader; by default as in training.
@@ -70,6 +79,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         warm_start: bool = False,
         seed: int = 0,
         features: str = "extract",
+        final: bool = True,
         memory_mb: int = 256,
         batch_size: int | None = None,
         num_workers: int | None = None,
@@ -90,6 +100,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         self.warm_start = warm_start
         self.seed = seed
         self.features = features
+        self.final = final
         self._kmeans = {"backend": resolve_backend(backend), "memory_mb": memory_mb}
         self._extraction = {
             "pipeline": pipeline,
@@ -99,6 +110,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
             "dataset": dataset,
         }
         self._clustered_for = -1  # the last epoch that a hierarchy was built for
+        self._built_from: dict[str, str] | None = None  # digest of the weights
+        self._final: dict[str, Any] | None = None  # clusters of the final weights
         self._times = ClusteringTimes()
         self._saved: dict[str, Any] | None = None  # of the checkpoint that the run resumes from
         self._bank_to_save: Tensor | None = None  # for the checkpoint that is being written
@@ -122,7 +135,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
             return
         saved, self._saved = self._saved, None
         self._source.check_identity(saved)
-        self._clustered_for = saved.get("epoch", -1)
+        self._clustered_for, self._built_from = saved.get("epoch", -1), saved.get("weights")
         if saved["hierarchy"] is not None:
             model.set_hierarchy(model.load_hierarchy(saved["hierarchy"]))
         if saved.get("bank") is not None and self._source.bank is not None:
@@ -139,6 +152,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
             self._source.identity,
             epoch=self._clustered_for,
             bank=self._bank_to_save,  # empty at the end of an epoch
+            weights=self._built_from,
+            final=self._final,
         )
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -161,6 +176,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         # which is many times larger.
         if self._records(runner):
             self.cluster(runner, runner.epoch + 1)
+        elif self.final and self.is_last_train_epoch(runner):
+            self.cluster_final_weights(runner)
 
     def _is_due(self, epoch: int) -> bool:
         return epoch >= self.warmup_epochs and (epoch - self.warmup_epochs) % self.interval == 0
@@ -173,17 +190,34 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
     def cluster(self, runner: Runner, epoch: int) -> PrototypeHierarchy:
         """Extract, cluster, hand the hierarchy for an epoch to the model, and report."""
         model = find_model(runner)
+        previous, hierarchy = model.hierarchy, self._compute(runner, model, epoch)
+        model.set_hierarchy(hierarchy)
+        self._clustered_for = epoch
+        self._built_from = weights_digest(model.clustering_weights())
+        name = f"before epoch {epoch + 1}"
+        report(runner, name, model.hierarchy, previous, model.keep_shares(), self._times)
+        return model.hierarchy
+
+    def cluster_final_weights(self, runner: Runner) -> None:
+        """Cluster once more at the end of a run that clusters, for the last checkpoint alone."""
+        model = find_model(runner)
+        if model.hierarchy is None:
+            return
+        with host_generators_kept():
+            hierarchy = self._compute(runner, model, runner.epoch + 1)
+        self._final = final_entry(hierarchy, weights_digest(model.clustering_weights()))
+        report(runner, "of the final weights", hierarchy, model.hierarchy, {}, self._times)
+
+    def _compute(self, runner: Runner, model: ClustersImages, epoch: int) -> PrototypeHierarchy:
+        """Extract and cluster."""
         start = time.perf_counter()
         features = self._source.compute()
         extracted = time.perf_counter()
-        previous = model.hierarchy
-        model.set_hierarchy(self._build(runner, model, features, epoch))
-        self._clustered_for = epoch
+        hierarchy = self._build(runner, model, features, epoch)
         if self._source.bank is not None:
             self._source.bank.clear()
         self._times.took(extracted - start, time.perf_counter() - extracted)
-        report(runner, epoch, model.hierarchy, previous, model.keep_shares(), self._times)
-        return model.hierarchy
+        return hierarchy
 
     def _build(
         self, runner: Runner, model: ClustersImages, features: Tensor, epoch: int

@@ -128,6 +128,10 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         """(count, D) keys made last; as many as images of a step: theirs, in rank order."""
         return self.queue.newest(count)
 
+    def set_momentum(self, momentum: float) -> None:
+        """Share of the query encoder in the key encoder's next updates, in (0, 1]."""
+        self.momentum_encoder.momentum = momentum
+
     def preprocess(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) images of a data loader → what the encoders take, on the model's device."""
         return self.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]
@@ -156,6 +160,11 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
             yield
         finally:
             encoder.train(training)
+
+    def clustering_weights(self) -> dict[str, Tensor]:
+        """The key encoder's, named as in the state dict."""
+        state = self.momentum_encoder.state_dict()
+        return {f"momentum_encoder.{name}": value for name, value in state.items()}
 
     def check_training(self, num_images: int, total_batch: int) -> list[str]:
         """Does a step fit into the queue, and do query and key keep their statistics apart?"""

@@ -3,6 +3,7 @@ from .epoch_seed_hook import EpochSeedHook
 from .non_finite_hook import NonFiniteHook
 from .preemption_hook import PreemptionHook
 from .preflight_hook import PreflightHook
+from .progress_hook import ProgressHook
 from .unreadable_images_hook import UnreadableImagesHook
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "NonFiniteHook",
     "PreemptionHook",
     "PreflightHook",
+    "ProgressHook",
     "ResumableCheckpointHook",
     "UnreadableImagesHook",
 ]

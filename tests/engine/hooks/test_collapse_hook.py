@@ -122,7 +122,7 @@ def test_threshold_of_zero_never_warns(tmp_path):
     assert warnings(tmp_path) == []
 
 
-def test_cluster_that_takes_nearly_all_images_is_warned_of(tmp_path):
+def test_cluster_that_takes_nearly_all_images_is_noted_and_is_no_collapse(tmp_path):
     images = tmp_path / "images"
     images.mkdir()
     pixels = np.random.default_rng(0).integers(0, 255, (32, 24, 24, 3), dtype=np.uint8)
@@ -131,11 +131,55 @@ def test_cluster_that_takes_nearly_all_images_is_warned_of(tmp_path):
         Image.fromarray(image).save(images / f"{index:02}.png")
     cfg = folder_config(tmp_path, images)
     cfg.merge_from_dict({"default_hooks.clustering.num_prototypes": (4, 2)})
+    cfg.log_level = "INFO"
     train(cfg)
-    balanced = [line for line in warnings(tmp_path / "run") if "the clusters of level" in line]
-    assert len(balanced) == 1
-    assert "below min_size_entropy=0.5" in balanced[0]
-    assert "of the images" in balanced[0]
+    log = next((tmp_path / "run").glob("*/*.log")).read_text().splitlines()
+    noted, _ = [line for line in log if "the clusters of level" in line]  # one a level
+    assert "note: " in noted and "Collapse" not in noted
+    assert "of the images" in noted
+    assert "a smaller num_prototypes[" in noted
+
+
+def collapsing(work_dir, **options):
+    return config(
+        work_dir,
+        lr=2.0,
+        train_cfg__max_epochs=8,
+        default_hooks__clustering__warmup_epochs=99,
+        default_hooks__collapse__action="stop",
+        **options,
+    )
+
+
+def test_run_that_stays_collapsed_is_stopped_with_what_to_change(tmp_path):
+    with pytest.raises(HCSCError, match=r"Collapse in epoch 4, .* 3 times in a row\. .*lr=0\.\d+"):
+        train(collapsing(tmp_path))
+    assert len(warnings(tmp_path)) == 2  # it was warned before, once for each measure
+    assert not (tmp_path / "epoch_8.pth").exists()
+
+
+def test_patience_is_how_often_a_collapse_is_seen_before_the_stop(tmp_path):
+    with pytest.raises(HCSCError, match=r"Collapse in epoch 2, .* 1 times in a row"):
+        train(collapsing(tmp_path, default_hooks__collapse__patience=1))
+
+
+def test_healthy_run_is_not_stopped(tmp_path):
+    runner, _ = train(config(tmp_path, default_hooks__collapse__action="stop"))
+    assert runner.epoch == 3
+
+
+def test_progress_lines_have_the_measures(tmp_path):
+    cfg = config(tmp_path)
+    cfg.log_level = "INFO"
+    train(cfg)
+    log = next(tmp_path.glob("*/*.log")).read_text()
+    assert "first step done after" in log
+    assert "; spread 0." in log
+    assert " of 16; " in log
+    assert "waiting for images" in log
+    assert "look at it" not in log  # the digits have no folder
+    assert "measure it" in log
+    assert "  health      healthy: spread 0." in log
 
 
 @pytest.mark.parametrize(
@@ -143,6 +187,8 @@ def test_cluster_that_takes_nearly_all_images_is_warned_of(tmp_path):
     [
         ({"interval": 0}, "interval=0"),
         ({"grace_epochs": -1}, "grace_epochs=-1"),
+        ({"patience": 0}, "patience=0"),
+        ({"action": "halt"}, "action='halt' of CollapseHook is unknown"),
         (
             {"min_embedding_std": 1.5},
             "min_embedding_std=1.5 of CollapseHook must lie between 0 and 1",
