@@ -54,6 +54,12 @@ def at(cfg, transform):
     return cfg
 
 
+def in_colour(cfg):
+    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.default_hooks.clustering.pipeline):
+        pipeline[0].update(color_type="color")
+    return cfg
+
+
 JITTER = dict(type="ColorJitter", brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
 GREY = dict(type="RandomGrayscale", prob=0.1, keep_channels=True, channel_weights=(0.1, 0.6, 0.3))
 
@@ -101,7 +107,7 @@ GREY = dict(type="RandomGrayscale", prob=0.1, keep_channels=True, channel_weight
         ),
         (
             13,
-            lambda c: c.train_dataloader.dataset.pipeline[0].update(color_type="color") or c,
+            in_colour,
             "it has 13 channels, which are no colour; set color_type='unchanged'",
         ),
     ],
