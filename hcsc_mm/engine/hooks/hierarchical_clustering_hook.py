@@ -13,7 +13,9 @@ from torch import Tensor
 
 from ...clustering import check_num_prototypes, resolve_backend
 from ...clustering.report import ClusteringTimes, report
+from ...datasets.first_sample import channels_given
 from ...errors import HCSCError
+from ...models import check_channels
 from ...registry import HOOKS
 from ...runtime import GathersForCheckpoint
 from ...runtime.hooks.unreadable_images_hook import UNREADABLE_KEY
@@ -122,12 +124,13 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         """Refuse, before anything is written, what cannot be clustered; take up a saved hierarchy.
 
         Raises:
-            HCSCError: the model clusters nothing, the images are too few for the prototypes, or
-                others than those of the checkpoint.
+            HCSCError: the model clusters nothing, the images are too few for the prototypes, of
+                other channels than the model takes, or others than those of the checkpoint.
         """
         model = find_model(runner)
         check_num_prototypes(self.num_prototypes, len(runner.train_dataloader.dataset))
         self._source = TrainingFeatures(runner, model, **self._extraction)
+        check_channels(model, channels_given(runner.train_dataloader.dataset))
         if self._saved is None:
             return
         saved, self._saved = self._saved, None

@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ...errors import HCSCError
 from ...registry import MODELS
 from ...runtime import ChecksTraining
+from ..data_preprocessors import for_any_channels
 from ..memories import NegativeQueue
 from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
 from ..utils.momentum_encoder import MomentumEncoder
@@ -42,7 +43,8 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         symmetric: Each view is once the query and once the key, and the two losses are added (as in
             MoCo's CIFAR demo); twice the work of a step, and no local views. Off by default.
         pretrained: Checkpoint of the model, local path or URL.
-        data_preprocessor: Config or module; ``SelfSupDataPreprocessor`` by default.
+        data_preprocessor: Config or module; ``SelfSupDataPreprocessor`` by default, of which
+            :class:`AnyChannelsPreprocessor` takes the place.
         init_cfg: As in mmengine.
     """
 
@@ -64,7 +66,7 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
             neck=neck,
             head=head,
             pretrained=pretrained,
-            data_preprocessor=data_preprocessor,
+            data_preprocessor=for_any_channels(data_preprocessor),
             init_cfg=init_cfg,
         )
         self.momentum_encoder = MomentumEncoder(self._query_encoder(), momentum)
