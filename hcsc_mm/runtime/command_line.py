@@ -9,9 +9,14 @@ import os
 
 from mmengine.config import DictAction
 
+from ..installed import config_file
+
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
-    """Add the flags of every tool, and parse; None: the arguments of this process."""
+    """Add the flags of every tool, and parse; None: the arguments of this process.
+
+    The tool has an argument ``config``, and ``hcsc_mm::NAME`` in it is a config of this package.
+    """
     parser.add_argument(
         "--work-dir",
         help="folder for logs and whatever else is written; by default work_dirs/<config name>",
@@ -34,6 +39,7 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argpa
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    args.config = config_file(args.config)
     return args
 
 
