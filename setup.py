@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: an installation carries the configs, the tools and the model index.
+"""What pyproject.toml cannot say: an installation carries configs, tools and the model index.
 
 They lie under ``hcsc_mm/.mim`` there, as in OpenMMLab's libraries. An editable installation has
 them where they are, beside the package.

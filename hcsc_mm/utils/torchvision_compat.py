@@ -71,9 +71,16 @@ def mend_environment() -> str | None:
         return None
     if _SYMPTOM not in plain.stderr:
         raise RuntimeError(plain.stderr.strip().splitlines()[-1])
-    target = Path(sysconfig.get_path("purelib"), _START_FILE)
+    return str(write_start_file(Path(sysconfig.get_path("purelib"))))
+
+
+def write_start_file(folder: Path) -> Path:
+    """Have :func:`mend_on_import` called whenever a Python starts that has ``folder`` among its
+    site folders.
+    """
+    target = folder / _START_FILE
     target.write_text(_START_LINE.format(path=str(Path(__file__).resolve())), encoding="utf-8")
-    return str(target)
+    return target
 
 
 class _Finder(importlib.abc.MetaPathFinder):
