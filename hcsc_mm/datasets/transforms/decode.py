@@ -45,8 +45,9 @@ def read_file(path: str, max_pixels: int) -> bytes:
             "have"
         )
     # Should a pipe have taken the file's place since, opening it would wait for somebody to write
-    # into it.
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+    # into it. Windows has no such flag, and another that keeps line ends as they are.
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
         return file.read()
 
 
