@@ -35,8 +35,8 @@ def rows(scale: str, repeats: int, device: str, photographs: str | None = None) 
 
     Args:
         scale: 'small' or 'large', the number of photographs.
-        repeats: Turns.
-        device: Ignored.
+        repeats: Turns, of which the median counts.
+        device: Not used: the loader's part runs on the CPU.
         photographs: Folder of photographs, cut to 3 : 4 and resized to 500 × 375; by default they
             are made of coloured noise.
     """

@@ -29,7 +29,7 @@ def check_same_classes(train: BaseDataset, test: BaseDataset) -> None:
 
     Args:
         train: Any data set of mmengine's kind with ``metainfo['classes']``.
-        test: Another.
+        test: Labels of the test set.
 
     Raises:
         HCSCError: classes are unknown or differ, a test label lies outside of them, or the labels
@@ -76,7 +76,7 @@ def _check_same_use(train: NDArray, test: NDArray, names: Sequence[str]) -> None
 
     Args:
         train, test: (C,) how many images have each label.
-        names: Of the classes.
+        names: Names of the classes, by label.
 
     Raises:
         HCSCError: label 0 is in the test set only, as where the training list counts from 1.

@@ -48,7 +48,7 @@ def knn_classify(
         train_labels: (N,) int.
         test_features: (M, D).
         k: Number of neighbours.
-        temperature: Of the weights.
+        temperature: Above 0; a neighbour weighs exp(cosine / temperature).
         num_classes: C, if labels are to be checked against it; votes are counted among the classes
             that the neighbours have, however many there are.
         chunk_size: Test images at a time: memory is bounded by chunk_size × N floats, and by half a

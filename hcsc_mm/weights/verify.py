@@ -70,7 +70,7 @@ def verify(path: Path, layout: str, model: Model, image: str | None = None) -> V
     """Load a written file into the library that it is for, and compare.
 
     Args:
-        path: The file.
+        path: Path of the written file.
         layout: The target's name, see :data:`LOADERS`.
         model: What the file was made from.
         image: Path of the image to compare features of; scikit-learn's photograph of a Chinese
@@ -93,7 +93,7 @@ def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> F
     against mmpretrain's with the source's weights.
 
     Args:
-        path, layout, model: As in :func:`verify`.
+        path, layout, model: What to compare, as in :func:`verify`.
         images: (B, 3, H, W), normalised.
 
     Raises:

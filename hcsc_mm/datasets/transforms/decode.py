@@ -64,7 +64,7 @@ def decode_image(
     """The first picture in a file, 8 bits per channel, whatever the file has.
 
     Args:
-        content: Of the file.
+        content: The file's bytes.
         color_type: 'color' → (H, W, 3) in OpenMMLab's order, BGR; 'grayscale' → (H, W); both turned
             as the EXIF orientation says, and with '_ignore_orientation' behind it as stored.
             'unchanged' → (H, W) or (H, W, C) as stored; three channels are BGR here, too.
