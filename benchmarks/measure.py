@@ -21,7 +21,7 @@ class Row:
         unit: Unit of both values, such as 'ms'.
         ratio: Median of the turns' ratios, the way round in which the goal is stated.
         low, high: Smallest and largest ratio of a turn.
-        goal: Largest ratio that is fine (largest value, without a yardstick); None: there is none.
+        goal: The ratio to reach (the value, without a yardstick); None: there is none.
         at_most: Whether the goal is an upper bound.
     """
 

@@ -99,9 +99,8 @@ def children() -> list[int]:
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, parent = (
-                status.read_text().rsplit(")", maxsplit=1)[1].split()[:2]
-            )  # the name before may hold anything
+            # The name before may hold anything.
+            state, parent = status.read_text().rsplit(")", maxsplit=1)[1].split()[:2]
         except OSError:  # it has ended meanwhile
             continue
         if int(parent) == os.getpid() and state != "Z":

@@ -124,9 +124,8 @@ def check_labels(dataset: BaseDataset, num_classes: int, role: str) -> NDArray[n
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         label = info.get("gt_label")
-        labels = (
-            [-1] if label is None else [label] if np.isscalar(label) else label
-        )  # some data sets have several for an image
+        # Some data sets have several for an image.
+        labels = [-1] if label is None else [label] if np.isscalar(label) else label
         if not all(0 <= int(one) < num_classes for one in labels):
             path = sample_path(dataset, index) or f"sample {index}"
             what = "no gt_label" if label is None else f"the label {label}"

@@ -66,9 +66,8 @@ def build_feature_loader(runner: Runner, config: DataLoader | dict) -> DataLoade
     if isinstance(config, DataLoader):
         return config
     dataset = DATASETS.build({**config["dataset"], "pipeline": []})
-    timeout = (
-        60 * WAIT_MINUTES if config.get("num_workers") else 0
-    )  # without one a worker that hangs is waited for for ever
+    # Without one a worker that hangs is waited for for ever.
+    timeout = 60 * WAIT_MINUTES if config.get("num_workers") else 0
     return runner.build_dataloader(
         {
             "batch_size": 64,

@@ -160,8 +160,7 @@ def _of_all_ranks(mine: Neighbours, k: int) -> Neighbours:
     """The k nearest of all ranks' nearest."""
     if get_world_size() == 1:
         return mine
-    similarity, labels = (
-        torch.cat(all_gather(part.contiguous()), dim=1) for part in mine
-    )  # (m, W k)
+    # (m, W k)
+    similarity, labels = (torch.cat(all_gather(part.contiguous()), dim=1) for part in mine)
     best, column = similarity.topk(k, dim=1)
     return Neighbours(best, labels.gather(1, column))

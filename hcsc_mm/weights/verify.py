@@ -155,9 +155,10 @@ def load_image(path: str | None) -> Tensor:
         [max(256, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR
     )
     left, top = ((side - 224) // 2 for side in image.size)
+    # (224, 224, 3)
     pixels = (
         torch.from_numpy(np.array(image.crop((left, top, left + 224, top + 224)))).float() / 255
-    )  # (224, 224, 3)
+    )
     return ((pixels - torch.tensor(_MEAN)) / torch.tensor(_STD)).permute(2, 0, 1)[None].contiguous()
 
 

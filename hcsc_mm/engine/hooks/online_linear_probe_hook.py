@@ -135,9 +135,8 @@ class OnlineLinearProbeHook(Hook):
     ) -> None:
         if self._within_step and self._features is None:
             with torch.no_grad():
-                self._features = (
-                    pool(outputs).detach().to(torch.float32, copy=True)
-                )  # what comes after may work in place
+                # What comes after may work in place.
+                self._features = pool(outputs).detach().to(torch.float32, copy=True)
 
     def after_train_iter(
         self,

@@ -53,9 +53,8 @@ def crop_and_resize_batch(images: Tensor, boxes: Tensor, flip: Tensor, size: int
         images.dtype
     )  # (B, S, W)
     lines = images.permute(0, 2, 3, 1).reshape(num_images, height, width * channels)
-    shortened = (
-        torch.bmm(rows, lines).view(num_images, size, width, channels).permute(0, 3, 1, 2)
-    )  # (B, 3, S, W)
+    # (B, 3, S, W)
+    shortened = torch.bmm(rows, lines).view(num_images, size, width, channels).permute(0, 3, 1, 2)
     views = torch.bmm(
         shortened.reshape(num_images, channels * size, width), columns.mT
     )  # (B, 3 S, S)
