@@ -41,8 +41,9 @@ def hierarchical_kmeans(
             centroid.
         warm_start: The last hierarchy; its prototypes are the first centroids of a single run per
             level.
-        seed: Of the seeding.
-        seeding: 'k-means++' (the default), or 'random' as in the released code, see :func:`kmeans`.
+        seed: Seeds the choice of first centroids; equal seeds give equal trees.
+        seeding: How the first centroids are chosen: 'k-means++' (the default), or 'random' as in
+            the released code, see :func:`kmeans`.
         memory_mb: Memory that the torch back end may use beyond the features and the result, in MiB
             per rank.
 

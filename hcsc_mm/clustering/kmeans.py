@@ -67,9 +67,9 @@ def kmeans(
         num_restarts: Runs from different seeds, of which the one with the smallest sum of squared
             distances is kept.
         init: (K, D) first centroids instead of seeding; there is one run then.
-        seed: Of the seeding.
-        seeding: 'k-means++' (the default), or 'random': as many rows, drawn without repetition, as
-            in the released code.
+        seed: Seeds the choice of first centroids.
+        seeding: How they are chosen: 'k-means++' (the default), or 'random': as many rows, drawn
+            without repetition, as in the released code.
         memory_mb: Memory that may be used beyond features, centroids and result, in MiB per rank.
 
     Raises:

@@ -22,7 +22,7 @@ class SeededPipeline(Compose):
     workers or ranks, and not on whether a resumed run has skipped the batches before it.
 
     Args:
-        pipeline: The transforms.
+        pipeline: Transforms to seed.
     """
 
     def __init__(self, pipeline: Compose) -> None:
@@ -34,7 +34,7 @@ class SeededPipeline(Compose):
 
     @property
     def key(self) -> tuple[int, int]:
-        """What the seed is made of beside the image's index: the run's seed and the epoch."""
+        """Whole numbers that the seed is made of beside the image's index: run's seed, epoch."""
         seed, epoch = self._key.tolist()
         return seed, epoch
 

@@ -15,7 +15,9 @@ from torch.utils.data import DataLoader
 from ...clustering import check_num_prototypes, resolve_backend
 from ...clustering.kmeans import check_seeding
 from ...clustering.report import ClusteringTimes, report
+from ...datasets.first_sample import channels_given
 from ...errors import HCSCError
+from ...models import check_channels
 from ...registry import HOOKS
 from ...runtime import BuildsClusters, GathersForCheckpoint, LoadsImages
 from ...runtime.hooks.unreadable_images_hook import UNREADABLE_KEY
@@ -52,7 +54,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
             other numbers of them, clusters at once.
         interval: Epochs from one clustering to the next, 1 by default.
         temperature: Mean of every level's concentrations, above 0; by default the head's.
-        backend: Of k-means, 'torch' (the default) or 'faiss', see :func:`hierarchical_kmeans`.
+        backend: What k-means runs on, 'torch' (the default) or 'faiss', see
+            :func:`hierarchical_kmeans`.
         warm_start: Begin k-means at the last prototypes instead of new seeds. Off by default.
         seed: First seed of k-means; the epoch is added to it. 0 by default.
         seeding: What k-means begins with: 'k-means++' (the default), or 'random' rows and five full
@@ -67,7 +70,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
             alone. On by default.
         memory_mb: Memory that k-means may use beyond the features, in MiB per rank; 256 by default.
         batch_size: Images per rank and step of extraction; by default twice the training batch.
-        num_workers: Of the extraction loader; by default as in training.
+        num_workers: Workers of the loader that embeds the images; by default as many as in
+            training.
         dataset: Config of the data set to cluster, if it is to be another object than the training
             set; it must list the same images.
     """
@@ -136,7 +140,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
 
         Raises:
             HCSCError: the model clusters nothing, the loop has no epochs, the images are too few
-                for the prototypes, or others than those of the checkpoint.
+                for the prototypes, of other channels than the model takes, or others than those of
+                the checkpoint.
         """
         model = find_model(runner)
         without = "leave it out with default_hooks.clustering=None, which leaves MoCo v2"
@@ -148,6 +153,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
                 f"the {runner.max_epochs} epochs for clustering: this run is MoCo v2."
             )
         self._source = TrainingFeatures(runner, model, **self._extraction)
+        check_channels(model, channels_given(runner.train_dataloader.dataset))
         if self._saved is None:
             return
         saved, self._saved = self._saved, None
