@@ -6,13 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.dist import get_rank
 from torch import nn
 from torch.utils.data import DataLoader
 
 from ..errors import HCSCError
-from ..utils.random_states import generator_states, restore_generators
+from ..utils.random_states import (
+    generator_states,
+    host_generators_kept,
+    restore_generators,
+    seed_host_generators,
+)
 
 # From all over the data set: images of different sizes come to light.
 _IMAGES = 8
@@ -26,7 +32,7 @@ def trial_batch(loader: DataLoader, seed: int = 0) -> Any:
 
     Args:
         loader: Any, at the beginning of its epoch or not; it is left alone.
-        seed: Of a worker's random transforms.
+        seed: What random transforms draw from, in a worker or here; another seed, other draws.
     """
     number = len(loader.dataset)
     step = max(1, number // _IMAGES)
@@ -43,7 +49,9 @@ def trial_batch(loader: DataLoader, seed: int = 0) -> Any:
         timeout=loader.timeout if workers else 0,
         generator=torch.Generator().manual_seed(seed),
     )
-    return next(iter(trial))
+    with host_generators_kept():
+        seed_host_generators(np.random.SeedSequence(seed))
+        return next(iter(trial))
 
 
 def problem_of(what: str, attempt: Callable[[], Any], remedy: str) -> str | None:
