@@ -441,3 +441,9 @@ def test_a_step_on_small_crops_gives_finite_losses_for_every_view(name, tmp_path
     )
     sum(losses.values()).backward()
     assert all(bool(torch.isfinite(weight.grad).all()) for weight in model.backbone.parameters())
+
+
+@pytest.mark.parametrize("name", CLUSTERING)
+def test_configs_of_the_paper_seed_kmeans_as_the_released_code_and_others_as_we_do(name):
+    hook = HOOKS.build(clustering_hook(load(name)))
+    assert hook._kmeans["seeding"] == ("random" if name.endswith("in1k") else "k-means++")

@@ -81,5 +81,6 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         output = output.view(batch, channels, height, width)
         # Inside a checkpoint of activations (with_cp=True) gradients are off for what has them;
         # PyTorch refuses a view that leaves one and is changed in place, as a residual sum is.
-        recomputed = self.weight.requires_grad and not torch.is_grad_enabled()
+        learns = self.affine and self.weight.requires_grad
+        recomputed = learns and not torch.is_grad_enabled()
         return output.clone() if recomputed else output
