@@ -26,9 +26,8 @@ unreadable = "stop"  # 'skip' goes on with another image, and counts
 max_unreadable = 0.01  # with 'skip': more than this share of the images stops the run all the same
 # ---------------------------------------------------------------------------------
 
-total_batch = (
-    num_gpus * batch_size
-)  # 8 × 32 = 256; 1,281,167 / 256 = 5004 steps an epoch, the rest is dropped
+# 8 × 32 = 256; 1,281,167 / 256 = 5004 steps an epoch, the rest is dropped.
+total_batch = num_gpus * batch_size
 lr = 0.03 * total_batch / 256  # 0.03 × 256 / 256 = 0.03
 load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
 

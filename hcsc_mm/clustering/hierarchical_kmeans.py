@@ -40,7 +40,7 @@ def hierarchical_kmeans(
             centroid.
         warm_start: The last hierarchy; its prototypes are the first centroids of a single run per
             level.
-        seed: Of the seeding.
+        seed: Seeds the choice of first centroids; equal seeds give equal trees.
         memory_mb: Memory that the torch back end may use beyond the features and the result, in MiB
             per rank.
 

@@ -63,7 +63,7 @@ def kmeans(
         num_restarts: Runs from different seeds, of which the one with the smallest sum of squared
             distances is kept.
         init: (K, D) first centroids instead of seeding; there is one run then.
-        seed: Of the seeding.
+        seed: Seeds the choice of first centroids.
         memory_mb: Memory that may be used beyond features, centroids and result, in MiB per rank.
 
     Raises:

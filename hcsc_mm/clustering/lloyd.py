@@ -52,7 +52,7 @@ def lloyd(
     Args:
         features: (n, D) float32: this rank's rows if ``shared``, all rows otherwise.
         centroids: (K, D) to start at, the same on all ranks.
-        num_iterations: Upper bound.
+        num_iterations: Iterations at most; fewer where no image changes its cluster.
         nearest: (n, D) rows, (K, D) centroids → (n,) index, (n,) squared distance.
         shared: The ranks iterate together, each on its shard. Otherwise each is on its own, without
             a word to the others.

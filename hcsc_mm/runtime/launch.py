@@ -45,7 +45,7 @@ def load_config(
     """Read a config file, changed as the command line says; see :func:`read_config`.
 
     Args:
-        path: Of the config file.
+        path: Path of the config file.
         options: Key → text of the command line, or value.
         flags: Puts the tool's other flags into the config; the options win over them.
         flag: What stands before a key on the command line, for messages.

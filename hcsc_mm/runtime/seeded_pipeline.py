@@ -20,7 +20,7 @@ class SeededPipeline(Compose):
     workers or ranks, and not on whether a resumed run has skipped the batches before it.
 
     Args:
-        pipeline: The transforms.
+        pipeline: Transforms to seed.
 
     Attributes:
         key: Whole numbers that the seed is made of beside the image's index: the run's seed and the

@@ -49,7 +49,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
             as many as the run has: MoCo v2.
         interval: Epochs from one clustering to the next, 1 by default.
         temperature: Mean of every level's concentrations, above 0; by default the head's.
-        backend: Of k-means, 'torch' (the default) or 'faiss', see :func:`hierarchical_kmeans`.
+        backend: What k-means runs on, 'torch' (the default) or 'faiss', see
+            :func:`hierarchical_kmeans`.
         warm_start: Begin k-means at the last prototypes instead of new seeds. Off by default.
         seed: First seed of k-means; the epoch is added to it. 0 by default.
         features: 'extract' (the default): one pass over the training images before each
@@ -61,7 +62,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
             alone. On by default.
         memory_mb: Memory that k-means may use beyond the features, in MiB per rank; 256 by default.
         batch_size: Images per rank and step of extraction; by default twice the training batch.
-        num_workers: Of the extraction loader; by default as in training.
+        num_workers: Workers of the loader that embeds the images; by default as many as in
+            training.
         dataset: Config of the data set to cluster, if it is to be another object than the training
             set; it must list the same images.
     """

@@ -40,8 +40,9 @@ class ResumableCheckpointHook(CheckpointHook):
         every_n_iters: Also save in the middle of epochs, after every so many iterations of the run.
             Of these checkpoints the newest is kept, until the epoch's end. Needs
             ``train_cfg=dict(type='hcsc_mm.ResumableTrainLoop')``.
-        max_keep_ckpts: Of the checkpoints at an epoch's end keep the last so many; -1 keeps all.
-        **kwargs: As in mmengine; ``by_epoch=False`` is said with ``every_n_iters``.
+        max_keep_ckpts: How many checkpoints of epochs' ends to keep, the last ones; -1 keeps all.
+        **kwargs: Further arguments of mmengine's ``CheckpointHook``; ``by_epoch=False`` is said
+            with ``every_n_iters``.
     """
 
     def __init__(
