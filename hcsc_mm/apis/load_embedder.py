@@ -24,7 +24,7 @@ from ..structures.checkpoint_entry import saved_tree
 from ..weights import TARGETS, read_checkpoint, select, sort_weights
 from .config_text import read_config_text
 from .embedder import Embedder, TrainingImages, make_embedder, standard_pipeline
-from .libraries import LIBRARIES, mmpretrain_config
+from .named_backbones import LIBRARIES, mmpretrain_config
 from .registered_types import registered_only
 
 _KEY_ENCODER = "momentum_encoder.encoder."
