@@ -110,7 +110,7 @@ def _of_file(path: str) -> Embedder:
 
 
 def _read(path: str) -> Mapping[str, Any]:
-    loaded = CheckpointLoader.load_checkpoint(path, map_location="cpu", logger=None)
+    loaded = CheckpointLoader.load_checkpoint(path, map_location="cpu", logger="current")
     if not isinstance(loaded, Mapping):
         raise HCSCError(f"{path} holds a {type(loaded).__name__}, not the weights of a model")
     return loaded

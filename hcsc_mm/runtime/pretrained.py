@@ -106,7 +106,7 @@ def load_weights(checkpoint: str) -> dict[str, Tensor]:
     Raises:
         HCSCError: it is not there, damaged, or holds no weights.
     """
-    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger="silent")
     state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else {}
     weights = {
         name.removeprefix("module."): value

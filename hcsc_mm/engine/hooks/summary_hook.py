@@ -56,12 +56,8 @@ class SummaryHook(Hook):
         """The two commands that most people type next."""
         if checkpoint is None:
             return {}
-        commands = {}
-        root = runner.cfg.train_dataloader.dataset.get("data_root")
-        if root:
-            commands["look at it"] = (
-                f"python tools/build_tree.py {_shown(checkpoint)} --images {root} --out tree"
-            )
+        # of the very images of the training, lists and all, which the checkpoint names
+        commands = {"look at it": f"python tools/build_tree.py {_shown(checkpoint)} --out tree"}
         if runner.cfg.get("stages") and runner.cfg.filename:
             commands["measure it"] = (
                 f"python tools/run_stages.py {_shown(runner.cfg.filename)} --checkpoint "
