@@ -30,6 +30,8 @@ num_prototypes = (300, 100, 30)
 # keys of the last 1024 / 64 = 16 steps; at least the batch, and below the number of images
 queue_len = 1024
 unreadable = "stop"  # 'skip' goes on with another image, and counts
+# value of white in files of more than 8 bits, such as 4095 of a 12-bit microscope; "auto" finds it
+white = None  # in a sample of the images; None: 65535 of 16 bits
 max_unreadable = 0.01  # with 'skip': more than this share of the images stops the run all the same
 # ---------------------------------------------------------------------------------
 
@@ -37,7 +39,7 @@ max_unreadable = 0.01  # with 'skip': more than this share of the images stops t
 # are 9,200 in all, not a million. With 100,000 images and more take 0.03 * batch_size / 256.
 lr = 0.12 * batch_size / 256
 
-load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
+load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable, white=white)
 crop = [dict(_base_.view_crop, scale=image_size), *_base_.colours_blur_and_flip]
 two_crops = [dict(type="MultiView", num_views=2, transforms=[crop]), dict(type="PackInputs")]
 centre_crop = [

@@ -35,6 +35,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help="layout of the source; by default it is detected",
     )
     parser.add_argument(
+        "--prefix",
+        help="what the names of the weights begin with in the source, such as model.net; by "
+        "default it is found",
+    )
+    parser.add_argument(
         "--encoder",
         choices=["query", "key"],
         default="query",
@@ -57,6 +62,7 @@ def main() -> None:
                 args.target,
                 args.to,
                 layout=args.layout,
+                prefix=args.prefix,
                 encoder=args.encoder,
                 image=args.image,
                 force=args.force,

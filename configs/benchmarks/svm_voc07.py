@@ -18,7 +18,7 @@ costs = tuple(4.0**power for power in range(-3, 4))
 # ---------------------------------------
 
 loader = dict(_base_.loader, batch_size=batch_size)
-images = dict(type="VOC", data_root=data_root, pipeline=_base_.centre_crop)
+images = dict(type="hcsc_mm.VOC", data_root=data_root, pipeline=_base_.centre_crop)
 test_dataloader = dict(**loader, dataset=dict(**images, split="test"))
 test_cfg = dict(train_dataloader=dict(**loader, dataset=dict(**images, split="trainval")))
 test_evaluator = dict(type="hcsc_mm.LinearSVM", costs=costs)

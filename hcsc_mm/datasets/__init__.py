@@ -8,8 +8,10 @@ from .pad_collate import pad_collate
 from .same_classes import check_same_classes
 from .shard_sampler import ShardSampler
 from .transforms import LoadImage, WholeImage
+from .voc import VOC
 
 __all__ = [
+    "VOC",
     "Digits",
     "ExtractionView",
     "ImageFolder",

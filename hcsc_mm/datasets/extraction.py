@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from ..errors import HCSCError
 from ..utils.samples import name_sample
+from .range_of_set import check_same_loading, settle
 
 _MOST_CANDIDATES = 100  # that all of them are unreadable is no chance if most images can be read
 
@@ -30,6 +31,9 @@ class ExtractionView(Dataset):
         self.dataset = copy(dataset)
         # mmpretrain's registry, whatever the default scope of the moment
         self.dataset.pipeline = Compose([TRANSFORMS.build(transform) for transform in pipeline])
+        settle(self.dataset, self.dataset.pipeline)
+        roles = ("training", "extraction and clustering")
+        check_same_loading(dataset.pipeline, self.dataset.pipeline, roles)
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..datasets import ExtractionView, ShardSampler
-from ..datasets.fingerprint import fingerprint
+from ..datasets.fingerprint import difference, fingerprint
 from ..errors import HCSCError
 from ..evaluation import extract_features
 from ..models.memories import KeyBank
@@ -72,6 +72,7 @@ class TrainingFeatures:
         self._num_workers = training_loader.num_workers if num_workers is None else num_workers
         key = model.newest_keys(1)
         self.bank = KeyBank(len(self._view), key.shape[1], key.device) if use_bank else None
+        self._training_set = training_set
         self.identity = {"num_samples": len(training_set), "images": fingerprint(training_set)}
 
     def check_identity(self, saved: Mapping[str, Any]) -> None:
@@ -90,11 +91,12 @@ class TrainingFeatures:
                 f"{now['num_samples']} now; restore the data set, or start anew with load_from "
                 "instead of resume"
             )
-        if saved.get("images") not in (None, now["images"]):  # checkpoints of 0.1.0 have none
+        images = saved.get("images")  # checkpoints of 0.1.0 have none
+        other = None if images is None else difference(images, self._training_set)
+        if other is not None:
             raise HCSCError(
-                "the checkpoint was trained on other images, or in another order, than the "
-                f"{now['num_samples']} of the data set now; restore the data set, or start anew "
-                "with load_from instead of resume"
+                f"the checkpoint was trained on {other}, than the {now['num_samples']} of the data "
+                "set now; restore the data set, or start anew with load_from instead of resume"
             )
 
     def record(self, data_batch: dict) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch.nn.functional as F
+from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from ..clustering import kmeans
-from ..datasets.fingerprint import fingerprint
+from ..datasets.fingerprint import difference
 from ..errors import HCSCError
 from ..registry import METRICS
 from ..structures import PrototypeHierarchy
@@ -18,6 +19,8 @@ from ..structures.checkpoint_entry import saved_tree
 from ..utils.shard import all_gather_rows
 from .clustering_scores import clustering_scores
 from .feature_set import FeatureSet, check_labelled
+from .label_counts import count_labels
+from .metric_options import SEVERAL, check_one_class, whole_numbers
 from .tree_scores import tree_scores
 
 
@@ -35,7 +38,18 @@ class Clustering:
     def __init__(
         self, num_clusters: Sequence[int] = (25000, 1000), num_restarts: int = 5, seed: int = 0
     ) -> None:
-        self.num_clusters, self.num_restarts, self.seed = tuple(num_clusters), num_restarts, seed
+        self.num_clusters = whole_numbers("Clustering", "num_clusters", num_clusters)
+        (self.num_restarts,) = whole_numbers("Clustering", "num_restarts", num_restarts)
+        self.seed = seed
+
+    def check(self, test: BaseDataset, train: BaseDataset | None, checkpoint: str | None) -> None:
+        """Before any feature is extracted: are there as many images as clusters?"""
+        check_one_class(count_labels(test))
+        if max(self.num_clusters) > len(test):
+            raise HCSCError(
+                f"num_clusters={max(self.num_clusters)} of Clustering exceeds the {len(test)} "
+                f"images under test; set at most {len(test)}"
+            )
 
     def evaluate(
         self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None
@@ -65,6 +79,11 @@ class HierarchyScores:
     The data set under test must be the one that the checkpoint was trained on, in the same order.
     """
 
+    def check(self, test: BaseDataset, train: BaseDataset | None, checkpoint: str | None) -> None:
+        """Before any feature is extracted: is the checkpoint's hierarchy of these images?"""
+        if load_hierarchy(checkpoint, test) is not None:
+            check_one_class(count_labels(test))
+
     def evaluate(
         self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None
     ) -> dict[str, float]:
@@ -75,7 +94,7 @@ class HierarchyScores:
         Nothing, with a word in the log, for a checkpoint without a hierarchy.
         """
         check_labelled(test)
-        hierarchy = load_hierarchy(checkpoint, test)
+        hierarchy = load_hierarchy(checkpoint, test.dataset, test.num_samples)
         if hierarchy is None:
             print_log(
                 f"{checkpoint} holds no hierarchy: its levels are not scored",
@@ -94,25 +113,36 @@ class HierarchyScores:
         return metrics
 
 
-def load_hierarchy(checkpoint: str | None, images: FeatureSet) -> PrototypeHierarchy | None:
-    """The hierarchy of a checkpoint over these images; None if it has none.
+def load_hierarchy(
+    checkpoint: str | None, dataset: BaseDataset | None, num_images: int | None = None
+) -> PrototypeHierarchy | None:
+    """The hierarchy of a checkpoint over the images of a data set; None if it has none.
+
+    Args:
+        checkpoint: Path.
+        dataset: The images.
+        num_images: How many they are, by default the data set's.
 
     Raises:
         HCSCError: it was trained on other images.
     """
     if not checkpoint:
         return None
+    num_images = len(dataset) if num_images is None else num_images
     loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
     saved = saved_tree(loaded, checkpoint)
     if saved is None:
         return None
-    if saved.num_samples != images.num_samples or (
-        saved.images is not None and saved.images != fingerprint(images.dataset)
-    ):
+    other = None
+    if saved.num_samples != num_images:
+        other = f"is of {saved.num_samples} training images, and the data set under test has "
+        other += str(num_images)
+    elif saved.images is not None and (how := difference(saved.images, dataset)) is not None:
+        other = f"is of {how}, than the {num_images} of the data set under test"
+    if other is not None:
         raise HCSCError(
-            f"the hierarchy in {checkpoint} is of {saved.num_samples} training images, and the "
-            f"data set under test has {images.num_samples}, or others, or in another order; give "
-            "the clustering stage the pre-training's own data set"
+            f"the hierarchy in {checkpoint} {other}; give the clustering stage the pre-training's "
+            "own data set"
         )
     return saved.hierarchy
 
@@ -128,9 +158,7 @@ def _agreement(name: str, assignment: Tensor, images: FeatureSet) -> dict[str, f
 def _label_kinds(images: FeatureSet) -> dict[str, Tensor]:
     """(N,) labels of all ranks' images on the CPU: '' fine, and 'coarse/' where there are."""
     if images.labels.ndim != 1:
-        raise HCSCError(
-            "clusters are compared with one class per image, and these images show several"
-        )
+        raise HCSCError(SEVERAL)
     kinds = {"": images.labels, "coarse/": images.coarse_labels}
     return {
         kind: all_gather_rows(classes).cpu()

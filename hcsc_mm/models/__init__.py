@@ -1,5 +1,10 @@
 from .classifiers import LinearProbe
-from .data_preprocessors import DeviceAugmentation, ViewRecipe
+from .data_preprocessors import (
+    AnyChannelsPreprocessor,
+    DeviceAugmentation,
+    ViewRecipe,
+    check_channels,
+)
 from .heads import HCSCHead, InfoNCEHead, LossRule
 from .losses import selective_info_nce
 from .memories import NegativeQueue
@@ -11,6 +16,7 @@ from .utils import MomentumEncoder, SplitBatchNorm2d, pool
 __all__ = [
     "HCSC",
     "PCL",
+    "AnyChannelsPreprocessor",
     "ClusterSelection",
     "DeviceAugmentation",
     "Draw",
@@ -24,6 +30,7 @@ __all__ = [
     "ProjectionNeck",
     "SplitBatchNorm2d",
     "ViewRecipe",
+    "check_channels",
     "find_hcsc",
     "keep_probability",
     "log_partition",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 
 from ..errors import HCSCError
 from ..utils.files import write_text
+from ..utils.metric_values import Value, plain, show
 from ..utils.models import unwrapped
 from ..utils.text import first_line
 from .compilation import compile_encoders
@@ -189,10 +190,9 @@ def run_test(
     with one_line_errors(), failures_reported():
         metrics = test(load_config(config, options, flags))
         if is_main_process():
-            width = max(map(len, metrics), default=0)
-            print("\n".join(f"{name:{width}}  {value:.4f}" for name, value in metrics.items()))
+            print(show(*metrics))
             if out is not None:
-                write_text(out, json.dumps(metrics, indent=2))
+                write_text(out, json.dumps(metrics.values, indent=2))
 
 
 def train(cfg: Config) -> Runner:
@@ -209,7 +209,7 @@ def train(cfg: Config) -> Runner:
     return runner
 
 
-def test(cfg: Config) -> dict[str, float]:
+def test(cfg: Config) -> Metrics:
     """The metrics of the checkpoint ``cfg.load_from``, which must hold all of the model."""
     if cfg.get("test_evaluator") is None:
         raise HCSCError(
@@ -221,8 +221,24 @@ def test(cfg: Config) -> dict[str, float]:
     return test_metrics(runner)
 
 
-def test_metrics(runner: Runner) -> dict[str, float]:
-    """What the runner's test loop finds, as plain numbers."""
+class Metrics(NamedTuple):
+    """What a test found.
+
+    Attributes:
+        values: By name; numbers, lists of them, or matrices.
+        classes: Names of the data set's classes, where there are lists that may be of them.
+    """
+
+    values: dict[str, Value]
+    classes: list[str] | None
+
+
+def test_metrics(runner: Runner) -> Metrics:
+    """What the runner's test loop finds, as plain values."""
     with config_errors(runner.cfg, only_built=True):
-        found = runner.test()
-    return {name: float(value) for name, value in found.items()}
+        values = plain(runner.test())
+    dataset = runner.test_loop.dataloader.dataset
+    metainfo = getattr(getattr(dataset, "dataset", dataset), "metainfo", {})  # of an ExtractionView
+    has_lists = any(isinstance(value, list) for value in values.values())
+    classes = metainfo.get("classes") if has_lists else None
+    return Metrics(values, None if classes is None else [str(name) for name in classes])

@@ -17,7 +17,14 @@ from mmengine.dist import is_main_process
 from ..errors import HCSCError
 from ..runtime.checkpoint_files import newest_checkpoint
 from ..runtime.configs import check_kept, merge_options
-from ..runtime.launch import load_changed_config, test, test_metrics, train, use_mixed_precision
+from ..runtime.launch import (
+    Metrics,
+    load_changed_config,
+    test,
+    test_metrics,
+    train,
+    use_mixed_precision,
+)
 from ..runtime.processes import start_processes
 from ..utils.agreement import on_main_process
 from ..utils.safe_load import load_data
@@ -276,14 +283,14 @@ class Chain:
             weights.path,
             weights.sha256,
             date,
-            metrics,
+            *metrics,
         )
         if is_main_process():
             result.save(plan.cfg.work_dir)
         return result
 
     @staticmethod
-    def _measure(cfg: Config) -> dict[str, float]:
+    def _measure(cfg: Config) -> Metrics:
         """Train what there is to train, and test."""
         return test(cfg) if cfg.get("train_cfg") is None else test_metrics(train(cfg))
 

@@ -21,6 +21,7 @@ from ..utils.text import first_line
 from .files import read_checkpoint
 from .layouts import Weights
 from .targets import Model
+from .vit import ViTShape
 
 Network = Callable[[Tensor], Tensor]
 
@@ -88,7 +89,7 @@ def _hcsc_for(model: Model) -> nn.Module:
     return MODELS.build(
         dict(
             type="hcsc_mm.HCSC",
-            backbone={**cfg, "type": f"mmpretrain.{cfg['type']}"},
+            backbone={**cfg, "type": f"mmpretrain.{cfg['type']}", **model.shape.whole},
             neck=neck,
             head=dict(type="hcsc_mm.HCSCHead"),
             queue_len=len(model.queue["keys"]) if model.queue else 1,
@@ -142,9 +143,11 @@ def _load_tensors(path: Path) -> Weights:
 def _in_timm(path: Path, model: Model) -> Network:
     import timm
 
-    network = timm.create_model(
-        f"resnet{model.shape.depth}", num_classes=0, checkpoint_path=os.fspath(path)
-    )
+    if isinstance(model.shape, ViTShape):
+        name, options = "vit_base_patch16_224", model.shape.timm_options()
+    else:
+        name, options = f"resnet{model.shape.depth}", {}
+    network = timm.create_model(name, num_classes=0, checkpoint_path=os.fspath(path), **options)
     return network.eval().forward_features
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import HCSCError
 from .layouts import Weights
+from .vit import ViTShape
 
 # (blocks of each stage, with a bottleneck) → depth (He et al., 2016, Table 1)
 _DEPTHS = {
@@ -59,6 +60,18 @@ class ResNetShape:
         return self == ResNetShape(self.depth)
 
     @property
+    def targets(self) -> frozenset[str]:
+        """Layouts that can hold it."""
+        plain = {"hcsc_mm", "mmpretrain"}
+        others = {"mmdet", "torchvision", "timm", "detectron2"}
+        return frozenset(plain | others if self.is_standard else plain)
+
+    @property
+    def whole(self) -> dict:
+        """Options of the config that let it give all that it computes."""
+        return {}
+
+    @property
     def out_channels(self) -> int:
         """Channels of the last stage: those of the first, doubled three times, and four times as
         many after a bottleneck.
@@ -80,6 +93,20 @@ class ResNetShape:
         backbone = MODELS.build({**cfg, "type": f"mmpretrain.{cfg['type']}", **changes})
         backbone.eval()  # mmpretrain's returns None
         return backbone
+
+    def template(self) -> dict[str, Tensor]:
+        """Name → tensor of the network's shapes."""
+        return self.build().state_dict()
+
+    def loaded(self, backbone: Mapping[str, Tensor]) -> nn.Module:
+        """mmpretrain's network with these weights."""
+        network = self.build()
+        network.load_state_dict(backbone)
+        return network
+
+    def fit(self, images: Tensor) -> Tensor:
+        """Images of a size that it takes: any."""
+        return images
 
 
 def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:
@@ -121,13 +148,13 @@ def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:
 
 
 def check_backbone(
-    backbone: Mapping[str, Tensor], shape: ResNetShape, what: str = "the backbone"
+    backbone: Mapping[str, Tensor], shape: ResNetShape | ViTShape, what: str = "the backbone"
 ) -> Weights:
     """The weights in the order of the network, in float32, with batch counters of 0 where the file
     has none.
 
     Args:
-        backbone: torchvision's names → weights.
+        backbone: torchvision's names, or timm's of a ViT → weights.
         shape: What they should be the weights of.
         what: How errors call them.
 
@@ -135,7 +162,7 @@ def check_backbone(
         HCSCError: a weight is missing, unknown, of another shape, no number, or no floating point;
             names the first.
     """
-    template = shape.build().state_dict()
+    template = shape.template()
     missing = [name for name in template if name not in backbone and not name.endswith(_COUNTER)]
     unknown = [name for name in backbone if name not in template]
     reshaped = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import distributed_workers as workers
 import numpy as np
@@ -153,3 +154,15 @@ def test_images_without_labels_are_refused_by_what_compares_with_labels(metric):
     with pytest.raises(HCSCError, match=r"have no labels \(gt_label\)"):
         metric.evaluate(bare, bare, None)
     assert bare.gather().labels is None
+
+
+@pytest.mark.parametrize("metric", [KNN(k=(5,)), LinearSVM(costs=(1.0,))], ids=["knn", "svm"])
+def test_numbers_do_not_follow_how_large_labels_are(metric):
+    def scores(factor):
+        train, test = (
+            replace(images(number, seed), labels=(torch.arange(number) % 5) * factor)
+            for number, seed in ((61, 0), (23, 1))
+        )
+        return metric.evaluate(test, train)
+
+    assert scores(10**11) == scores(1)

@@ -10,8 +10,11 @@ from sklearn.metrics import accuracy_score
 from tiny import largest_difference
 
 from hcsc_mm import HCSCError
+from hcsc_mm.runtime import launch
 from hcsc_mm.runtime.launch import build_runner
 from hcsc_mm.runtime.pretrained import check_pretrained
+from hcsc_mm.stages.results import Result, table
+from hcsc_mm.utils.metric_values import show
 
 
 @pytest.fixture
@@ -184,3 +187,32 @@ def test_lists_do_as_well_as_folders(tmp_path, images):
         stage_config("linear_folder", tmp_path, images, "folders", train_cfg__max_epochs=1)
     )
     assert largest_difference(by_list.model.state_dict(), by_folder.model.state_dict()) == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "name", "shape"),
+    [
+        (dict(type="SingleLabelMetric", average=None), "single-label/recall_classwise", (3,)),
+        (dict(type="ConfusionMatrix"), "confusion_matrix/result", (3, 3)),
+        (dict(type="SingleLabelMetric", average="micro"), "single-label/f1-score_micro", ()),
+        (dict(type="Accuracy", topk=(1, 2)), "accuracy/top2", ()),
+    ],
+)
+def test_what_a_metric_says_of_each_class_is_a_result_of_the_stage(
+    tmp_path, images, metric, name, shape
+):
+    cfg = stage_config("linear_folder", tmp_path, images, train_cfg__max_epochs=1)
+    cfg.val_evaluator = cfg.test_evaluator = metric
+    metrics = launch.test_metrics(launch.train(cfg))
+    assert torch.tensor(metrics.values[name]).shape == shape
+    Result("linear", "c.py", "i", "w", "s", "2022", *metrics).save(str(tmp_path))
+    found = Result.load(str(tmp_path))
+    assert (found.metrics, found.classes) == (
+        metrics.values,
+        ["blue", "green", "red"] if shape else None,
+    )
+    for text in (table([found]), show(*metrics)):
+        lines = [
+            line for line in text.splitlines() if line.startswith(("| blue", "| green", "| red"))
+        ]
+        assert len(lines) == (3 if shape else 0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Literal
 
-import cv2
 import mmcv
 import mmengine.fileio as fileio
 import numpy as np
@@ -15,8 +15,18 @@ from mmengine.logging import print_log
 from ...errors import HCSCError
 from ...registry import TRANSFORMS
 from ...utils.text import one_line_path
-from .decode import UnreadableImageError, decode_image, read_file, reason
+from .decode import decode_image, read_file, reason
+from .pictures import check_header
+from .unreadable import UnreadableImageError
 
+COLOR_TYPES = (
+    "color",
+    "grayscale",
+    "unchanged",
+    "color_ignore_orientation",
+    "grayscale_ignore_orientation",
+)
+_OUR_DECODERS = ("pillow", "tifffile")
 _REMOTE = re.compile(r"\w+://")  # s3://…, https://…: mmengine's file back ends
 _MOST_WARNINGS = 10  # per process: UnreadableImagesHook counts the rest
 
@@ -32,10 +42,15 @@ class LoadImage(LoadImageFromFile):
         unreadable: 'stop' ends the run with the file's path. 'skip' warns and lets the data set
             take another image instead; the clustering leaves skipped images out, and
             :class:`UnreadableImagesHook` counts them and ends the run when they are too many.
-        imdecode_backend: As in mmcv.
-        color_type: As in mmcv. 'color' turns images as their EXIF orientation says,
-            'color_ignore_orientation' leaves them as they are stored: the released code's
-            behaviour.
+        imdecode_backend: 'pillow', 'tifffile' (a TIFF's pages or planes as channels) or one of
+            mmcv's others, which have outcomes of their own.
+        color_type: As in mmcv: 'color', 'grayscale', or 'unchanged' for any number of channels, of
+            which three are BGR, as everywhere in OpenMMLab, and others are in the file's order.
+            'color' turns images as their EXIF orientation says, 'color_ignore_orientation' leaves
+            them as they are stored: the released code's behaviour.
+        white: Value of white in files of more than 8 bits per channel: 4095 for 12 bits. 'auto':
+            the data set finds it in a sample of its files (:func:`~.range_of_set.settle`). None:
+            65535 of 16 bits, or what the file says; 32-bit values are unreadable then.
         max_pixels: An image with more counts as unreadable: 10,000 × 10,000 pixels are 300 MB in
             memory, per worker.
         max_aspect: An image whose longer side is more than so many times the shorter one counts as
@@ -49,6 +64,7 @@ class LoadImage(LoadImageFromFile):
         unreadable: Literal["stop", "skip"] = "stop",
         imdecode_backend: str = "pillow",
         color_type: str = "color",
+        white: float | str | None = None,
         max_pixels: int = 100_000_000,
         max_aspect: float = 100,
         **kwargs,
@@ -61,6 +77,19 @@ class LoadImage(LoadImageFromFile):
                 f"max_pixels={max_pixels} and max_aspect={max_aspect} of LoadImage must be at "
                 "least 1"
             )
+        if color_type not in COLOR_TYPES:
+            raise HCSCError(
+                f"color_type={color_type!r} of LoadImage is unknown; choose one of "
+                f"{', '.join(COLOR_TYPES)}"
+            )
+        check_white(white)
+        if white is not None and imdecode_backend not in _OUR_DECODERS:
+            raise HCSCError(
+                f"white={white!r} of LoadImage needs imdecode_backend='pillow' or 'tifffile', not "
+                f"{imdecode_backend!r}, whose values it does not see"
+            )
+        self.white = white
+        self.channels: int | None = None  # of 'unchanged' images, once a data set knows it
         self.unreadable = unreadable
         self.max_pixels = max_pixels
         self.max_aspect = max_aspect
@@ -75,6 +104,11 @@ class LoadImage(LoadImageFromFile):
         Raises:
             HCSCError: the file cannot be read and ``unreadable='stop'``.
         """
+        if self.white == "auto":
+            raise HCSCError(
+                "white='auto' of LoadImage is found by hcsc_mm.ImageFolder and "
+                "hcsc_mm.LabelledImages; give a number for other data sets"
+            )
         try:
             return self.load(results)
         except UnreadableImageError as error:
@@ -103,26 +137,34 @@ class LoadImage(LoadImageFromFile):
             raise UnreadableImageError("it does not decode")
         return image
 
-    def _load(self, path: str) -> np.ndarray | None:
-        """(H, W, 3) BGR."""
+    def content(self, path: str) -> bytes:
+        """The bytes of a file, local or of one of mmengine's file back ends."""
         if self.file_client_args is not None:
-            content = fileio.FileClient.infer_client(self.file_client_args, path).get(path)
-        elif self.backend_args is not None or _REMOTE.match(path):
-            content = fileio.get(path, backend_args=self.backend_args)
-        else:
-            content = read_file(path, self.max_pixels)
-        if self.imdecode_backend != "pillow" or self.color_type not in (
-            "color",
-            "color_ignore_orientation",
-        ):
+            return fileio.FileClient.infer_client(self.file_client_args, path).get(path)
+        if self.backend_args is not None or _REMOTE.match(path):
+            return fileio.get(path, backend_args=self.backend_args)
+        return read_file(path, self.max_pixels)
+
+    def _load(self, path: str) -> np.ndarray | None:
+        """(H, W, 3) BGR, or what ``color_type`` asks for."""
+        content = self.content(path)
+        if self.imdecode_backend not in _OUR_DECODERS:
+            check_header(content, self.max_pixels, self.max_aspect)
             return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
-        upright = self.color_type == "color"
-        rgb = decode_image(
-            content, upright=upright, max_pixels=self.max_pixels, max_aspect=self.max_aspect
+        image = decode_image(
+            content,
+            color_type=self.color_type,
+            max_pixels=self.max_pixels,
+            max_aspect=self.max_aspect,
+            white=self.white,
+            whole_tiff=self.imdecode_backend == "tifffile",
         )
-        return cv2.cvtColor(
-            rgb, cv2.COLOR_RGB2BGR
-        )  # rgb[..., ::-1] would leave every later copy to reorder it
+        if self.channels not in (None, channels_of(image)):
+            raise UnreadableImageError(
+                f"it has {channels_of(image)} channels, unlike the {self.channels} of others in "
+                "the data set"
+            )
+        return image
 
     def _give_up(self, path: str, why: str) -> None:
         message = f"cannot read image {one_line_path(path)} ({why})"
@@ -134,3 +176,18 @@ class LoadImage(LoadImageFromFile):
         if self._warnings_left > 0:
             self._warnings_left -= 1
             print_log(f"skipped: {message}", logger="current", level=30)
+
+
+def channels_of(image: np.ndarray) -> int:
+    """Of an image of shape (H, W) or (H, W, C)."""
+    return 1 if image.ndim == 2 else image.shape[2]
+
+
+def check_white(white: float | str | None) -> None:
+    """Raises HCSCError unless it is a value of white, 'auto' or None."""
+    is_number = isinstance(white, (int, float)) and not isinstance(white, bool)
+    if white not in (None, "auto") and not (is_number and math.isfinite(white) and white > 0):
+        raise HCSCError(
+            f"white={white!r} of LoadImage must be the value of white in files of more than 8 "
+            "bits, such as 4095 for 12 bits, or 'auto'"
+        )

@@ -14,7 +14,9 @@ from torch.utils.data import DataLoader
 
 from ...clustering import check_num_prototypes, resolve_backend
 from ...clustering.report import ClusteringTimes, report
+from ...datasets.first_sample import channels_given
 from ...errors import HCSCError
+from ...models import check_channels
 from ...registry import HOOKS
 from ...runtime import BuildsClusters, GathersForCheckpoint, LoadsImages
 from ...runtime.hooks.unreadable_images_hook import UNREADABLE_KEY
@@ -127,7 +129,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
 
         Raises:
             HCSCError: the model clusters nothing, the loop has no epochs, the images are too few
-                for the prototypes, or others than those of the checkpoint.
+                for the prototypes, of other channels than the model takes, or others than those
+                of the checkpoint.
         """
         model = find_model(runner)
         without = "leave it out with default_hooks.clustering=None, which leaves MoCo v2"
@@ -139,6 +142,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
                 f"the {runner.max_epochs} epochs for clustering: this run is MoCo v2."
             )
         self._source = TrainingFeatures(runner, model, **self._extraction)
+        check_channels(model, channels_given(runner.train_dataloader.dataset))
         if self._saved is None:
             return
         saved, self._saved = self._saved, None

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 from PIL import Image, ImageDraw
 
 from ...datasets.transforms.decode import decode_image, read_file, reason
@@ -56,12 +57,12 @@ class ImagesInFolder:
         content = read_file(text_to_name(self.paths[row], self.root), _MAX_PIXELS)
         pixels = decode_image(
             content,
-            upright=True,
+            color_type="color",
             max_pixels=_MAX_PIXELS,
             max_aspect=_MAX_ASPECT,
             at_least=self.at_least,
         )
-        return Image.fromarray(pixels)
+        return Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
 
 
 def thumbnail(image: Image.Image, size: int) -> Image.Image:

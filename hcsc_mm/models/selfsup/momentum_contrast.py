@@ -18,6 +18,7 @@ from ...errors import HCSCError
 from ...registry import MODELS
 from ...runtime import BuildsClusters, ChecksTraining
 from ...runtime.pretrained import configs_of_type
+from ..data_preprocessors import for_any_channels
 from ..data_preprocessors.value_range import check_not_normalized
 from ..memories import NegativeQueue
 from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
@@ -46,7 +47,8 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         symmetric: Each view is once the query and once the key, and the two losses are added (as in
             MoCo's CIFAR demo); twice the work of a step, and no local views. Off by default.
         pretrained: Checkpoint of the model, local path or URL.
-        data_preprocessor: Config or module; ``SelfSupDataPreprocessor`` by default.
+        data_preprocessor: Config or module; ``SelfSupDataPreprocessor`` by default, of which
+            :class:`AnyChannelsPreprocessor` takes the place.
         init_cfg: As in mmengine.
     """
 
@@ -68,7 +70,7 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
             neck=neck,
             head=head,
             pretrained=pretrained,
-            data_preprocessor=data_preprocessor,
+            data_preprocessor=for_any_channels(data_preprocessor),
             init_cfg=init_cfg,
         )
         self.momentum_encoder = MomentumEncoder(self._query_encoder(), momentum)

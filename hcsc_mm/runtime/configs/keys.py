@@ -133,7 +133,9 @@ class Keys:
         here = ".".join((*path, part))
         if close is not None:
             nearest = ".".join((*path, close, *parts[len(path) + 1 :]))
-            raise UnknownKeyError(f"there is no {here}; did you mean {nearest}?")
+            hook = path == ("default_hooks",)
+            other = f" a new one needs {here}.type, too" if hook else ""
+            raise UnknownKeyError(f"there is no {here}; did you mean {nearest}?{other}")
         place = f"{'.'.join(path)} ({owner})" if path else "the config"
         raise UnknownKeyError(
             f"nothing reads {here}: {place} has no {part}"

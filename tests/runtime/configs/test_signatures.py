@@ -7,8 +7,8 @@ from mmengine.hooks import CheckpointHook
 from mmpretrain.datasets import CIFAR10
 from torch import nn
 
-from hcsc_mm.engine.hooks import ResumableCheckpointHook
 from hcsc_mm.models import DeviceAugmentation
+from hcsc_mm.runtime import ResumableCheckpointHook
 from hcsc_mm.runtime.configs.signatures import arguments_of, fields_of
 
 
