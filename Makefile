@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 12) else "error: Python 3.10 to 3.12 is needed, this is %d.%d; run: make PYTHON=python3.11 ..." % v)'
+CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else "error: Python 3.10 to 3.13 is needed, this is %d.%d; run: make PYTHON=python3.11 ..." % v)'
 
 TRANSFER_VENV := .venv-transfer
 TRANSFER_BIN := $(TRANSFER_VENV)/bin
@@ -18,6 +18,10 @@ MMCV := $(shell grep '^onedl-mmcv==' requirements/base.txt)
 
 # faiss-gpu where an NVIDIA GPU answers, faiss-cpu elsewhere
 REQUIREMENTS := $(shell if nvidia-smi -L >/dev/null 2>&1; then echo requirements.txt; else echo requirements/cpu.txt; fi)
+
+WHAT_TO_INSTALL := requirements.txt $(wildcard requirements/*.txt) pyproject.toml setup.py
+# Where pip had a torch for CPUs and only a torchvision for CUDA, plain `import torchvision` fails; this lets it work.
+FIT_TORCHVISION := hcsc_mm/utils/torchvision_compat.py
 
 demo: install
 	$(BIN)/python tools/quick_start.py $(ARGS)
@@ -47,18 +51,19 @@ format: install
 install: $(VENV)/installed
 
 # Renewed when the requirements change. The stamp is written last: an installation that broke off is taken up again.
-$(VENV)/installed: requirements.txt requirements/base.txt requirements/cpu.txt requirements/dev.txt pyproject.toml
+$(VENV)/installed: $(WHAT_TO_INSTALL)
 	$(CHECK_PYTHON)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --progress-bar on -r $(REQUIREMENTS) -r requirements/dev.txt -e .
+	$(BIN)/python $(FIT_TORCHVISION)
 	touch $@
 
 install-transfer: $(TRANSFER_VENV)/installed
 
 # mmcv comes last, in the version that is there already and with its operators: pip takes one build for the other, also in its cache.
 # Compiling needs the torch of this environment (no build isolation), and little memory and time without optimisation and debug symbols.
-$(TRANSFER_VENV)/installed: requirements.txt requirements/base.txt requirements/cpu.txt requirements/dev.txt requirements/transfer.txt pyproject.toml
+$(TRANSFER_VENV)/installed: $(WHAT_TO_INSTALL)
 	$(CHECK_PYTHON)
 	test -x $(TRANSFER_BIN)/python || $(PYTHON) -m venv $(TRANSFER_VENV)
 	$(TRANSFER_BIN)/python -m pip install --quiet --upgrade pip
@@ -67,6 +72,7 @@ $(TRANSFER_VENV)/installed: requirements.txt requirements/base.txt requirements/
 	CFLAGS="-O1 -g0 -w" MAX_JOBS=$${MAX_JOBS:-2} $(TRANSFER_BIN)/python -m pip install --force-reinstall --no-deps --no-cache-dir \
 		$(if $(WHEELS),--no-index --find-links $(WHEELS),--no-build-isolation) $(MMCV)
 	$(TRANSFER_BIN)/python -m pip check
+	$(TRANSFER_BIN)/python $(FIT_TORCHVISION)
 	touch $@
 
 clean:

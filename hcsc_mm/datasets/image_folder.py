@@ -40,9 +40,9 @@ class ImageFolder(CustomDataset):
             stops.
         extensions: Endings of images' names, in small letters or capitals; those of all formats
             that can be read here by default.
-        backend_args: Of mmengine's file back end, such as ``dict(backend='lmdb', db_path=...)``;
-            None: by the address.
-        **kwargs: As in ``CustomDataset``.
+        backend_args: Arguments of mmengine's file back end, such as ``dict(backend='lmdb',
+            db_path=...)``; None: the address tells.
+        **kwargs: Further arguments of mmpretrain's ``CustomDataset``.
 
     Attributes:
         sources: Where the images are, see :class:`Source`.

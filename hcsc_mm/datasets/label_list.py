@@ -92,9 +92,9 @@ def log_repeated(twice: dict[str, list[int]], numbers: Sequence[int], file: str)
     """Say how many images a list repeats: each counts as often as it is listed.
 
     Args:
-        twice: Of :func:`~.text_list.repeated`.
-        numbers: Of the lines, by place.
-        file: The list.
+        twice: Images that the list has twice, from :func:`~.text_list.repeated`.
+        numbers: Number of each image's line, for messages.
+        file: Path of the list, for messages.
     """
     if twice:
         name, places = next(iter(twice.items()))
@@ -198,7 +198,7 @@ def draw_per_class(
         images: In an order that is equal everywhere.
         per_class: A whole number: so many of each class. A fraction: that share of each class,
             rounded, at least one.
-        seed: Of the draw.
+        seed: Seeds the draw.
         classes: Their names, for messages.
 
     Raises:

@@ -29,7 +29,7 @@ def check_same_classes(train: BaseDataset, test: BaseDataset) -> None:
 
     Args:
         train: Any data set of mmengine's kind with ``metainfo['classes']``.
-        test: Another.
+        test: Labels of the test set.
 
     Raises:
         HCSCError: classes are unknown or differ, a test label lies outside of them, or the labels
@@ -76,7 +76,7 @@ def _check_same_use(train: NDArray, test: NDArray, names: Sequence[str]) -> None
 
     Args:
         train, test: (C,) how many images have each label.
-        names: Of the classes.
+        names: Names of the classes, by label.
 
     Raises:
         HCSCError: label 0 is in the test set only, as where the training list counts from 1.
@@ -124,9 +124,8 @@ def check_labels(dataset: BaseDataset, num_classes: int, role: str) -> NDArray[n
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         label = info.get("gt_label")
-        labels = (
-            [-1] if label is None else [label] if np.isscalar(label) else label
-        )  # some data sets have several for an image
+        # Some data sets have several for an image.
+        labels = [-1] if label is None else [label] if np.isscalar(label) else label
         if not all(0 <= int(one) < num_classes for one in labels):
             path = sample_path(dataset, index) or f"sample {index}"
             what = "no gt_label" if label is None else f"the label {label}"

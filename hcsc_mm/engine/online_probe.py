@@ -25,11 +25,11 @@ class OnlineProbe:
 
     Args:
         in_channels: C of the features.
-        num_classes: Of the labels.
+        num_classes: Number of classes that the labels count through, from 0.
         device: Where the features are.
-        lr: Of SGD, as are the other two.
-        momentum: Of SGD.
-        weight_decay: Of SGD.
+        lr: Learning rate of SGD.
+        momentum: Momentum of SGD.
+        weight_decay: Weight decay of SGD.
     """
 
     def __init__(

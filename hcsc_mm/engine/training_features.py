@@ -30,13 +30,13 @@ class TrainingFeatures:
 
     Args:
         runner: Its training loader tells the images, and the habits of loading.
-        model: Encodes them.
+        model: Encodes the images, with its key encoder.
         pipeline: Transforms for extraction, from loading to packing, without randomness.
         use_bank: Take the images' latest keys of training, and extract only those of images that
             have none. Off by default.
         batch_size: Images per rank and step of extraction, at least 1; by default twice the
             training batch.
-        num_workers: Of the extraction loader; by default as many as in training.
+        num_workers: Workers of the loader that reads the images; by default as many as in training.
         dataset: Config of the data set to extract, if it is to be another object than the training
             set; it must list the same images.
 

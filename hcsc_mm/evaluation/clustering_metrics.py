@@ -31,8 +31,8 @@ class Clustering:
 
     Args:
         num_clusters: Numbers of clusters.
-        num_restarts: Of k-means.
-        seed: Of k-means.
+        num_restarts: k-means runs from so many starts and keeps the best.
+        seed: Seeds k-means.
     """
 
     def __init__(
@@ -123,8 +123,8 @@ def load_hierarchy(
     """The hierarchy of a checkpoint over the images of a data set; None if it has none.
 
     Args:
-        checkpoint: Path.
-        dataset: The images.
+        checkpoint: Path of the checkpoint.
+        dataset: Images that the hierarchy's paths must belong to.
         num_images: How many they are, by default the data set's.
 
     Raises:

@@ -18,7 +18,8 @@ def compile_encoders(runner: Runner) -> None:
 
     mmengine compiles the whole training step. What every sample brings along (its number, its path)
     is part of that and differs each time, so that it is compiled again at every step. Here the
-    networks are compiled, each by itself and in place: names of weights stay.
+    networks are compiled, each by itself and in place: names of weights stay. Each size of batch
+    and image has its own program: there are few, and one for any size takes minutes to be made.
 
     Args:
         runner: Built, not trained; its ``cfg.compile`` is True, or a dict of the options of
@@ -30,7 +31,7 @@ def compile_encoders(runner: Runner) -> None:
     wish = runner.cfg.get("compile")
     if not wish or runner.cfg.get("default_scope") != "mmpretrain":
         return
-    options: dict[str, Any] = dict(wish) if isinstance(wish, dict) else {}
+    options: dict[str, Any] = {"dynamic": False, **(wish if isinstance(wish, dict) else {})}
     model = unwrapped(runner.model)
     networks = [getattr(model, name, None) for name in _NETWORKS]
     networks = [one for one in networks if isinstance(one, nn.Module)]

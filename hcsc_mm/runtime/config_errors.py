@@ -115,13 +115,17 @@ def check_optimizers(config: Mapping[str, Any]) -> None:
 
 def _meant(registry: Registry, kind: str) -> str:
     """'; did you mean …?', or what there is."""
-    names = set(registry.module_dict)
-    for child in (*registry.children.values(), *([registry.parent] if registry.parent else ())):
-        names |= set(child.module_dict)
+    names = _names_below(registry.root)
     close = get_close_matches(kind.rpartition(".")[2], sorted(names), n=3, cutoff=0.6)
     if close:
         return f"; did you mean {', '.join(close)}?"
     return f" among the {registry.name}s; is the module that defines it in custom_imports?"
+
+
+def _names_below(registry: Registry) -> set[str]:
+    """What a registry and those below it know: the libraries' stand side by side."""
+    below = [_names_below(child) for child in registry.children.values()]
+    return set(registry.module_dict).union(*below)
 
 
 def place_of(config: Any, part: Any) -> str | None:

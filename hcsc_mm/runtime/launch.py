@@ -49,7 +49,7 @@ def load_config(
     """Read a config file, changed as the command line says; see :func:`read_config`.
 
     Args:
-        path: Of the config file.
+        path: Path of the config file.
         options: Key → text of the command line, or value.
         flags: Puts the tool's other flags into the config; the options win over them.
         flag: What stands before a key on the command line, for messages.
@@ -236,7 +236,8 @@ class Metrics(NamedTuple):
 def test_metrics(runner: Runner) -> Metrics:
     """What the runner's test loop finds, as plain values."""
     with config_errors(runner.cfg, only_built=True):
-        values = plain(runner.test())
+        found = runner.test()
+    values = plain(found)
     dataset = runner.test_loop.dataloader.dataset
     metainfo = getattr(getattr(dataset, "dataset", dataset), "metainfo", {})  # of an ExtractionView
     has_lists = any(isinstance(value, list) for value in values.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from mmengine.dataset import Compose
 from torch.utils.data import get_worker_info
 
-from ..utils.random_states import host_generators_kept
+from ..utils.random_states import host_generators_kept, seed_host_generators
 
 
 class SeededPipeline(Compose):
@@ -22,7 +21,7 @@ class SeededPipeline(Compose):
     workers or ranks, and not on whether a resumed run has skipped the batches before it.
 
     Args:
-        pipeline: The transforms.
+        pipeline: Transforms to seed.
     """
 
     def __init__(self, pipeline: Compose) -> None:
@@ -34,7 +33,7 @@ class SeededPipeline(Compose):
 
     @property
     def key(self) -> tuple[int, int]:
-        """What the seed is made of beside the image's index: the run's seed and the epoch."""
+        """Whole numbers that the seed is made of beside the image's index: run's seed, epoch."""
         seed, epoch = self._key.tolist()
         return seed, epoch
 
@@ -51,7 +50,8 @@ class SeededPipeline(Compose):
         # In the main process the model draws from the same generators.
         with nullcontext() if get_worker_info() is not None else host_generators_kept():
             if not self._again:
-                _seed_cpu(self.key, int(data.get("sample_idx", 0)))
+                index = int(data.get("sample_idx", 0))
+                seed_host_generators(np.random.SeedSequence(self.key, spawn_key=(index,)))
             result = super().__call__(data)
         self._again = result is None
         return result
@@ -84,13 +84,3 @@ def _parts(dataset: Any) -> Iterator[Any]:
     wrapped = [own[name] for name in ("dataset", "_dataset") if name in own]
     for part in [*wrapped, *own.get("datasets", ())]:
         yield from _parts(part)
-
-
-def _seed_cpu(key: tuple[int, int], index: int) -> None:
-    """Python's, NumPy's and PyTorch's generator; ``torch.manual_seed`` would seed the GPU's, too,
-    in the middle of training.
-    """
-    seeds = np.random.SeedSequence(key, spawn_key=(index,)).generate_state(3)
-    random.seed(int(seeds[0]))
-    np.random.seed(int(seeds[1]))
-    torch.default_generator.manual_seed(int(seeds[2]))

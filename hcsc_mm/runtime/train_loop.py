@@ -58,9 +58,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.first_batch = 0
         self._generators: dict[str, Any] | None = None
         if self.dataloader.num_workers > 0 and not self.dataloader.timeout:
-            self.dataloader.timeout = (
-                60 * WAIT_MINUTES
-            )  # without one a worker that hangs is waited for for ever
+            # Without one a worker that hangs is waited for for ever.
+            self.dataloader.timeout = 60 * WAIT_MINUTES
 
     def resume_within_epoch(self, first_batch: int, generators: dict[str, Any] | None) -> None:
         """Begin the next epoch at this batch, with these states of the generators."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.dist import get_rank
 from torch import nn
 from torch.utils.data import DataLoader
 
 from ..errors import HCSCError
-from ..utils.random_states import generator_states, restore_generators
+from ..utils.random_states import (
+    generator_states,
+    host_generators_kept,
+    restore_generators,
+    seed_host_generators,
+)
 
 # From all over the data set: images of different sizes come to light.
 _IMAGES = 8
@@ -26,7 +32,7 @@ def trial_batch(loader: DataLoader, seed: int = 0) -> Any:
 
     Args:
         loader: Any, at the beginning of its epoch or not; it is left alone.
-        seed: Of a worker's random transforms.
+        seed: What random transforms draw from, in a worker or here; another seed, other draws.
     """
     number = len(loader.dataset)
     step = max(1, number // _IMAGES)
@@ -43,7 +49,9 @@ def trial_batch(loader: DataLoader, seed: int = 0) -> Any:
         timeout=loader.timeout if workers else 0,
         generator=torch.Generator().manual_seed(seed),
     )
-    return next(iter(trial))
+    with host_generators_kept():
+        seed_host_generators(np.random.SeedSequence(seed))
+        return next(iter(trial))
 
 
 def problem_of(what: str, attempt: Callable[[], Any], remedy: str) -> str | None:
@@ -66,15 +74,23 @@ def problem_of(what: str, attempt: Callable[[], Any], remedy: str) -> str | None
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Without gradients, and in eval mode, where nothing of the model changes."""
+    """Without gradients, and in eval mode, where nothing of the model changes.
+
+    Nothing is compiled for a few images, either.
+    """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _eagerly():
             yield
     finally:
         for module, training in modes:
             module.training = training
+
+
+def _eagerly() -> AbstractContextManager:
+    stance = getattr(torch.compiler, "set_stance", None)  # since torch 2.6
+    return nullcontext() if stance is None else stance("force_eager")
 
 
 @contextmanager

@@ -43,7 +43,8 @@ class ChainOptions:
     """What the command line may say; the flags of ``tools/run_stages.py``.
 
     Attributes:
-        work_dir: Of the pre-training; a stage has the folder <name>/<digest of its inputs> in it.
+        work_dir: Work folder of the pre-training; a stage has the folder <name>/<digest of its
+            inputs> in it.
         stages: Names or kinds; None: all.
         checkpoint: Weights to judge instead of pre-training.
         data_root: The folder of data sets, in the place of data/ in all configs.
@@ -95,7 +96,7 @@ class Chain:
 
     Args:
         config: Path of the pre-training config.
-        options: See :class:`ChainOptions`.
+        options: What the command line said, see :class:`ChainOptions`.
 
     Raises:
         HCSCError: a config is missing or broken, or a stage or option does not exist.

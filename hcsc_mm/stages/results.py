@@ -19,11 +19,11 @@ class Result:
     """A finished stage.
 
     Attributes:
-        stage: Its name.
+        stage: Name of the stage.
         config: Path of its config file.
         inputs: SHA-256 of the config as it was run, and of the weights.
         checkpoint: Path of the weights that were judged.
-        checkpoint_sha256: Of their content.
+        checkpoint_sha256: Digest of the checkpoint's content.
         date: When it was finished: year-month-day, hour:minute, UTC.
         metrics: Numbers by name, or lists of a number for each class, or matrices. Accuracies and
             mAP are in per cent, clustering scores from 0 (some from −1) to 1.

@@ -97,7 +97,7 @@ def tables(metrics: Mapping[str, Value], classes: Sequence[str] | None) -> str:
     """Markdown tables of what metrics say of each class, and of matrices; empty without any.
 
     Args:
-        metrics: Of :func:`plain`.
+        metrics: Values that :func:`plain` gave, by name.
         classes: Names; without them, or for matrices of another size, the numbers of rows are
             shown.
     """

@@ -82,7 +82,7 @@ def load_data(
 
     Args:
         file: Path or open file; safetensors are told by their content.
-        map_location: As in ``torch.load``.
+        map_location: Where tensors go, as in ``torch.load``.
         weights_only: Accepted for mmengine, which calls this in the place of its own loader; it is
             always True.
         mmap: Leave tensors in the file until they are used.

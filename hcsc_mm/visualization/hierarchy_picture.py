@@ -77,9 +77,10 @@ def _draw_panel(
     )
     draw.text(corner, title, fill="black", font=font)
     sizes = _sizes(hierarchy)[level]
+    # (rows, N)
     similarity = (
         hierarchy.prototypes[level][list(prototypes)] @ features.to(hierarchy.prototypes[level]).T
-    )  # (rows, N)
+    )
     nearest = similarity.topk(min(columns, len(images)), dim=1).indices
     for row, prototype in enumerate(prototypes):
         top = corner[1] + _TITLE_HEIGHT + row * (tile + _GAP)

@@ -23,7 +23,7 @@ class Report:
     """What a conversion found, wrote and left out.
 
     Attributes:
-        source, target: The files.
+        source, target: Paths of the file to read and of the file to write.
         target_layout: What was written.
         encoder: Which of the source's became the backbone.
         contents: The source, sorted.

@@ -24,7 +24,7 @@ class _Spread(NamedTuple):
     Attributes:
         std: Standard deviation, as a share of an even embedding's.
         rank: Effective rank, 1 to D.
-        dim: D.
+        dim: Length D of the embeddings.
     """
 
     std: float

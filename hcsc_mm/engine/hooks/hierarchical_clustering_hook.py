@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...clustering import check_num_prototypes, resolve_backend
+from ...clustering.kmeans import check_seeding
 from ...clustering.report import ClusteringTimes, report
 from ...datasets.first_sample import channels_given
 from ...errors import HCSCError
@@ -53,9 +54,13 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
             other numbers of them, clusters at once.
         interval: Epochs from one clustering to the next, 1 by default.
         temperature: Mean of every level's concentrations, above 0; by default the head's.
-        backend: Of k-means, 'torch' (the default) or 'faiss', see :func:`hierarchical_kmeans`.
+        backend: What k-means runs on, 'torch' (the default) or 'faiss', see
+            :func:`hierarchical_kmeans`.
         warm_start: Begin k-means at the last prototypes instead of new seeds. Off by default.
         seed: First seed of k-means; the epoch is added to it. 0 by default.
+        seeding: What k-means begins with: 'k-means++' (the default), or 'random' rows and five full
+            restarts, as in the released code, from which the published numbers come; see
+            :func:`kmeans`.
         features: 'extract' (the default): one pass over the training images before each
             clustering. 'bank': the images' latest keys of the epoch before, which costs next to
             nothing; only images that did not come up in it, and all before the first epoch, are
@@ -65,7 +70,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
             alone. On by default.
         memory_mb: Memory that k-means may use beyond the features, in MiB per rank; 256 by default.
         batch_size: Images per rank and step of extraction; by default twice the training batch.
-        num_workers: Of the extraction loader; by default as in training.
+        num_workers: Workers of the loader that embeds the images; by default as many as in
+            training.
         dataset: Config of the data set to cluster, if it is to be another object than the training
             set; it must list the same images.
     """
@@ -82,6 +88,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         backend: str = "torch",
         warm_start: bool = False,
         seed: int = 0,
+        seeding: str = "k-means++",
         features: str = "extract",
         final: bool = True,
         memory_mb: int = 256,
@@ -105,7 +112,11 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         self.seed = seed
         self.features = features
         self.final = final
-        self._kmeans = {"backend": resolve_backend(backend), "memory_mb": memory_mb}
+        self._kmeans = {
+            "backend": resolve_backend(backend),
+            "seeding": check_seeding(seeding),
+            "memory_mb": memory_mb,
+        }
         self._extraction = {
             "pipeline": pipeline,
             "use_bank": features == "bank",
@@ -129,8 +140,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
 
         Raises:
             HCSCError: the model clusters nothing, the loop has no epochs, the images are too few
-                for the prototypes, of other channels than the model takes, or others than those
-                of the checkpoint.
+                for the prototypes, of other channels than the model takes, or others than those of
+                the checkpoint.
         """
         model = find_model(runner)
         without = "leave it out with default_hooks.clustering=None, which leaves MoCo v2"

@@ -34,7 +34,7 @@ class KNNMonitorHook(Hook, LoadsImages):
         val_dataloader: The same for the images to classify.
         interval: Epochs from one measurement to the next; the last epoch is always measured.
         k: Numbers of neighbours.
-        temperature: Of the weights exp(cosine / temperature).
+        temperature: Above 0; a neighbour weighs exp(cosine / temperature).
     """
 
     priority = "LOW"

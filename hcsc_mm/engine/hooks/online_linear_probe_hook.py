@@ -45,9 +45,10 @@ class OnlineLinearProbeHook(Hook, GathersForCheckpoint, LoadsImages):
         val_dataloader: Config of a loader of labelled images of one size, for ``probe/top1``. It
             gets a sampler that takes each once.
         interval: Epochs from one such evaluation to the next; there is one after the last, too.
-        lr: Of the classifier's SGD. There is no schedule: the features move under the classifier.
-        momentum: Of the classifier's SGD.
-        weight_decay: Of the classifier's SGD.
+        lr: Learning rate of the classifier's SGD. There is no schedule: the features move under the
+            classifier.
+        momentum: Momentum of the classifier's SGD.
+        weight_decay: Weight decay of the classifier's SGD.
         log_interval: Steps from one ``probe/train_top1`` to the next.
         views: How the first call holds several views of each image, if it does: 'interleaved' (both
             views of the first image, then those of the second: SimCLR) or 'stacked' (first views of
@@ -153,9 +154,8 @@ class OnlineLinearProbeHook(Hook, GathersForCheckpoint, LoadsImages):
     ) -> None:
         if self._within_step and self._features is None:
             with torch.no_grad():
-                self._features = (
-                    pool(outputs).detach().to(torch.float32, copy=True)
-                )  # what comes after may work in place
+                # What comes after may work in place.
+                self._features = pool(outputs).detach().to(torch.float32, copy=True)
 
     def after_train_iter(
         self,

@@ -26,10 +26,10 @@ class HCSC(MomentumContrast):
     losses of instances and prototypes.
 
     Args:
-        *args: As in :class:`MomentumContrast`; the head is a :class:`HCSCHead`.
+        *args: Arguments of :class:`MomentumContrast`; the head is a :class:`HCSCHead`.
         selection: Config or module of the rule that selects negatives; :class:`ClusterSelection`
             with its defaults, the released code's, by default.
-        **kwargs: As in :class:`MomentumContrast`.
+        **kwargs: Further arguments of :class:`MomentumContrast`.
     """
 
     def __init__(self, *args: Any, selection: dict | nn.Module | None = None, **kwargs: Any):

@@ -49,7 +49,7 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         pretrained: Checkpoint of the model, local path or URL.
         data_preprocessor: Config or module; ``SelfSupDataPreprocessor`` by default, of which
             :class:`AnyChannelsPreprocessor` takes the place.
-        init_cfg: As in mmengine.
+        init_cfg: How weights begin, as in mmengine.
     """
 
     def __init__(

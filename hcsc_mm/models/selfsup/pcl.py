@@ -28,10 +28,10 @@ class PCL(MomentumContrast):
     batch and against sampled ones, with the prototypes' concentrations as temperatures.
 
     Args:
-        *args: As in :class:`MomentumContrast`; the head is an :class:`InfoNCEHead`.
+        *args: Arguments of :class:`MomentumContrast`; the head is an :class:`InfoNCEHead`.
         num_negative_prototypes: r, sampled negatives per clustering, at least 1; all there are, if
             there are fewer. 16384 as in the released code by default.
-        **kwargs: As in :class:`MomentumContrast`.
+        **kwargs: Further arguments of :class:`MomentumContrast`.
     """
 
     def __init__(self, *args: Any, num_negative_prototypes: int = 16384, **kwargs: Any) -> None:
@@ -99,7 +99,7 @@ def sample_negatives(own: Tensor, num_prototypes: int, number: int) -> tuple[Ten
 
     Args:
         own: (B,) int64, the images' prototypes.
-        num_prototypes: K.
+        num_prototypes: How many prototypes the level has, K.
         number: r, to draw at most.
 
     Returns:
@@ -128,7 +128,7 @@ def proto_nce(
         own: (B,) int64, the images' prototypes.
         prototypes: (K, D), unit length.
         concentrations: (K,), the logits' temperatures.
-        negatives: Of :func:`sample_negatives`.
+        negatives: Places of the negative prototypes, from :func:`sample_negatives`.
 
     Returns:
         () mean over the batch, float32 or wider.

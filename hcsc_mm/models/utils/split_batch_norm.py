@@ -19,10 +19,10 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
     state dict has the same keys.
 
     Args:
-        num_features: C.
+        num_features: Number of channels, C.
         num_splits: Parts of a training batch; the batch must be divisible by it.
-        eps, momentum, device, dtype: As in ``torch.nn.BatchNorm2d``. It always has an affine part
-            and running statistics.
+        eps, momentum, device, dtype: Passed on to ``torch.nn.BatchNorm2d``. The affine part and the
+            running statistics cannot be left out.
     """
 
     _abbr_ = "bn"  # mmcv names layers by it: the keys stay those of plain batch norm

@@ -55,8 +55,9 @@ class ResumableCheckpointHook(CheckpointHook):
             ``train_cfg=dict(type='hcsc_mm.ResumableTrainLoop')``. In a loop that counts iterations
             all checkpoints are such; by default there is one as often as the training set has gone
             by ``interval`` times.
-        max_keep_ckpts: Of the checkpoints at an epoch's end keep the last so many; -1 keeps all.
-        **kwargs: As in mmengine; ``by_epoch=False`` is said with ``every_n_iters``.
+        max_keep_ckpts: How many checkpoints of epochs' ends to keep, the last ones; -1 keeps all.
+        **kwargs: Further arguments of mmengine's ``CheckpointHook``; ``by_epoch=False`` is said
+            with ``every_n_iters``.
     """
 
     def __init__(
