@@ -36,13 +36,11 @@ def test_quick_start_measures_all_rows_saves_them_and_draws_the_hierarchy(tmp_pa
     done = quick_start(tmp_path, "--seeds", "2")
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "out/results.json").read_text())
-    assert list(results["features"]) == ["raw pixels", "untrained", "MoCo v2", "HCSC"]
+    assert list(results["features"]) == ["raw pixels", "untrained", "MoCo v2", "PCL", "HCSC"]
     for row in results["features"].values():
-        assert len(row["knn_accuracy_percent_per_seed"]) == 2
-        assert all(0 < value <= 100 for value in row["knn_accuracy_percent_per_seed"])
-    assert (
-        results["features"]["raw pixels"]["knn_accuracy_percent"]["std"] == 0
-    )  # nothing random in it
+        assert len(row["knn"]["values"]) == 2
+        assert all(0 < value <= 100 for value in row["knn"]["values"])
+    assert results["features"]["raw pixels"]["knn"]["std"] == 0  # nothing random in it
     assert [level["prototypes"] for level in results["hierarchy"]] == [12, 6, 3]
     assert all(0 < level["purity"]["mean"] <= 1 for level in results["hierarchy"])
     assert (tmp_path / "out/table.md").read_text() in done.stdout
