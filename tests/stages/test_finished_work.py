@@ -104,5 +104,5 @@ def test_an_evaluator_that_breaks_down_leaves_what_the_others_found_in_the_log(
     with pytest.raises(ZeroDivisionError):
         made.run()
     (line,) = [line for line in log_of(tmp_path) if "found before the error: " in line]
-    assert "clustering/3/ami 0." in line
+    assert "clustering/3/ami 1.0000" in line
     assert "| knn_folder " in capsys.readouterr().out
