@@ -18,12 +18,16 @@ from ..utils.files import write_text
 from ..utils.metric_values import Value, plain, show
 from ..utils.models import unwrapped
 from ..utils.text import first_line
+from .compilation import compile_encoders
+from .config_errors import check_optimizers, config_errors
 from .configs import RAISED_BY_CONFIGS, merge_options, read_config
 from .console import ConsoleRunner
 from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
+from .hooks import PreflightHook
+from .loader_configs import check_loaders, resolve_scopes
 from .preemption import signals_noted
-from .pretrained import check_loadable, check_pretrained, configs_of_type
+from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
 
 _HOOKS_OF_MMENGINE = (
@@ -97,14 +101,19 @@ def build_runner(cfg: Config) -> Runner:
     """
     prepare_for_gloo(cfg)
     _check_wishes(cfg)
+    check_loaders(cfg)
+    check_optimizers(cfg)
     _leave_out_hooks(cfg)
+    resolve_scopes(cfg)
     not_synchronised = without_sync_batch_norm(cfg.get("model"))
     kind = (
         ConsoleRunner
         if any(configs_of_type(cfg.get("default_hooks"), "hcsc_mm.ProgressHook"))
         else Runner
     )
-    runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
+    with config_errors(cfg):
+        runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
+    compile_encoders(runner)
     if not_synchronised:
         runner.logger.info(
             "without a GPU batch norms are not synchronised: every process has statistics of its "
@@ -193,8 +202,10 @@ def train(cfg: Config) -> Runner:
         The runner at its end.
     """
     runner = build_runner(cfg)
-    check_pretrained(unwrapped(runner.model))
-    runner.train()
+    if not any(isinstance(hook, PreflightHook) for hook in runner.hooks):  # which looks itself
+        check_start(unwrapped(runner.model), None if cfg.get("resume") else cfg.get("load_from"))
+    with config_errors(cfg, only_built=True):
+        runner.train()
     return runner
 
 
@@ -224,7 +235,9 @@ class Metrics(NamedTuple):
 
 def test_metrics(runner: Runner) -> Metrics:
     """What the runner's test loop finds, as plain values."""
-    values = plain(runner.test())
+    with config_errors(runner.cfg, only_built=True):
+        found = runner.test()
+    values = plain(found)
     dataset = runner.test_loop.dataloader.dataset
     metainfo = getattr(getattr(dataset, "dataset", dataset), "metainfo", {})  # of an ExtractionView
     has_lists = any(isinstance(value, list) for value in values.values())

@@ -13,6 +13,7 @@ from ...errors import HCSCError
 from ...evaluation.collapse import effective_rank, relative_std, size_balance
 from ...registry import HOOKS
 from ...runtime.hooks.progress_hook import HEALTH_KEY, VERDICT_KEY
+from ...runtime.train_loop import passes_done
 from ...structures import ClustersImages, ContrastsKeys, PrototypeHierarchy
 from ...utils.models import first_of
 
@@ -172,7 +173,7 @@ class CollapseHook(Hook):
             ),
         }
         low = [name for name, (value, _) in found.items() if value < self.thresholds[name]]
-        if runner.epoch < self.grace_epochs:
+        if passes_done(runner) < self.grace_epochs:
             return
         self._collapsed_for = self._collapsed_for + 1 if low else 0
         verdict = "collapsed" if low else "healthy"
@@ -189,7 +190,7 @@ class CollapseHook(Hook):
 
     def _speaks(self, runner: Runner, topic: str) -> bool:
         """Once a topic, after the grace."""
-        if topic in self._warned or runner.epoch < self.grace_epochs:
+        if topic in self._warned or passes_done(runner) < self.grace_epochs:
             return False
         self._warned.add(topic)
         return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather, get_world_size
+from mmengine.hooks import Hook
 from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -14,8 +16,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import HCSCError
 from ...registry import MODELS
-from ...runtime import ChecksTraining
+from ...runtime import BuildsClusters, ChecksTraining
+from ...runtime.pretrained import configs_of_type
 from ..data_preprocessors import for_any_channels
+from ..data_preprocessors.value_range import check_not_normalized
 from ..memories import NegativeQueue
 from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
 from ..utils.momentum_encoder import MomentumEncoder
@@ -76,9 +80,16 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         self.register_load_state_dict_post_hook(_follow_a_lone_query_encoder)
 
     def init_weights(self) -> None:
-        """Initialise as mmengine does, then make the key encoder equal to the query encoder."""
+        """Initialise as mmengine does, then make the key encoder equal to the query encoder.
+
+        Weights for the whole model may hold a key encoder; if they hold none, it is made equal when
+        they are loaded.
+        """
         super().init_weights()
-        self.momentum_encoder.copy_from(self._query_encoder())
+        if not any(
+            configs_of_type(self.init_cfg, "Pretrained")
+        ):  # may hold a key encoder of its own
+            self.momentum_encoder.copy_from(self._query_encoder())
 
     def loss(
         self, inputs: Sequence[Tensor], data_samples: Sequence[DataSample], **kwargs
@@ -196,6 +207,16 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
             )
         return warnings
 
+    def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
+        """Are there views enough, and can they be embedded?"""
+        check_not_normalized(batch["inputs"], self.data_preprocessor)
+        views = self.data_preprocessor(batch, True)["inputs"]
+        self._check_views(views)
+        for view in views:
+            self.encode_query(view)
+        self.encode_key(views[1])
+        return []
+
     @torch.no_grad()
     def _encode_training_key(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, D) keys of this rank's images, and (B_total, D) of all ranks' in rank order."""
@@ -220,6 +241,16 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
 
     def _query_encoder(self) -> nn.Sequential:
         return nn.Sequential(self.backbone, self.neck)
+
+
+def needs_clusters(name: str, hooks: Sequence[Hook]) -> list[str]:
+    """A warning if no hook of a run gives a model the clusters that its method is about."""
+    if any(isinstance(hook, BuildsClusters) for hook in hooks):
+        return []
+    return [
+        f"No hook gives {name} clusters, without which it is MoCo v2: HierarchicalClusteringHook "
+        "is missing among default_hooks; model.type='hcsc_mm.MomentumContrast' is MoCo by itself."
+    ]
 
 
 def _follow_a_lone_query_encoder(model: MomentumContrast, incompatible_keys) -> None:
