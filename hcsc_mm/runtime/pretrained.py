@@ -129,8 +129,7 @@ def weights_under(weights: Mapping[str, Tensor], prefix: str, checkpoint: str) -
     if not found:
         raise HCSCError(
             f"{checkpoint} holds no weight under '{prefix}': its names begin like "
-            f"{next(iter(weights))}; "
-            "tools/convert_checkpoint.py brings other layouts into this one"
+            f"{next(iter(weights))}; tools/convert_checkpoint.py brings other layouts into this one"
         )
     return found
 

@@ -230,8 +230,8 @@ class Chain:
                 others = ",".join(other for other in configs if other != name)
                 raise HCSCError(
                     f"{name} needs the data in {missing[0]}, which does not exist; put them there, "
-                    "say where data sets lie with "
-                    f"--data-root DIR, or leave the stage out: --stages {others}"
+                    "say where data sets lie with --data-root DIR, or leave the stage out: "
+                    f"--stages {others}"
                 )
 
     def _finished_pretraining(self, folder: str) -> str | None:
@@ -248,8 +248,7 @@ class Chain:
                 if file.read().strip() != inputs:
                     raise HCSCError(
                         f"{folder} holds a pre-training of another config or with other options; "
-                        "choose another --work-dir, "
-                        "or give the same options again"
+                        "choose another --work-dir, or give the same options again"
                     )
         with open(begun, "w", encoding="utf-8") as file:
             file.write(inputs)
