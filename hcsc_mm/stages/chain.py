@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -28,11 +28,12 @@ from ..runtime.launch import (
 from ..runtime.processes import start_processes
 from ..utils.agreement import on_main_process
 from ..utils.safe_load import load_data
-from .options import FLAG, read_stages
+from .options import FLAG, names_sizes, options_of, read_stages
 from .plan import PRETRAIN, Stage, choose, stages_of
 from .prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
 from .processes import headline, locked, stoppable
 from .results import Result, save_table, table
+from .sizes import differing_sizes, fit_sizes, shown
 
 _WHO = "the chain of stages"
 
@@ -117,14 +118,24 @@ class Chain:
                 )
             self.pretrains = False
         self._configs = {}
-        for stage, read in read_stages(known, options.stage_options, self._flags).items():
+        asked = read_stages(known, options.stage_options, self._flags)
+        plain = read_stages(known, {}, self._flags)
+        self._own_sizes = {
+            stage
+            for stage, (cfg, _) in asked.items()
+            if cfg.get("own_image_size")
+            or shown(cfg) != shown(plain[stage][0])
+            or names_sizes(options_of(stage, options.stage_options))
+        }
+        for stage, read in asked.items():
             self._configs[stage], changes = read
             prepared = self._stage_as_run(stage, "the checkpoint of the pre-training")
             prepared.work_dir = prepared.experiment_name = "named after its inputs"
             check_kept(prepared, changes, f"{FLAG}{stage.name}.", _WHO)
 
     def run(self) -> list[Result]:
-        """Run what is not finished yet; save the table after each stage, and print it at the end.
+        """Run what is not finished yet; save the table after each stage, and print it at the end,
+        whatever that is.
 
         Raises:
             HCSCError: another chain is at work in the folder, or a stage cannot run; what is
@@ -139,26 +150,43 @@ class Chain:
                 for stage, plan in plans.items()
                 if (found := on_main_process(plan.finished)) is not None
             }
-            on_main_process(
-                lambda: self._check_data(
-                    {stage.name: plans[stage].cfg for stage in self.stages if stage not in results}
-                )
-            )
-            for number, stage in enumerate(self.stages, start=1):
-                headline(f"stage {number} of {len(self.stages)}: {stage.name}")
-                if stage in results:
-                    headline(
-                        f"finished on {results[stage].date}, not run again; remove "
-                        f"{plans[stage].cfg.work_dir} to do so"
-                    )
-                    continue
-                results[stage] = self._run_stage(stage, plans[stage], weights)
-                self._save([results[one] for one in plans if one in results])
-            finished = [results[one] for one in plans if one in results]
-            self._save(finished)
-            if finished and is_main_process():
-                print(table(finished), end="")
+            try:
+                self._run_stages(plans, results, weights)
+            finally:
+                finished = [results[stage] for stage in plans if stage in results]
+                self._save(finished)
+                if finished and is_main_process():
+                    print(table(finished), end="", flush=True)
             return finished
+
+    def _run_stages(
+        self,
+        plans: Mapping[Stage, PlannedStage],
+        results: dict[Stage, Result],
+        weights: JudgedWeights,
+    ) -> None:
+        """Run what is wanted and not in ``results``, and put it there."""
+        wanted = {stage.name: plans[stage].cfg for stage in self.stages if stage not in results}
+        on_main_process(lambda: self._check_data(wanted))
+        for number, stage in enumerate(self.stages, start=1):
+            headline(f"stage {number} of {len(self.stages)}: {stage.name}")
+            if stage in results:
+                headline(
+                    f"finished on {results[stage].date}, not run again; remove "
+                    f"{plans[stage].cfg.work_dir} to do so"
+                )
+                continue
+            self._say_sizes(stage)
+            results[stage] = self._run_stage(stage, plans[stage], weights)
+            self._save([results[one] for one in plans if one in results])
+
+    def _say_sizes(self, stage: Stage) -> None:
+        """A line where images are not shown as the stage's config says, or the pre-training."""
+        cfg = copy.deepcopy(self._configs[stage])
+        say = differing_sizes if stage in self._own_sizes else fit_sizes
+        line = say(cfg, self.pretraining)
+        if line is not None:
+            headline(f"{stage.name}: {line}")
 
     def _save(self, results: list[Result]) -> None:
         """Of all stages that are finished, wanted this time or not."""
@@ -183,6 +211,8 @@ class Chain:
         """A benchmark's config with the pre-training's backbone and weights."""
         cfg = copy.deepcopy(self._configs[stage])
         fit_to_pretraining(cfg, self.pretraining, checkpoint)
+        if stage not in self._own_sizes:
+            fit_sizes(cfg, self.pretraining)
         if cfg.get("train_cfg") is not None:  # from where an earlier attempt broke off
             cfg.resume, cfg.load_from = True, None
         return cfg
@@ -230,8 +260,8 @@ class Chain:
                 others = ",".join(other for other in configs if other != name)
                 raise HCSCError(
                     f"{name} needs the data in {missing[0]}, which does not exist; put them there, "
-                    "say where data sets lie with "
-                    f"--data-root DIR, or leave the stage out: --stages {others}"
+                    "say where data sets lie with --data-root DIR, or leave the stage out: "
+                    f"--stages {others}"
                 )
 
     def _finished_pretraining(self, folder: str) -> str | None:
@@ -248,8 +278,7 @@ class Chain:
                 if file.read().strip() != inputs:
                     raise HCSCError(
                         f"{folder} holds a pre-training of another config or with other options; "
-                        "choose another --work-dir, "
-                        "or give the same options again"
+                        "choose another --work-dir, or give the same options again"
                     )
         with open(begun, "w", encoding="utf-8") as file:
             file.write(inputs)

@@ -72,7 +72,7 @@ def _draw_panel(
 ) -> None:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
     total = hierarchy.num_prototypes[level]
-    title = f"level {level + 1}: {total} prototypes" + (
+    title = f"level {level}: {total} prototypes" + (
         "" if len(prototypes) == total else f", {len(prototypes)} shown"
     )
     draw.text(corner, title, fill="black", font=font)

@@ -21,6 +21,7 @@ from mmpretrain.datasets import CIFAR10
 from mmpretrain.models.selfsup import BYOL, SimSiam, SwAV
 from mmpretrain.registry import DATASETS, HOOKS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from PIL import Image
+from rows import save_rows
 from torch import nn
 
 from hcsc_mm.datasets import ExtractionView, seed_worker
@@ -85,6 +86,9 @@ def build_dataset(config: Config, folder: Path, monkeypatch):
         for name, _ in kind.train_list:
             (folder / kind.base_folder / name).write_bytes(pickle.dumps(entry))
         monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
+    elif dataset["type"] == "hcsc_mm.HFImages":
+        save_rows(pixels, folder / "rows")
+        dataset = dict(config.train_dataloader.dataset, path=str(folder / "rows"))
     else:
         for index, image in enumerate(pixels):
             Image.fromarray(image).save(folder / f"{index}.jpg")

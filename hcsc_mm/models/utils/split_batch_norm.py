@@ -54,8 +54,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         if batch % self.num_splits:
             raise HCSCError(
                 f"batch {batch} is not divisible by num_splits={self.num_splits}; change the batch "
-                "size, "
-                "set num_splits in norm_cfg, or drop the last batch"
+                "size, set num_splits in norm_cfg, or drop the last batch"
             )
         # Image i goes to part i % num_splits: each part becomes C further channels of a batch of B
         # / num_splits.
