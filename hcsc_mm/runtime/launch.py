@@ -28,6 +28,7 @@ from .preemption import signals_noted
 from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
 from .test_output import Item, TestOutput
+from .trained_otherwise import say_differences
 
 _HOOKS_OF_MMENGINE = (
     "runtime_info",
@@ -205,6 +206,7 @@ def train(cfg: Config) -> Runner:
     runner = build_runner(cfg)
     if not any(isinstance(hook, PreflightHook) for hook in runner.hooks):  # which looks itself
         check_start(unwrapped(runner.model), None if cfg.get("resume") else cfg.get("load_from"))
+    say_differences(cfg)
     with config_errors(cfg, only_built=True):
         runner.train()
     return runner
@@ -219,6 +221,7 @@ def test(cfg: Config, output: TestOutput | None = None) -> Metrics:
         )
     runner = build_runner(cfg)
     check_loadable(unwrapped(runner.model), cfg.load_from)
+    say_differences(cfg, cfg.load_from)
     if output is not None:
         output.collect(runner)
     return test_metrics(runner)

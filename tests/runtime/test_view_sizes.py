@@ -7,8 +7,8 @@ from mmengine.config import Config
 from tiny import ROOT
 
 from hcsc_mm.runtime.launch import load_config
+from hcsc_mm.runtime.view_sizes import differing_sizes, fit_sizes
 from hcsc_mm.stages import Chain, ChainOptions
-from hcsc_mm.stages.sizes import differing_sizes, fit_sizes
 from hcsc_mm.utils.image_sizes import describe, evaluation_pipelines, pipelines_of, side_of
 
 
