@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,7 +13,6 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import HCSCError
-from ..utils.files import write_text
 from ..utils.metric_values import Value, plain, show
 from ..utils.models import unwrapped
 from ..utils.text import first_line
@@ -29,6 +27,8 @@ from .loader_configs import check_loaders, resolve_scopes
 from .preemption import signals_noted
 from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
+from .test_output import Item, TestOutput
+from .trained_otherwise import say_differences
 
 _HOOKS_OF_MMENGINE = (
     "runtime_info",
@@ -183,16 +183,18 @@ def run_test(
     options: Mapping[str, Any],
     flags: Callable[[Config], Config],
     out: str | None = None,
+    out_item: Item | None = None,
 ) -> None:
-    """Test what a config file and the command line say, print the metrics, and write them to a JSON
-    file ``out``.
+    """Test what a config file and the command line say, print the metrics, and write what
+    :class:`TestOutput` says to a file.
     """
     with one_line_errors(), failures_reported():
-        metrics = test(load_config(config, options, flags))
+        output = TestOutput.of_flags(out, out_item)
+        metrics = test(load_config(config, options, flags), output)
         if is_main_process():
             print(show(*metrics))
-            if out is not None:
-                write_text(out, json.dumps(metrics.values, indent=2))
+        if output is not None:
+            output.write(metrics.values)
 
 
 def train(cfg: Config) -> Runner:
@@ -204,12 +206,13 @@ def train(cfg: Config) -> Runner:
     runner = build_runner(cfg)
     if not any(isinstance(hook, PreflightHook) for hook in runner.hooks):  # which looks itself
         check_start(unwrapped(runner.model), None if cfg.get("resume") else cfg.get("load_from"))
+    say_differences(cfg)
     with config_errors(cfg, only_built=True):
         runner.train()
     return runner
 
 
-def test(cfg: Config) -> Metrics:
+def test(cfg: Config, output: TestOutput | None = None) -> Metrics:
     """The metrics of the checkpoint ``cfg.load_from``, which must hold all of the model."""
     if cfg.get("test_evaluator") is None:
         raise HCSCError(
@@ -218,6 +221,9 @@ def test(cfg: Config) -> Metrics:
         )
     runner = build_runner(cfg)
     check_loadable(unwrapped(runner.model), cfg.load_from)
+    say_differences(cfg, cfg.load_from)
+    if output is not None:
+        output.collect(runner)
     return test_metrics(runner)
 
 

@@ -13,7 +13,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from ..errors import HCSCError
-from ..utils.state_dicts import describe_difference
+from ..utils.state_dicts import describe_difference, describe_unusable
 
 BACKBONE_PREFIX = "backbone."
 
@@ -229,7 +229,7 @@ def weights_under(weights: Mapping[str, Tensor], prefix: str, checkpoint: str) -
 def compare_weights(
     own: Mapping[str, Tensor], given: Mapping[str, Tensor], checkpoint: str
 ) -> None:
-    """Refuse weights that do not agree in names and shapes.
+    """Refuse weights that do not agree in names and shapes, or that are no numbers to start from.
 
     Args:
         own: What the model, or a part of it, wants. Counters of batch norms may be missing:
@@ -251,6 +251,9 @@ def compare_weights(
             f"{checkpoint} is of another architecture: {difference}. Set the model's parts (type "
             "and depth of model.backbone above all) to the checkpoint's"
         )
+    unusable = describe_unusable(own, given)
+    if unusable is not None:
+        raise HCSCError(f"{checkpoint} cannot be started from or judged: {unusable}")
 
 
 def check_same_architecture(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:

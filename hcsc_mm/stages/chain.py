@@ -26,16 +26,25 @@ from ..runtime.launch import (
     use_mixed_precision,
 )
 from ..runtime.processes import start_processes
+from ..runtime.view_sizes import differing_sizes, fit_sizes, shown
 from ..utils.agreement import on_main_process
+from ..utils.files import write_text
 from ..utils.safe_load import load_data
+from .data import DataSets
 from .options import FLAG, names_sizes, options_of, read_stages
 from .plan import PRETRAIN, Stage, choose, stages_of
 from .prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
 from .processes import headline, locked, stoppable
+from .rehearsal import rehearse
 from .results import Result, save_table, table
-from .sizes import differing_sizes, fit_sizes, shown
 
 _WHO = "the chain of stages"
+# Digests beside what came of them.
+PRETRAIN_NOTE, PRETRAIN_DATA_NOTE, DATA_NOTE = (
+    "pretrain.sha256",
+    "pretrain_data.sha256",
+    "data.sha256",
+)
 
 
 @dataclass
@@ -75,7 +84,7 @@ class JudgedWeights:
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage ready to run: its config, with the weights and a folder of its own, and the digest of
+    """A stage ready to run: its config, with the weights and a folder of its own, the digest of
     both.
     """
 
@@ -117,6 +126,7 @@ class Chain:
                     "and the stage pretrain"
                 )
             self.pretrains = False
+        self._data = DataSets()
         self._configs = {}
         asked = read_stages(known, options.stage_options, self._flags)
         plain = read_stages(known, {}, self._flags)
@@ -241,6 +251,9 @@ class Chain:
             stage.name: self._configs[stage] for stage in self.stages
         }
         on_main_process(lambda: self._check_data(wanted))
+        stages = {stage.name: self._stage_as_run(stage, "") for stage in self.stages}
+        on_main_process(lambda: rehearse(stages, self._data))
+        self._data.forget()
         headline(PRETRAIN)
         with stoppable(PRETRAIN):
             train(self._pretraining_as_run())
@@ -271,17 +284,22 @@ class Chain:
         Raises:
             HCSCError: the folder holds the pre-training of another config.
         """
-        begun, inputs = os.path.join(folder, "pretrain.sha256"), digest(self.pretraining, None)
+        inputs, data = digest(self.pretraining, None), self._data.digest(self.pretraining)
         checkpoint = newest_checkpoint(folder)
-        if checkpoint is not None and os.path.isfile(begun):
-            with open(begun, encoding="utf-8") as file:
-                if file.read().strip() != inputs:
-                    raise HCSCError(
-                        f"{folder} holds a pre-training of another config or with other options; "
-                        "choose another --work-dir, or give the same options again"
-                    )
-        with open(begun, "w", encoding="utf-8") as file:
-            file.write(inputs)
+        known, images = (read_note(folder, note) for note in (PRETRAIN_NOTE, PRETRAIN_DATA_NOTE))
+        if checkpoint is not None and known not in (None, inputs):
+            raise HCSCError(
+                f"{folder} holds a pre-training of another config or with other options; choose "
+                "another --work-dir, or give the same options again"
+            )
+        write_text(os.path.join(folder, PRETRAIN_NOTE), inputs)
+        if checkpoint is not None and None not in (images, data) and images != data:
+            headline(
+                f"{PRETRAIN}: its images are others now than when it began in {folder}; another "
+                "--work-dir trains on them from the start"
+            )
+        elif data is not None:
+            write_text(os.path.join(folder, PRETRAIN_DATA_NOTE), data)
         if checkpoint is None:
             return None
         meta = load_data(checkpoint, map_location="cpu", mmap=True)["meta"]
@@ -296,13 +314,37 @@ class Chain:
     def _plan(self, stage: Stage, weights: JudgedWeights) -> PlannedStage:
         cfg = self._stage_as_run(stage, weights.path)
         inputs = digest(cfg, weights.sha256)
+        folder = os.path.join(self.options.work_dir, stage.name, inputs[:8])
+        data = on_main_process(lambda: self._other_data(cfg, folder))
+        if data is not None:
+            headline(
+                f"{stage.name}: images or labels are others than for {folder}, which stays; it is "
+                "run anew"
+            )
+            inputs = digest(cfg, f"{weights.sha256} {data}")
         cfg.work_dir, cfg.experiment_name = (
             os.path.join(self.options.work_dir, stage.name, inputs[:8]),
             f"{stage.name}_{inputs[:8]}",
         )
         return PlannedStage(cfg, inputs)
 
+    def _other_data(self, cfg: Config, folder: str) -> str | None:
+        """The digest of a stage's images and labels, if they are not those that its folder is of;
+        the first rank's.
+        """
+        known = read_note(folder, DATA_NOTE)
+        data = None if known is None else self._data.digest(cfg)
+        return None if data == known else data
+
+    def _note_data(self, cfg: Config) -> None:
+        """Leave the digest of a stage's images and labels in its folder, for the first rank."""
+        data = self._data.digest(cfg)
+        if data is not None:
+            write_text(os.path.join(cfg.work_dir, DATA_NOTE), data)
+        self._data.forget()  # a million names are not kept through a training
+
     def _run_stage(self, stage: Stage, plan: PlannedStage, weights: JudgedWeights) -> Result:
+        on_main_process(lambda: self._note_data(plan.cfg))
         with stoppable(stage.name):
             metrics = self._measure(plan.cfg)
         date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
@@ -330,6 +372,15 @@ class Chain:
         with contextlib.ExitStack() as stack:
             on_main_process(lambda: stack.enter_context(locked(self.options.work_dir)) and None)
             yield
+
+
+def read_note(folder: str, name: str) -> str | None:
+    """A digest that was left there; None if there is none."""
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return file.read().strip()
 
 
 def _shown(path: str) -> str:

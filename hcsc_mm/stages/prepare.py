@@ -14,6 +14,7 @@ from mmpretrain.registry import DATASETS
 
 from ..datasets.sources import is_address
 from ..runtime.pretrained import configs_of_type, use_checkpoint
+from ..runtime.trained_otherwise import normalisation_of
 
 _LOADER, _MAKES_PIXELS = "hcsc_mm.LoadImage", ("white", "color_type", "imdecode_backend")
 # What says where and how a stage runs, and not what comes out of it.
@@ -54,9 +55,8 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
             model.backbone.setdefault("norm_cfg", dict(type="BN", requires_grad=True))
         for norm in list(configs_of_type(model.backbone, "BN")):
             norm["type"] = "SyncBN"
-    for name in ("mean", "std", "to_rgb"):
-        if name in source.get("data_preprocessor", {}) and "data_preprocessor" in model:
-            model.data_preprocessor[name] = source.data_preprocessor[name]
+    if "data_preprocessor" in model:
+        model.data_preprocessor.update(normalisation_of(pretraining))
     channels = source.get("neck", {}).get("in_channels")
     if channels is not None and "in_channels" in (model.get("head") or {}):
         model.head.in_channels = channels
@@ -101,7 +101,7 @@ def missing_data(config: Any) -> list[str]:
         return []
     found = [folder for value in config.values() for folder in missing_data(value)]
     roots, kind = _each(config.get("data_root") or ()), config.get("type")
-    if kind and not _is_downloaded(kind) and not config.get("backend_args"):
+    if kind and not is_downloaded(kind) and not config.get("backend_args"):
         found += [
             root
             for root in roots
@@ -120,7 +120,8 @@ def _moved(root: str, folder: str) -> str:
     return os.path.join(folder, root.removeprefix("data/")) if root.startswith("data/") else root
 
 
-def _is_downloaded(kind: str) -> bool:
+def is_downloaded(kind: str) -> bool:
+    """Whether a kind of data set is fetched where it is missing."""
     dataset = DATASETS.get(kind)
     return dataset is not None and "download" in inspect.signature(dataset).parameters
 

@@ -56,6 +56,37 @@ def test_a_deeper_network_of_the_same_shapes_is_refused(tmp_path):
         check_pretrained(resnet(18, file))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda weight: weight.fill_(float("nan")),
+            r"1 weights are NaN or infinite, the first is l",
+        ),
+        (lambda weight: weight.fill_(float("inf")), "NaN or infinite"),
+        (lambda weight: (weight * 1000).to(torch.int8), "layer1.0.conv1.weight is of int8 there"),
+        (lambda weight: weight.to(torch.complex64), "is of complex64 there, no real numbers"),
+    ],
+    ids=["NaN", "infinite", "quantised", "complex"],
+)
+def test_weights_of_the_right_shape_that_are_no_numbers_to_start_from_are_refused(
+    resnet18_file, tmp_path, change, message
+):
+    state = torch.load(resnet18_file)["state_dict"]
+    name = "module.backbone.layer1.0.conv1.weight"
+    state[name] = change(state[name].clone())
+    torch.save({"state_dict": state}, tmp_path / "bad.pth")
+    with pytest.raises(HCSCError, match=message):
+        check_pretrained(resnet(18, tmp_path / "bad.pth"))
+
+
+def test_half_precision_passes(resnet18_file, tmp_path):
+    state = torch.load(resnet18_file)["state_dict"]
+    half = {n: v.half() if v.is_floating_point() else v for n, v in state.items()}
+    torch.save({"state_dict": half}, tmp_path / "half.pth")
+    check_pretrained(resnet(18, tmp_path / "half.pth"))
+
+
 def test_parts_that_share_a_checkpoint_may_share_its_weights(resnet18_file):
     front, back = resnet(18, resnet18_file), resnet(18, resnet18_file)
     del (

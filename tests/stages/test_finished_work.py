@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tiny import DIGITS, TINY
 
 from hcsc_mm import HCSCError
 from hcsc_mm.stages import Chain, ChainOptions
+from hcsc_mm.stages.data import DataSets
+from hcsc_mm.stages.rehearsal import rehearse
 
 BENCHMARKS = DIGITS.parent / "benchmarks"
 
@@ -106,3 +109,57 @@ def test_an_evaluator_that_breaks_down_leaves_what_the_others_found_in_the_log(
     (line,) = [line for line in log_of(tmp_path) if "found before the error: " in line]
     assert "clustering/3/ami 1.0000" in line
     assert "| knn_folder " in capsys.readouterr().out
+
+
+def test_other_images_or_labels_are_another_stage_and_the_old_result_stays(
+    weights, images, tmp_path, capsys
+):
+    root = tmp_path / "images"
+    shutil.copytree(images, root)
+    first = run_knn(tmp_path, weights, root)
+    assert run_knn(tmp_path, weights, root) == first
+    assert "finished on" in capsys.readouterr().err
+    # labels are mended: the same files, another class
+    wrong = root / "train" / "red"
+    for file in sorted(wrong.iterdir())[:3]:
+        file.rename(root / "train" / "green" / file.name)
+    second = run_knn(tmp_path, weights, root)
+    assert second.inputs != first.inputs
+    assert "knn_folder: images or labels are others than for" in capsys.readouterr().err
+    assert len(list((tmp_path / "run" / "knn_folder").glob("*/result.json"))) == 2
+    assert run_knn(tmp_path, weights, root) == second
+
+
+def run_knn(work_dir: Path, weights: Path, images: Path):
+    made = chain(work_dir, weights, images)
+    made.stages = made.stages[:1]
+    return next(one for one in made.run() if one.stage == "knn_folder")
+
+
+@pytest.mark.parametrize(
+    ("stage", "options", "message"),
+    [
+        ("knn_folder", {}, r"the stage knn_folder could not run: k=20 must lie in \[1, 18\]"),
+        ("linear_folder", {}, "head has num_classes=10, the training set 3 classes"),
+        ("svm_folder", {"svm.shots": (7,)}, "the stage svm_folder could not run: .*6"),
+        ("clustering_folder", {}, "num_clusters=100 of Clustering exceeds the 18 images"),
+        ("linear_folder", {"linear.num_classes": 3}, None),
+        ("knn_folder", {"knn.k": (18,)}, None),
+    ],
+)
+def test_what_a_stage_asks_of_its_data_is_asked_before_the_pre_training(
+    stage, options, message, images, tmp_path
+):
+    config = tmp_path / "pretraining.py"
+    stages = [str(BENCHMARKS / f"{stage}.py")]
+    config.write_text(f"_base_ = [{str(DIGITS)!r}]\nstages = {stages}\n")
+    options = {"all.data_root": str(images), **options}
+    made = Chain(str(config), ChainOptions(str(tmp_path / "run"), stage_options=options))
+    configs = {stage: made._stage_as_run(made.stages[0], "")}
+    if message is None:
+        rehearse(configs, DataSets())
+        return
+    with pytest.raises(HCSCError, match=message) as error:
+        made.run()
+    assert "\n" not in str(error.value)
+    assert not list((tmp_path / "run").glob("*.pth"))

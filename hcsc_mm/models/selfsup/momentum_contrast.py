@@ -22,6 +22,7 @@ from ..data_preprocessors import for_any_channels
 from ..data_preprocessors.value_range import check_not_normalized
 from ..memories import NegativeQueue
 from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
+from ..utils.inferencer_config import with_test_pipeline
 from ..utils.momentum_encoder import MomentumEncoder
 from ..utils.split_batch_norm import SplitBatchNorm2d
 
@@ -134,6 +135,15 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
     @property
     def queue_length(self) -> int:
         return self.queue.length
+
+    @property
+    def _config(self) -> Any:
+        """The config that ``mmpretrain.get_model`` leaves here for its inferencers."""
+        return self.__dict__.get("_inferencer_config")
+
+    @_config.setter
+    def _config(self, config: Any) -> None:
+        self.__dict__["_inferencer_config"] = with_test_pipeline(config)
 
     def newest_keys(self, count: int) -> Tensor:
         """(count, D) keys made last; as many as images of a step: theirs, in rank order."""

@@ -7,9 +7,9 @@ from mmengine.config import Config
 from tiny import ROOT
 
 from hcsc_mm.runtime.launch import load_config
+from hcsc_mm.runtime.view_sizes import differing_sizes, fit_sizes
 from hcsc_mm.stages import Chain, ChainOptions
-from hcsc_mm.stages.sizes import differing_sizes, fit_sizes
-from hcsc_mm.utils.image_sizes import describe, pipelines_of, side_of
+from hcsc_mm.utils.image_sizes import describe, evaluation_pipelines, pipelines_of, side_of
 
 
 def config(name: str, **options) -> Config:
@@ -31,7 +31,9 @@ def as_run(made: Chain) -> dict[str, Config]:
 
 
 def sizes(cfg: Config) -> set[str]:
-    return {describe(pipeline) for pipeline in pipelines_of(cfg._cfg_dict)}
+    """Of all that a runner reads; the variables of the file are left as they are."""
+    pipelines = [*evaluation_pipelines(cfg), *pipelines_of(cfg.get("train_dataloader"))]
+    return set(map(describe, pipelines))
 
 
 @pytest.mark.parametrize("base", ["hcsc_r18_200e_folder", "hcsc_r18_devaug_200e_folder"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mmengine.config import Config
 
-from ..runtime.pretrained import configs_of_type
 from ..utils.image_sizes import (
     Views,
     describe,
@@ -15,6 +14,7 @@ from ..utils.image_sizes import (
     side_of,
     views_of,
 )
+from .pretrained import configs_of_type
 
 _AS_IT_IS = "nothing"
 _CLUSTERING = "HierarchicalClusteringHook"
