@@ -33,7 +33,7 @@ from ..utils.safe_load import load_data
 from .data import DataSets
 from .options import FLAG, names_sizes, options_of, read_stages
 from .plan import PRETRAIN, Stage, choose, stages_of
-from .prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
+from .prepare import check_moved, digest, file_digest, fit_to_pretraining, missing_data, move_data
 from .processes import headline, locked, stoppable
 from .rehearsal import rehearse
 from .results import Result, save_table, table
@@ -142,6 +142,8 @@ class Chain:
             prepared = self._stage_as_run(stage, "the checkpoint of the pre-training")
             prepared.work_dir = prepared.experiment_name = "named after its inputs"
             check_kept(prepared, changes, f"{FLAG}{stage.name}.", _WHO)
+        if options.data_root is not None:
+            check_moved([self.pretraining, *self._configs.values()], options.data_root)
 
     def run(self) -> list[Result]:
         """Run what is not finished yet; save the table after each stage, and print it at the end,
