@@ -120,9 +120,9 @@ def convert(
     try:
         contents = sort_weights(checkpoint.weights, layout)
         model = select(contents, encoder, kind)
-        if not (kind.any_shape or model.shape.is_standard):
+        if not model.shape.is_in(to):
             raise HCSCError(
-                f"it is a {model.shape}, which {to} has no counterpart of; --to hcsc_mm and --to "
+                f"its network, {model.shape}, has no counterpart in {to}; --to hcsc_mm and --to "
                 "mmpretrain can hold it"
             )
     except HCSCError as error:

@@ -4,13 +4,14 @@ A layout is a function from a name in the file to a part and the name within tha
 what belongs to no part. Parts and the names within them are the same for all layouts:
 
     query.backbone, key.backbone        torchvision's names of a ResNet: conv1.weight,
-    layer1.0.bn1.running_mean, ... query.projection, key.projection    those of ProjectionNeck:
-    mlp.0.weight, ... queue                               those of NegativeQueue: keys (Q, D),
-    pointer ()
+                                        layer1.0.bn1.running_mean, ...; timm's of
+                                        EfficientNet-Lite0: conv_stem.weight, ...
+    query.projection, key.projection    those of ProjectionNeck: mlp.0.weight, ...
+    queue                               those of NegativeQueue: keys (Q, D), pointer ()
 
 Sources of the names: the released code of HCSC, MoCo (``moco/builder.py``), PCL
-(``pcl/builder.py``) and SwAV (``src/resnet50.py``), and the conversion to detectron2 that MoCo
-publishes.
+(``pcl/builder.py``) and SwAV (``src/resnet50.py``), the conversion to detectron2 that MoCo
+publishes, and the packages timm and ``efficientnet_lite_pytorch``.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..errors import HCSCError
+from .efficientnet_lite import EfficientNetLite0, to_timm
 
 Weights = dict[str, Tensor]
 Place = tuple[str, str]
 
 _RESNET = re.compile(r"(conv1|bn1|layer[1-4])\.")
+_EFFICIENTNET = re.compile(r"(conv_stem|bn[12]|blocks\.\d+\.\d+|conv_head)\.")
 _TORCHVISION = re.compile(r"(?:layer([1-4])\.(\d+)\.)?(conv|bn|downsample\.)(\d)\.(\w+)")
 _DETECTRON2 = re.compile(
     r"(?:stem|res(?P<res>[2-5])\.(?P<block>\d+))\.(?P<layer>conv[123]|shortcut)\.(?P<norm>norm\.)?(?P<tensor>\w+)"
@@ -73,17 +76,29 @@ def place_openmmlab(name: str) -> Place | None:
         ("momentum_encoder.encoder.1.mlp.", "key.projection", "mlp."),
     ):
         if name.startswith(prefix):
-            return part, inner_prefix + name.removeprefix(prefix)
+            inner = name.removeprefix(prefix).removeprefix(EfficientNetLite0.prefix)
+            return part, inner_prefix + inner
     return (
         ("queue", name.removeprefix("queue.")) if name in ("queue.keys", "queue.pointer") else None
     )
 
 
 def place_torchvision(name: str) -> Place | None:
-    """Plain names: torchvision, timm, and SwAV, whose additional padding layer makes the same stem
-    and has no weights.
+    """Plain names: torchvision, and SwAV, whose additional padding layer makes the same stem and
+    has no weights.
     """
     return ("query.backbone", name) if _RESNET.match(name) else None
+
+
+def place_timm(name: str) -> Place | None:
+    """timm: torchvision's names of a ResNet, its own ones of an EfficientNet."""
+    return ("query.backbone", name) if _EFFICIENTNET.match(name) else place_torchvision(name)
+
+
+def place_efficientnet_lite(name: str) -> Place | None:
+    """The package ``efficientnet_lite_pytorch``, whose names become timm's."""
+    inner = to_timm(name)
+    return None if inner is None else ("query.backbone", inner)
 
 
 def place_detectron2(name: str) -> Place | None:
@@ -122,8 +137,9 @@ LAYOUTS: dict[str, Callable[[str], Place | None]] = {
     "mmpretrain": place_openmmlab,
     "mmdet": place_openmmlab,
     "torchvision": place_torchvision,
-    "timm": place_torchvision,
+    "timm": place_timm,
     "detectron2": place_detectron2,
+    "efficientnet_lite": place_efficientnet_lite,
 }
 
 
@@ -131,7 +147,7 @@ def detect_layout(names: Iterable[str]) -> str | None:
     """The layout by its tell-tale names; None if there is no backbone of any known layout.
 
     Layouts with the same names share one answer: ``moco`` stands for PCL too, ``mmpretrain`` for
-    mmdet, ``torchvision`` for timm.
+    mmdet, ``torchvision`` for timm's ResNets.
     """
     names = set(names)
     if any(
@@ -143,6 +159,10 @@ def detect_layout(names: Iterable[str]) -> str | None:
         return "hcsc" if "queue_index" in names else "moco"
     if any(place_detectron2(name) for name in names):
         return "detectron2"
+    if "_conv_stem.weight" in names:
+        return "efficientnet_lite"
+    if "conv_stem.weight" in names:
+        return "timm"
     if any(name.startswith("layer1.") for name in names):
         return (
             "swav"
@@ -175,7 +195,8 @@ def sort_weights(weights: Mapping[str, Tensor], layout: str | None = None) -> Co
         layout = detected
     if layout is None:
         raise HCSCError(
-            f"there is no ResNet backbone of a known layout; the tensors are {_some(weights)}"
+            "there is no EfficientNet-Lite0 and no ResNet backbone of a known layout; the tensors "
+            f"are {_some(weights)}"
         )
     parts: dict[str, Weights] = {}
     origins: dict[str, list[str]] = {}

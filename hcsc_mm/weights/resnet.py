@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import HCSCError
+from .efficientnet_lite import EfficientNetLite0
 from .layouts import Weights
 
 # (blocks of each stage, with a bottleneck) → depth (He et al., 2016, Table 1)
@@ -43,6 +45,7 @@ class ResNetShape:
     stem_channels: int = 64
     base_channels: int = 64
     first_stride: int = 1
+    prefix: ClassVar[str] = ""  # of its names in mmpretrain's network
 
     def __str__(self) -> str:
         kind = "ResNet_CIFAR" if self.stem_size == 3 else "ResNet"
@@ -53,10 +56,16 @@ class ResNetShape:
             oddities.append(f"a first stage of stride {self.first_stride}")
         return f"{kind}-{self.depth}" + (f" with {' and '.join(oddities)}" if oddities else "")
 
+    def is_in(self, layout: str) -> bool:
+        """Whether a layout's library has the network: all have the standard ResNets, OpenMMLab's
+        pre-training those with other stems and widths, too.
+        """
+        return layout in ("hcsc_mm", "mmpretrain") or self == ResNetShape(self.depth)
+
     @property
-    def is_standard(self) -> bool:
-        """Whether every library has this network under the name ResNet."""
-        return self == ResNetShape(self.depth)
+    def timm_name(self) -> str:
+        """The standard network's name in timm."""
+        return f"resnet{self.depth}"
 
     @property
     def out_channels(self) -> int:
@@ -121,13 +130,15 @@ def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:
 
 
 def check_backbone(
-    backbone: Mapping[str, Tensor], shape: ResNetShape, what: str = "the backbone"
+    backbone: Mapping[str, Tensor],
+    shape: ResNetShape | EfficientNetLite0,
+    what: str = "the backbone",
 ) -> Weights:
     """The weights in the order of the network, in float32, with batch counters of 0 where the file
     has none.
 
     Args:
-        backbone: torchvision's names → weights.
+        backbone: torchvision's names, or timm's of EfficientNet-Lite0 → weights.
         shape: What they should be the weights of.
         what: How errors call them.
 
@@ -135,7 +146,9 @@ def check_backbone(
         HCSCError: a weight is missing, unknown, of another shape, no number, or no floating point;
             names the first.
     """
-    template = shape.build().state_dict()
+    template = {
+        name.removeprefix(shape.prefix): value for name, value in shape.build().state_dict().items()
+    }
     missing = [name for name in template if name not in backbone and not name.endswith(_COUNTER)]
     unknown = [name for name in backbone if name not in template]
     reshaped = [

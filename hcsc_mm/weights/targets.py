@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import HCSCError
+from .efficientnet_lite import EfficientNetLite0
 from .layouts import Contents, Weights, to_detectron2
 from .resnet import ResNetShape, check_backbone, recognize
 
@@ -19,14 +20,14 @@ class Model:
     """What a checkpoint holds of a model, checked and with the names of :mod:`layouts`.
 
     Attributes:
-        shape: Of the ResNet.
+        shape: Which network it is.
         backbone: Of the encoder that was asked for, float32.
         projection: Its projection, if :class:`ProjectionNeck` can hold it; otherwise empty.
         key: Backbone and projection of the key encoder, as far as the file has them.
         queue: ``keys`` (Q, D) and ``pointer``, or empty.
     """
 
-    shape: ResNetShape
+    shape: ResNetShape | EfficientNetLite0
     backbone: Weights
     projection: Weights
     key: tuple[Weights, Weights]
@@ -41,15 +42,12 @@ class Target:
         layout: Its name.
         endings: What a file of it may end with.
         parts: What goes into it, see :mod:`layouts`; '*' is the encoder that was asked for.
-        any_shape: Whether there are ResNets there that are not the standard one: small stems, other
-            widths.
         content: Model → what the file holds.
     """
 
     layout: str
     endings: tuple[str, ...]
     parts: tuple[str, ...]
-    any_shape: bool
     content: Callable[[Model], dict[str, Any]]
 
     def parts_of(self, encoder: str) -> set[str]:
@@ -75,8 +73,10 @@ def select(contents: Contents, encoder: str, target: Target) -> Model:
         )
     wanted = target.parts_of(encoder)
     parts = {part: weights for part, weights in contents.parts.items() if part in wanted}
-    shape = recognize(parts[f"{encoder}.backbone"])
-    backbone = check_backbone(parts[f"{encoder}.backbone"], shape)
+    backbone = parts[f"{encoder}.backbone"]
+    lite = "conv_stem.weight" in backbone
+    shape = EfficientNetLite0() if lite else recognize(backbone)
+    backbone = check_backbone(backbone, shape)
     key = parts.get("key.backbone", {})
     if key:
         key = (
@@ -159,11 +159,12 @@ def _queue(weights: Mapping[str, Tensor]) -> Weights:
 
 def _hcsc_mm(model: Model) -> dict[str, Any]:
     backbone, projection = model.key
+    prefix = model.shape.prefix
     return {
         "state_dict": {
-            **_under("backbone.", model.backbone),
+            **_under(f"backbone.{prefix}", model.backbone),
             **_under("neck.", model.projection),
-            **_under("momentum_encoder.encoder.0.", backbone),
+            **_under(f"momentum_encoder.encoder.0.{prefix}", backbone),
             **_under("momentum_encoder.encoder.1.", projection),
             **_under("queue.", model.queue),
         },
@@ -172,7 +173,7 @@ def _hcsc_mm(model: Model) -> dict[str, Any]:
 
 
 def _openmmlab(model: Model) -> dict[str, Any]:
-    return {"state_dict": _under("backbone.", model.backbone), "meta": {}}
+    return {"state_dict": _under(f"backbone.{model.shape.prefix}", model.backbone), "meta": {}}
 
 
 def _plain(model: Model) -> dict[str, Any]:
@@ -192,11 +193,11 @@ _FULL = ("*.backbone", "*.projection", "key.backbone", "key.projection", "queue"
 TARGETS = {
     target.layout: target
     for target in (
-        Target("hcsc_mm", (".pth",), _FULL, True, _hcsc_mm),
-        Target("mmpretrain", (".pth",), ("*.backbone",), True, _openmmlab),
-        Target("mmdet", (".pth",), ("*.backbone",), False, _openmmlab),
-        Target("torchvision", (".pth", ".safetensors"), ("*.backbone",), False, _plain),
-        Target("timm", (".pth", ".safetensors"), ("*.backbone",), False, _plain),
-        Target("detectron2", (".pkl", ".pth"), ("*.backbone",), False, _detectron2),
+        Target("hcsc_mm", (".pth",), _FULL, _hcsc_mm),
+        Target("mmpretrain", (".pth",), ("*.backbone",), _openmmlab),
+        Target("mmdet", (".pth",), ("*.backbone",), _openmmlab),
+        Target("torchvision", (".pth", ".safetensors"), ("*.backbone",), _plain),
+        Target("timm", (".pth", ".safetensors"), ("*.backbone",), _plain),
+        Target("detectron2", (".pkl", ".pth"), ("*.backbone",), _detectron2),
     )
 }

@@ -15,7 +15,8 @@ from ..dependencies import first_line
 from ..errors import HCSCError
 from .files import read_checkpoint
 from .layouts import sort_weights
-from .libraries import LOADERS, quiet, why_not_imported
+from .libraries import LOADERS, why_not_imported
+from .quiet import quiet
 from .targets import Model
 
 TOLERANCE = 1e-5  # of the largest feature, or of 1 if that is smaller
@@ -100,7 +101,9 @@ def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> F
         HCSCError: they differ, or the library cannot load the file.
     """
     reference = model.shape.build()
-    reference.load_state_dict(model.backbone)
+    reference.load_state_dict(
+        {model.shape.prefix + name: value for name, value in model.backbone.items()}
+    )
     try:
         with torch.no_grad(), quiet():
             expected, features = (
