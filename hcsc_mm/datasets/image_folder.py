@@ -10,7 +10,9 @@ from mmpretrain.datasets import CustomDataset
 
 from ..errors import HCSCError
 from ..registry import DATASETS
+from .image_memory import ImageMemory, check_options
 from .transforms.decode import one_line_path
+from .transforms.load_image import MEMORY_KEY, LoadImage
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -29,6 +31,9 @@ class ImageFolder(CustomDataset):
         data_prefix: Folder under ``data_root`` that holds the images; paths are relative to it.
         max_refetch: How many unreadable images in a row are replaced by others before the run
             stops.
+        memory: Options of :class:`ImageMemory`, to keep the images in memory once they are decoded;
+            None decodes them in each epoch. ``dict()`` keeps them as they are in at most half of
+            the memory that is free.
         **kwargs: As in ``CustomDataset``.
     """
 
@@ -38,8 +43,11 @@ class ImageFolder(CustomDataset):
         ann_file: str = "",
         data_prefix: str = "",
         max_refetch: int = 100,
+        memory: dict | None = None,
         **kwargs,
     ) -> None:
+        self.memory: ImageMemory | None = None
+        self._memory_options = None if memory is None else check_options(memory)
         data_root = os.path.expanduser(data_root)
         if not data_root:
             raise HCSCError(
@@ -65,6 +73,25 @@ class ImageFolder(CustomDataset):
             max_refetch=max_refetch,
             **kwargs,
         )
+
+    def full_init(self) -> None:
+        """List the images, and make room for them if they are to be kept in memory."""
+        super().full_init()
+        if self._memory_options is not None and self.memory is None:
+            transforms = self.pipeline.transforms
+            if transforms and not any(isinstance(one, LoadImage) for one in transforms):
+                raise HCSCError(
+                    "memory keeps what hcsc_mm.LoadImage decodes, and the pipeline has none; begin "
+                    "it with dict(type='hcsc_mm.LoadImage')"
+                )
+            paths = [self.get_data_info(index)["img_path"] for index in range(len(self))]
+            self.memory = ImageMemory(paths, **self._memory_options)
+
+    def prepare_data(self, index: int) -> dict | None:
+        """The sample through the pipeline, whose ``LoadImage`` finds the memory beside the path."""
+        if self.memory is None:
+            return super().prepare_data(index)
+        return self.pipeline({**self.get_data_info(index), MEMORY_KEY: self.memory})
 
     def load_data_list(self) -> list[dict]:
         try:

@@ -86,6 +86,18 @@ def decode_image(
         return np.asarray(rgb if turn is None else rgb.transpose(turn))
 
 
+def read_size(path: str) -> tuple[int, int] | None:
+    """Height and width of an upright image by its header; None where there is no image to read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
+        with _without_pillows_limit(), Image.open(path, formats=FORMATS) as image:
+            turned = _orientation(image) >= 5
+            return image.size if turned else image.size[::-1]
+    except Exception:  # noqa: BLE001  Pillow raises whatever it likes; who loads the image says what
+        return None
+
+
 def reason(error: Exception) -> str:
     """What went wrong, without the path, which a message names once, escaped for one line."""
     if isinstance(error, UnreadableImageError):

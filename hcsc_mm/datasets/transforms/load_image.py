@@ -16,6 +16,7 @@ from ...registry import TRANSFORMS
 from .decode import decode_image, one_line_path, read_file, reason
 
 _REMOTE = re.compile(r"\w+://")  # s3://…, https://…: mmengine's file back ends
+MEMORY_KEY = "image_memory"  # where a data set puts its ImageMemory
 _MOST_WARNINGS = 10  # per process: UnreadableImagesHook counts the rest
 
 
@@ -67,18 +68,36 @@ class LoadImage(LoadImageFromFile):
     def transform(self, results: dict) -> dict | None:
         """Add ``img``, ``img_shape`` and ``ori_shape``; None for an image that is skipped.
 
+        With an :class:`ImageMemory` in the results, which the data set puts there, the image is
+        taken from it, or shrunk as it says and kept in it; ``ori_shape`` is that of the file.
+
         Raises:
             HCSCError: the file cannot be read and ``unreadable='stop'``.
         """
-        try:
-            image = self._load(results["img_path"])
-        except Exception as error:  # noqa: BLE001  decoders raise whatever they like on broken files
-            return self._give_up(results["img_path"], reason(error))
-        if image is None:  # OpenCV's way to say no
-            return self._give_up(results["img_path"], "it does not decode")
+        memory, path = results.pop(MEMORY_KEY, None), results["img_path"]
+        kept = None
+        if memory is not None and self._is_kept():
+            kept = memory.recall(results["sample_idx"], path)
+        if kept is None:
+            try:
+                image = self._load(path)
+            except Exception as error:  # noqa: BLE001  decoders raise what they like on broken files
+                return self._give_up(path, reason(error))
+            if image is None:  # OpenCV's way to say no
+                return self._give_up(path, "it does not decode")
+            kept = image, image.shape[:2]
+            if memory is not None:
+                kept = memory.shrink(image), image.shape[:2]
+                if self._is_kept():
+                    memory.keep(results["sample_idx"], path, *kept)
+        image, results["ori_shape"] = kept
         results["img"] = image.astype(np.float32) if self.to_float32 else image
-        results["img_shape"] = results["ori_shape"] = image.shape[:2]
+        results["img_shape"] = image.shape[:2]
         return results
+
+    def _is_kept(self) -> bool:
+        """Whether this is the decoding that an image memory holds; another is done each time."""
+        return self.imdecode_backend == "pillow" and self.color_type == "color"
 
     def _load(self, path: str) -> np.ndarray | None:
         """(H, W, 3) BGR."""
