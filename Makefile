@@ -22,8 +22,10 @@ REQUIREMENTS := $(shell if nvidia-smi -L >/dev/null 2>&1; then echo requirements
 demo: install
 	$(BIN)/python tools/quick_start.py $(ARGS)
 
+# As many tests at once as there are cores, at most eight; WORKERS=0: one after another.
+WORKERS ?= auto
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
 
 test-transfer: install-transfer
 	OMP_NUM_THREADS=1 $(TRANSFER_BIN)/python -m pytest tests/transfer $(ARGS)

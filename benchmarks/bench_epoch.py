@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from hcsc_mm.engine.launch import build_runner, load_config
+from hcsc_mm.runtime.launch import build_runner, load_config
 
 DIGITS = Path(__file__).resolve().parents[1] / "configs" / "hcsc_r18_digits.py"
 # The first and the last are not counted: starting up, and a bank that is empty or not needed any
@@ -79,7 +79,7 @@ def _epoch_seconds(epochs: int, options: dict) -> float:
 def _config(folder: str, epochs: int, options: dict) -> Config:
     config = load_config(str(DIGITS))
     config.train_cfg.max_epochs = epochs
-    config.custom_hooks[0].update(options)
+    config.default_hooks.clustering.update(options)
     config.default_hooks.checkpoint.interval = epochs + 1
     config.default_hooks.checkpoint.save_last = False
     config.work_dir, config.launcher, config.log_level = folder, "none", "ERROR"

@@ -11,7 +11,7 @@ from measure import Row, faster, in_turns, seconds, slower
 from torch import Tensor
 from yardsticks.selection import full_softmax_hcsc, info_nce
 
-from hcsc_mm.models import HCSCHead, NegativeQueue
+from hcsc_mm.models import ClusterSelection, HCSCHead, NegativeQueue
 from hcsc_mm.structures import PrototypeHierarchy
 
 # Images per step; queue, length of an embedding and prototypes are ImageNet's.
@@ -28,15 +28,20 @@ def rows(scale: str, repeats: int, device: str) -> list[Row]:
     torch.manual_seed(0)
     hierarchy = _random_hierarchy().to(device)
     queue = NegativeQueue(QUEUE, DIM).to(device)
-    queue.set_hierarchy(hierarchy)
     query, key = (F.normalize(torch.randn(batch, DIM), dim=1).to(device) for _ in range(2))
     query.requires_grad_()
     path = hierarchy.path(torch.randint(IMAGES, (batch,)))
-    head = HCSCHead()
+    head, selection = HCSCHead(), ClusterSelection()
+    selection.set_hierarchy(hierarchy, queue.keys)
 
     def ours() -> Tensor:
-        losses = head.loss([query], key, queue, hierarchy, path)
+        draws = selection.draw(queue.keys, path, 1)
+        losses = head.loss([query], key, queue.keys, hierarchy, path, draws)
         return sum(value for name, value in losses.items() if "loss" in name)
+
+    def renew() -> None:
+        slots = queue.enqueue(key)
+        selection.renew(slots, queue.keys[slots])
 
     def step(loss) -> None:
         query.grad = None
@@ -60,10 +65,7 @@ def rows(scale: str, repeats: int, device: str) -> list[Row]:
         },
         repeats,
     )
-    enqueue = [
-        min(seconds(lambda: queue.enqueue(key), device) for _ in range(STEPS))
-        for _ in range(repeats)
-    ]
+    enqueue = [min(seconds(renew, device) for _ in range(STEPS)) for _ in range(repeats)]
     sizes = f"B {batch}, Q {QUEUE}, K {'/'.join(map(str, PROTOTYPES))}"
     return [
         slower(

@@ -4,7 +4,11 @@ python tools/quick_start.py                         the comparison of raw pixels
 and HCSC python tools/train.py configs/hcsc_r18_digits.py    HCSC alone
 """
 
-_base_ = ["_base_/schedules/sgd_cosine.py", "_base_/default_runtime.py"]
+_base_ = [
+    "_base_/datasets/pretraining.py",
+    "_base_/schedules/sgd_cosine.py",
+    "_base_/default_runtime.py",
+]
 
 # ---- the values that people change; all else in this file follows from them ----
 batch_size = 64  # divisible by num_splits
@@ -44,12 +48,6 @@ view = [
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=1,
-    drop_last=True,
-    # with seed_worker: augmentations differ between epochs and come back on resume
-    persistent_workers=False,
-    worker_init_fn=dict(type="hcsc_mm.seed_worker"),
-    sampler=dict(type="DefaultSampler", shuffle=True),
-    collate_fn=dict(type="default_collate"),
     dataset=dict(
         type="hcsc_mm.Digits",
         split="train",
@@ -77,8 +75,9 @@ model = dict(
     # none of 60
     head=dict(type="hcsc_mm.HCSCHead", temperature=0.2, rule="paper"),
 )
-custom_hooks = [
-    dict(
+
+default_hooks = dict(
+    clustering=dict(
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
@@ -87,12 +86,11 @@ custom_hooks = [
             dict(type="PackInputs"),
         ],
     ),
-]
-
+    logger=dict(interval=22),
+)
 optim_wrapper = dict(optimizer=dict(lr=lr, weight_decay=5e-4))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)
-default_hooks = dict(logger=dict(interval=22))
 stages = [
     f"{{ fileDirname }}/benchmarks/{name}_digits.py"
     for name in ("knn", "linear", "svm", "clustering")

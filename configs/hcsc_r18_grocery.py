@@ -8,8 +8,10 @@ DIR/grocery.
 """
 
 _base_ = [
-    "_base_/schedules/sgd_cosine.py",
+    "_base_/models/hcsc_r18.py",
+    "_base_/datasets/pretraining.py",
     "_base_/datasets/grocery.py",
+    "_base_/schedules/sgd_cosine.py",
     "_base_/default_runtime.py",
 ]
 
@@ -30,92 +32,41 @@ queue_len = 512
 # With lr 0.03, temperature 0.2, momentum 0.01 and a queue of 1024 the embeddings collapse within
 # 400 steps, and stay so.
 lr = 0.06
+lr_warmup = 100  # steps in which it rises from nearly 0, which keeps the embeddings apart
 temperature = 0.1
 # ---------------------------------------------------------------------------------
 
-# Images come as BGR, so grey is 0.114 blue + 0.587 green + 0.299 red
-crop = [
-    dict(
-        type="RandomResizedCrop",
-        scale=_base_.image_size,
-        crop_ratio_range=(0.2, 1.0),
-        backend="pillow",
-    ),
-    dict(
-        type="RandomApply",
-        prob=0.8,
-        transforms=[
-            dict(
-                type="ColorJitter",
-                brightness=0.4,
-                contrast=0.4,
-                saturation=0.4,
-                hue=0.1,
-                backend="cv2",
-            )
-        ],
-    ),
-    dict(
-        type="RandomGrayscale", prob=0.2, keep_channels=True, channel_weights=(0.114, 0.587, 0.299)
-    ),
-    dict(
-        type="GaussianBlur", magnitude_range=(0.1, 2.0), magnitude_std="inf", prob=0.5
-    ),  # 'inf': σ is uniform over the range
-    dict(type="RandomFlip", prob=0.5),
-]
+crop = [dict(_base_.view_crop, scale=_base_.image_size), *_base_.colours_blur_and_flip]
+two_crops = [dict(type="MultiView", num_views=2, transforms=[crop]), dict(type="PackInputs")]
+
 train_dataloader = dict(
     batch_size=batch_size,
     num_workers=1,
-    drop_last=True,
-    # with seed_worker: augmentations differ between epochs and come back on resume
-    persistent_workers=False,
-    worker_init_fn=dict(type="hcsc_mm.seed_worker"),
-    sampler=dict(type="DefaultSampler", shuffle=True),
-    collate_fn=dict(type="default_collate"),
-    dataset=dict(
-        **_base_.train_images,
-        pipeline=[
-            _base_.load_image,
-            dict(type="MultiView", num_views=2, transforms=[crop]),
-            dict(type="PackInputs"),
-        ],
-    ),
+    dataset=dict(**_base_.train_images, pipeline=[_base_.load_image, *two_crops]),
+)
+model = dict(
+    queue_len=queue_len,
+    momentum=0.004,  # four times ImageNet's, for a run of 1025 steps
+    backbone=dict(norm_cfg=dict(num_splits=num_splits)),
+    head=dict(temperature=temperature),
 )
 
-model = dict(
-    type="hcsc_mm.HCSC",
-    queue_len=queue_len,
-    momentum=0.004,  # share of the query encoder; four times ImageNet's, for a run of 1025 steps
-    data_preprocessor=dict(
-        type="SelfSupDataPreprocessor",
-        mean=[123.675, 116.28, 103.53],  # of ImageNet, RGB
-        std=[58.395, 57.12, 57.375],
-        to_rgb=True,
-    ),
-    backbone=dict(
-        type="ResNet",
-        depth=18,
-        norm_cfg=dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=num_splits),
-        zero_init_residual=False,
-    ),
-    neck=dict(type="hcsc_mm.ProjectionNeck", in_channels=512, hid_channels=512, out_channels=128),
-    head=dict(
-        type="hcsc_mm.HCSCHead", temperature=temperature, rule="paper"
-    ),  # 'released' would leave few of 43 prototypes as negatives
-)
-custom_hooks = [
-    dict(
+default_hooks = dict(
+    clustering=dict(
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
         pipeline=_base_.centre_crop,
     ),
-]
-
+    logger=dict(interval=10),
+)
 optim_wrapper = dict(optimizer=dict(lr=lr))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, end=lr_warmup),
+    dict(type="CosineAnnealingLR", by_epoch=True),  # one multiplies the other
+]
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)
-default_hooks = dict(logger=dict(interval=10))
 stages = [
     f"{{ fileDirname }}/benchmarks/{name}_grocery.py"
     for name in ("knn", "linear", "semi", "svm", "clustering")

@@ -36,17 +36,17 @@ model = dict(queue_len=queue_len)
 train_dataloader = dict(
     batch_size=batch_size, dataset=dict(data_root=data_root, pipeline=[load, *_base_.two_crops])
 )
-custom_hooks = [
-    dict(
+default_hooks = dict(
+    clustering=dict(
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
         pipeline=[load, *_base_.centre_crop],
     ),
-]
+    unreadable=dict(max_share=max_unreadable),
+)
 optim_wrapper = dict(optimizer=dict(lr=lr))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(
     base_batch_size=total_batch
 )  # --auto-scale-lr: lr × real total batch / this one
-default_hooks = dict(unreadable=dict(max_share=max_unreadable))

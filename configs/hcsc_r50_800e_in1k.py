@@ -12,4 +12,4 @@ warmup_epochs = 80  # the paper warms up longer for its longest runs
 # --------------------------------
 
 train_cfg = dict(max_epochs=max_epochs)
-custom_hooks = [dict(_base_.custom_hooks[0], warmup_epochs=warmup_epochs)]
+default_hooks = dict(clustering=dict(warmup_epochs=warmup_epochs))

@@ -1,53 +1,10 @@
 """HCSC with multi-crop, ResNet-50, ImageNet, 200 epochs (linear 73.3, kNN 66.6 in the paper): six
-crops of each image.
+crops of each image. All else: hcsc_r50_200e_in1k.py.
 
 bash tools/dist_train.sh configs/hcsc_r50_mcrop_200e_in1k.py 8
 """
 
-_base_ = [
-    "_base_/models/hcsc_r50.py",
-    "_base_/datasets/imagenet_hcsc.py",
-    "_base_/schedules/sgd_cosine.py",
-    "_base_/default_runtime.py",
-]
+_base_ = ["hcsc_r50_200e_in1k.py"]
 
-# ---- the values that people change; all else in this file follows from them ----
-data_root = "data/imagenet/train"  # images at any depth; no labels are read, so a subset is fine
-num_gpus = 8  # with another number: change it here, or give --auto-scale-lr
-batch_size = 32  # per GPU
-max_epochs = 200
-warmup_epochs = 20  # MoCo v2 until then, no clustering
-num_prototypes = (
-    3000,
-    2000,
-    1000,
-)  # finest first; 1,281,167 images / 3000 = 427 each; 1000 as many as classes
-queue_len = 16384  # keys of the last 16384 / 256 = 64 steps; at least the total batch
-unreadable = "stop"  # 'skip' goes on with another image, and counts
-max_unreadable = 0.01  # with 'skip': more than this share of the images stops the run all the same
-# ---------------------------------------------------------------------------------
-
-total_batch = (
-    num_gpus * batch_size
-)  # 8 × 32 = 256; 1,281,167 / 256 = 5004 steps an epoch, the rest is dropped
-lr = 0.03 * total_batch / 256  # 0.03 × 256 / 256 = 0.03
-load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
-
-model = dict(queue_len=queue_len, head=dict(select_on_local=True))
-train_dataloader = dict(
-    batch_size=batch_size, dataset=dict(data_root=data_root, pipeline=[load, *_base_.six_crops])
-)
-custom_hooks = [
-    dict(
-        type="hcsc_mm.HierarchicalClusteringHook",
-        num_prototypes=num_prototypes,
-        warmup_epochs=warmup_epochs,
-        pipeline=[load, *_base_.centre_crop],
-    ),
-]
-optim_wrapper = dict(optimizer=dict(lr=lr))
-train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
-auto_scale_lr = dict(
-    base_batch_size=total_batch
-)  # --auto-scale-lr: lr × real total batch / this one
-default_hooks = dict(unreadable=dict(max_share=max_unreadable))
+model = dict(selection=dict(type="hcsc_mm.ClusterSelection", local_instances=True))
+train_dataloader = dict(dataset=dict(pipeline=[_base_.load, *_base_.six_crops]))

@@ -31,17 +31,9 @@ model = dict(
     backbone=dict(stem_channels=4, base_channels=4, norm_cfg=dict(_delete_=True, type="BN")),
     neck=dict(in_channels=32, hid_channels=32, out_channels=16),
 )
-custom_hooks = [
-    dict(
-        type="hcsc_mm.HierarchicalClusteringHook",
-        num_prototypes=(12, 6, 3),
-        warmup_epochs=1,
-        features={features!r},
-        pipeline=[dict(type="Resize", scale=16, interpolation="bicubic"), dict(type="PackInputs")],
-    ),
-    *{hooks!r},
-]
+custom_hooks = {hooks!r}
 default_hooks = dict(
+    clustering=dict(num_prototypes=(12, 6, 3), warmup_epochs=1, features={features!r}),
     stage=dict(type="mmengine.ReportStage"),
     checkpoint=dict(every_n_iters={every_n_iters}, max_keep_ckpts=2),
     logger=dict(interval=1000),

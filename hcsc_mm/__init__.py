@@ -4,6 +4,10 @@ from .dependencies import check_dependencies
 
 check_dependencies()
 
+from . import moved  # noqa: E402
+
+moved.install()
+
 from . import (  # noqa: E402
     clustering,
     datasets,
@@ -11,6 +15,7 @@ from . import (  # noqa: E402
     evaluation,
     models,
     registry,
+    runtime,
     structures,
     visualization,
 )
@@ -26,6 +31,7 @@ __all__ = [
     "evaluation",
     "models",
     "registry",
+    "runtime",
     "structures",
     "visualization",
 ]

@@ -7,6 +7,8 @@ import io
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 
+from .utils.text import first_line
+
 # Import name → pip name. The OneDL builds are the maintained ones of the OpenMMLab libraries.
 _REQUIRED = {
     "torch": "torch==2.13.0",
@@ -16,6 +18,7 @@ _REQUIRED = {
     "mmcv": "onedl-mmcv",
     "mmpretrain": "onedl-mmpretrain",
     "sklearn": "scikit-learn",
+    "pyarrow": "pyarrow",
 }
 # Before 2.6 a file could run code through torch.load(weights_only=True), too (CVE-2025-32434).
 _OLDEST_TORCH = (2, 6)
@@ -80,8 +83,3 @@ def check_dependencies() -> None:
                 f"{name} cannot be imported ({first_line(error)}); run: pip install -r "
                 "requirements.txt"
             ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an exception's message, or its type if it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

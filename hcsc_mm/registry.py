@@ -18,9 +18,11 @@ from mmengine.registry import Registry
 SCOPE = "hcsc_mm"
 
 MODELS = Registry("model", parent=ROOT_MODELS, scope=SCOPE, locations=["hcsc_mm.models"])
-HOOKS = Registry("hook", parent=ROOT_HOOKS, scope=SCOPE, locations=["hcsc_mm.engine"])
+HOOKS = Registry(
+    "hook", parent=ROOT_HOOKS, scope=SCOPE, locations=["hcsc_mm.engine", "hcsc_mm.runtime"]
+)
 LOOPS = Registry(
-    "loop", parent=ROOT_LOOPS, scope=SCOPE, locations=["hcsc_mm.engine", "hcsc_mm.evaluation"]
+    "loop", parent=ROOT_LOOPS, scope=SCOPE, locations=["hcsc_mm.runtime", "hcsc_mm.evaluation"]
 )
 METRICS = Registry("metric", parent=ROOT_METRICS, scope=SCOPE, locations=["hcsc_mm.evaluation"])
 DATASETS = Registry("dataset", parent=ROOT_DATASETS, scope=SCOPE, locations=["hcsc_mm.datasets"])
@@ -30,4 +32,9 @@ TRANSFORMS = Registry(
 DATA_SAMPLERS = Registry(
     "data sampler", parent=ROOT_DATA_SAMPLERS, scope=SCOPE, locations=["hcsc_mm.datasets"]
 )
-FUNCTIONS = Registry("function", parent=ROOT_FUNCTIONS, scope=SCOPE, locations=["hcsc_mm.datasets"])
+FUNCTIONS = Registry(
+    "function",
+    parent=ROOT_FUNCTIONS,
+    scope=SCOPE,
+    locations=["hcsc_mm.datasets", "hcsc_mm.runtime"],
+)

@@ -3,6 +3,31 @@ import torch
 
 import hcsc_mm  # noqa: F401  first: it makes torchvision importable beside a torch of another build
 
+# Whole files whose tests start several processes, wait for a number of seconds, or measure memory:
+# two of them at once would get in each other's way, so that one worker takes them all.
+ONE_AFTER_ANOTHER = (
+    "test_small_faults.py",
+    "test_distributed_clustering.py",
+    "test_distributed_extraction.py",
+    "test_distributed_training.py",
+    "test_hanging_worker.py",
+    "test_preemption.py",
+    "test_ranks.py",
+    "test_stopping_together.py",
+    "test_train.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """With pytest-xdist (``--dist loadgroup``): tests of one file stay on one worker.
+
+    Their fixtures are built once then; the files above stay together.
+    """
+    for item in items:
+        name = item.path.name
+        group = "processes" if name in ONE_AFTER_ANOTHER else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
 
 @pytest.fixture(autouse=True)
 def seeded():

@@ -17,7 +17,7 @@ except ImportError as error:
         else f"error: {error}; run: pip install -e ."
     )
 
-from hcsc_mm.engine.launch import one_line_errors
+from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.weights import LAYOUTS, TARGETS, convert
 
 
@@ -33,6 +33,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         dest="layout",
         choices=list(LAYOUTS),
         help="layout of the source; by default it is detected",
+    )
+    parser.add_argument(
+        "--prefix",
+        help="what the names of the weights begin with in the source, such as model.net; by "
+        "default it is found",
     )
     parser.add_argument(
         "--encoder",
@@ -57,6 +62,7 @@ def main() -> None:
                 args.target,
                 args.to,
                 layout=args.layout,
+                prefix=args.prefix,
                 encoder=args.encoder,
                 image=args.image,
                 force=args.force,

@@ -24,7 +24,7 @@ from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 PREEMPTED = (
-    75  # hcsc_mm.utils.preemption.EXIT_CODE; importing that would take longer than all else here
+    75  # hcsc_mm.runtime.preemption.EXIT_CODE; importing that would take longer than all else here
 )
 HANDED_ON = (signal.SIGTERM, signal.SIGUSR1)
 PREFIX = "hcsc-"

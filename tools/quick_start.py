@@ -31,7 +31,7 @@ except ImportError as error:
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dataset import default_collate
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -39,8 +39,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from hcsc_mm.datasets import Digits, ExtractionView
-from hcsc_mm.engine.launch import build_runner, load_config, one_line_errors
 from hcsc_mm.evaluation import clustering_scores, extract_features, knn_classify
+from hcsc_mm.runtime.configs import OptionsAction, check_kept
+from hcsc_mm.runtime.error_reports import one_line_errors
+from hcsc_mm.runtime.launch import build_runner, load_changed_config
 from hcsc_mm.visualization import draw_hierarchy
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "hcsc_r18_digits.py"
@@ -60,7 +62,7 @@ def main() -> None:
     parser.add_argument(
         "--cfg-options",
         nargs="+",
-        action=DictAction,
+        action=OptionsAction,
         metavar="KEY=VALUE",
         help="change entries of the config",
     )
@@ -90,11 +92,11 @@ def compare(seed: int, folder: Path, options: dict) -> dict:
     """All rows of the table for one seed; the first seed also draws the picture."""
     train, test = Digits(split="train", pipeline=[]), Digits(split="test", pipeline=[])
     cfg = configure(seed, folder / f"seed{seed}" / "hcsc", options)
-    pipeline = cfg.custom_hooks[0].pipeline
+    pipeline = cfg.default_hooks.clustering.pipeline
     rows = {"raw pixels": {"knn": knn_accuracy(pixels(train), pixels(test), train, test)}}
 
     moco_cfg = configure(seed, folder / f"seed{seed}" / "moco_v2", options)
-    moco_cfg.custom_hooks = []  # no hierarchy, ever: this is MoCo v2
+    moco_cfg.default_hooks.clustering = None  # no hierarchy, ever: this is MoCo v2
     runner = build_quietly(moco_cfg, f"seed {seed}: MoCo v2")
     runner.model.init_weights()
     rows["untrained"] = {"knn": evaluate(runner.model, pipeline, train, test)}
@@ -112,7 +114,7 @@ def compare(seed: int, folder: Path, options: dict) -> dict:
     if hierarchy is None:
         raise HCSCError(
             "the warm-up lasts as long as the run, so there is no hierarchy to look at; lower "
-            "custom_hooks.0.warmup_epochs"
+            "default_hooks.clustering.warmup_epochs"
         )
     path = hierarchy.path(torch.arange(len(train)))
     levels = [
@@ -128,11 +130,11 @@ def compare(seed: int, folder: Path, options: dict) -> dict:
 
 
 def configure(seed: int, work_dir: Path, options: dict) -> Config:
-    cfg = load_config(str(CONFIG))
-    cfg.merge_from_dict(options)
+    cfg, changes = load_changed_config(str(CONFIG), options)
     cfg.work_dir, cfg.launcher = str(work_dir), "none"
     cfg.randomness.seed = seed
     cfg.experiment_name = f"{work_dir.parent.name}_{work_dir.name}"
+    check_kept(cfg, changes, "--cfg-options ", "tools/quick_start.py")
     return cfg
 
 

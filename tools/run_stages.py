@@ -20,10 +20,9 @@ except ImportError as error:
         else f"error: {error}; run: pip install -e ."
     )
 
-from mmengine.config import DictAction
-
-from hcsc_mm.engine.command_line import default_work_dir, parse
-from hcsc_mm.engine.launch import failures_reported, one_line_errors
+from hcsc_mm.runtime.command_line import default_work_dir, parse
+from hcsc_mm.runtime.configs import OptionsAction
+from hcsc_mm.runtime.error_reports import failures_reported, one_line_errors
 from hcsc_mm.stages import Chain, ChainOptions
 
 
@@ -47,7 +46,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--stage-options",
         nargs="+",
-        action=DictAction,
+        action=OptionsAction,
         metavar="STAGE.KEY=VALUE",
         default={},
         help=(

@@ -19,8 +19,8 @@ except ImportError as error:
 
 from mmengine.config import Config
 
-from hcsc_mm.engine.command_line import default_work_dir, parse
-from hcsc_mm.engine.launch import run_test
+from hcsc_mm.runtime.command_line import default_work_dir, parse
+from hcsc_mm.runtime.launch import run_test
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -32,19 +32,18 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """The config with the command line's wishes in it."""
+    """The config with what the flags say; the options come after."""
     cfg.launcher, cfg.load_from = args.launcher, args.checkpoint
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get("work_dir") is None:
         cfg.work_dir = default_work_dir(args.config)
-    cfg.merge_from_dict(args.cfg_options)
     return cfg
 
 
 def main() -> None:
     args = parse_args()
-    run_test(args.config, lambda cfg: merge_args(cfg, args), args.out)
+    run_test(args.config, args.cfg_options, lambda cfg: merge_args(cfg, args), args.out)
 
 
 if __name__ == "__main__":

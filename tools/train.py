@@ -25,9 +25,9 @@ except ImportError as error:
 import torch
 from mmengine.config import Config
 
-from hcsc_mm.engine.command_line import default_work_dir, parse
-from hcsc_mm.engine.launch import run_training, use_mixed_precision
-from hcsc_mm.engine.pretrained import use_checkpoint
+from hcsc_mm.runtime.command_line import default_work_dir, parse
+from hcsc_mm.runtime.launch import run_training, use_mixed_precision
+from hcsc_mm.runtime.pretrained import use_checkpoint
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -69,7 +69,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
-    """The config with the command line's wishes in it."""
+    """The config with what the flags say; the options come after."""
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.launcher = args.launcher
@@ -99,13 +99,12 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             loader.pin_memory = False
         if args.no_persistent_workers:
             loader.persistent_workers = False
-    cfg.merge_from_dict(args.cfg_options)
     return cfg
 
 
 def main() -> None:
     args = parse_args()
-    run_training(args.config, lambda cfg: merge_args(cfg, args))
+    run_training(args.config, args.cfg_options, lambda cfg: merge_args(cfg, args))
 
 
 if __name__ == "__main__":

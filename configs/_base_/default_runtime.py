@@ -5,6 +5,8 @@ custom_imports = dict(imports=["hcsc_mm"], allow_failed_imports=False)
 default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=100),
+    # on the console a line a minute; None: everything, as mmengine prints it
+    progress=dict(type="hcsc_mm.ProgressHook"),
     param_scheduler=dict(type="ParamSchedulerHook"),
     # every epoch, so that an interruption costs one epoch at most; the last three are kept.
     # every_n_iters=1000 saves within epochs, too
@@ -12,6 +14,8 @@ default_hooks = dict(
     preemption=dict(
         type="hcsc_mm.PreemptionHook"
     ),  # SIGTERM, SIGUSR1: save at the next step, end with exit code 75
+    # what cannot work is refused before the first step: weights, batch, queue, shared statistics
+    preflight=dict(type="hcsc_mm.PreflightHook"),
     sampler_seed=dict(type="DistSamplerSeedHook"),
     # random numbers by (seed, epoch, rank or image): a resumed run continues with the numbers of
     # the uninterrupted one
@@ -21,6 +25,8 @@ default_hooks = dict(
     non_finite=dict(type="hcsc_mm.NonFiniteHook", interval=50),
     # do embeddings and clusters still spread? Numbers and a warning, no more
     collapse=dict(type="hcsc_mm.CollapseHook", interval=100),
+    # the last words: health, checkpoint, tree, what to type next
+    summary=dict(type="hcsc_mm.SummaryHook"),
     # with unreadable='skip': the run stops when more than this share of the images cannot be read
     unreadable=dict(type="hcsc_mm.UnreadableImagesHook", max_share=0.01),
 )

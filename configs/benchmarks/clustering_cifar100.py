@@ -11,11 +11,9 @@ data_root = "data/cifar100"
 num_clusters = (300, 100)
 # --------------------------------
 
-model = dict(
-    data_preprocessor=dict(mean=[129.304, 124.070, 112.434], std=[68.170, 65.392, 70.418])
-)  # as in pre-training
+model = dict(data_preprocessor=_base_.cifar100_colours)
 test_dataloader = dict(dataset=dict(type="CIFAR100", data_root=data_root))
 test_evaluator = [
-    dict(type="hcsc_mm.Clustering", num_clusters=num_clusters),
-    dict(type="hcsc_mm.HierarchyScores"),
+    dict(_base_.test_evaluator[0], num_clusters=num_clusters),
+    *_base_.test_evaluator[1:],
 ]

@@ -4,7 +4,11 @@ level of a trained hierarchy.
 python tools/test.py configs/benchmarks/clustering_in1k.py CHECKPOINT
 """
 
-_base_ = ["../_base_/models/features_r50.py", "../_base_/default_runtime.py"]
+_base_ = [
+    "../_base_/models/features_r50.py",
+    "../_base_/datasets/centre_crops.py",
+    "../_base_/default_runtime.py",
+]
 
 # ---- the values that people change ----
 data_root = "data/imagenet"  # with train/<class>/, the images of the pre-training
@@ -13,22 +17,15 @@ num_clusters = (25000, 1000)  # as in the paper
 # ---------------------------------------
 
 test_dataloader = dict(
+    **_base_.loader,
     batch_size=batch_size,
-    num_workers=8,
-    persistent_workers=False,
     dataset=dict(
         type="hcsc_mm.LabelledImages",
         data_root=data_root,
         data_prefix="train",
-        pipeline=[
-            dict(type="hcsc_mm.LoadImage"),
-            dict(type="ResizeEdge", scale=256, edge="short", backend="pillow"),
-            dict(type="CenterCrop", crop_size=224),
-            dict(type="PackInputs"),
-        ],
+        pipeline=_base_.centre_crop,
     ),
 )
-test_cfg = dict(type="hcsc_mm.FeatureTestLoop")
 test_evaluator = [
     dict(type="hcsc_mm.Clustering", num_clusters=num_clusters),
     dict(type="hcsc_mm.HierarchyScores"),

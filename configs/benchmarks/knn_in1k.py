@@ -3,7 +3,11 @@
 python tools/test.py configs/benchmarks/knn_in1k.py CHECKPOINT
 """
 
-_base_ = ["../_base_/models/features_r50.py", "../_base_/default_runtime.py"]
+_base_ = [
+    "../_base_/models/features_r50.py",
+    "../_base_/datasets/centre_crops.py",
+    "../_base_/default_runtime.py",
+]
 
 # ---- the values that people change ----
 data_root = "data/imagenet"  # with train/<class>/ and val/<class>/
@@ -12,33 +16,8 @@ k = (10, 20, 100, 200)
 temperature = 0.07
 # ---------------------------------------
 
-centre_crop = [
-    dict(type="hcsc_mm.LoadImage"),
-    dict(type="ResizeEdge", scale=256, edge="short", backend="pillow"),
-    dict(type="CenterCrop", crop_size=224),
-    dict(type="PackInputs"),
-]
-loader = dict(
-    batch_size=batch_size,
-    num_workers=8,
-    persistent_workers=False,
-)
-test_dataloader = dict(
-    **loader,
-    dataset=dict(
-        type="hcsc_mm.LabelledImages", data_root=data_root, data_prefix="val", pipeline=centre_crop
-    ),
-)
-test_cfg = dict(
-    type="hcsc_mm.FeatureTestLoop",
-    train_dataloader=dict(
-        **loader,
-        dataset=dict(
-            type="hcsc_mm.LabelledImages",
-            data_root=data_root,
-            data_prefix="train",
-            pipeline=centre_crop,
-        ),
-    ),
-)
+loader = dict(_base_.loader, batch_size=batch_size)
+images = dict(type="hcsc_mm.LabelledImages", data_root=data_root, pipeline=_base_.centre_crop)
+test_dataloader = dict(**loader, dataset=dict(**images, data_prefix="val"))
+test_cfg = dict(train_dataloader=dict(**loader, dataset=dict(**images, data_prefix="train")))
 test_evaluator = dict(type="hcsc_mm.KNN", k=k, temperature=temperature)

@@ -11,12 +11,7 @@ num_classes = 100
 # --------------------------------
 
 dataset = dict(type="CIFAR100", data_root=data_root)
-model = dict(
-    data_preprocessor=dict(
-        mean=[129.304, 124.070, 112.434], std=[68.170, 65.392, 70.418]
-    ),  # as in pre-training
-    head=dict(num_classes=num_classes),
-)
+model = dict(data_preprocessor=_base_.cifar100_colours, head=dict(num_classes=num_classes))
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)
 test_dataloader = dict(dataset=dataset)

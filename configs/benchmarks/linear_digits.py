@@ -27,10 +27,10 @@ test_set = dict(_delete_=True, type="hcsc_mm.Digits", split="test", pipeline=vie
 model = dict(head=dict(num_classes=10, in_channels=128))
 train_dataloader = dict(batch_size=batch_size, num_workers=0, dataset=train_set)
 val_dataloader = dict(batch_size=256, num_workers=0, dataset=test_set)
-test_dataloader = dict(batch_size=256, num_workers=0, dataset=test_set)
+test_dataloader = val_dataloader
 val_evaluator = dict(topk=(1,))
-test_evaluator = dict(topk=(1,))
+test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=lr))
-param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=milestones, gamma=0.1)]
+param_scheduler = [dict(_base_.param_scheduler[0], milestones=milestones)]
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 auto_scale_lr = dict(base_batch_size=batch_size)

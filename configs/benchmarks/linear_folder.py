@@ -1,23 +1,12 @@
 """Linear classification on frozen features, any folder with train/<class>/ and val/<class>/, on one
 GPU or CPU.
 
-    python tools/train.py configs/benchmarks/linear_folder.py --checkpoint FILE.pth
+    python tools/train.py configs/benchmarks/linear_folder.py --checkpoint FILE.pth --cfg-options
+    data_root=/my/photos num_classes=12
 
-To change more than a value or two, copy this file and edit its top. On the command line a value is
-changed where it is used:
-
-    data_root       train_dataloader.dataset.data_root=/my/photos
-    val_dataloader.dataset.data_root=/my/photos
-                    test_dataloader.dataset.data_root=/my/photos
-    num_classes     model.head.num_classes=12
-    batch_size 32   train_dataloader.batch_size=32 optim_wrapper.optimizer.lr=0.625
-    max_epochs      train_cfg.max_epochs=50
-    milestones      param_scheduler.0.milestones="[30,40]"
-    ResNet-18       model.backbone.depth=18 model.head.in_channels=512
-    lists           train_dataloader.dataset.ann_file=train.txt
-    train_dataloader.dataset.data_prefix=.
-                    val_dataloader.dataset.ann_file=val.txt val_dataloader.dataset.data_prefix=.
-                    test_dataloader.dataset.ann_file=val.txt test_dataloader.dataset.data_prefix=.
+Every value below can be changed so (docs/configs.md). Of another network than ResNet-50 say which:
+model.backbone.depth=18 model.head.in_channels=512
+Labels in lists: docs/evaluation.md.
 """
 
 _base_ = [
@@ -38,34 +27,25 @@ milestones = [60, 80]  # lr × 0.1 after so many epochs
 
 lr = 5.0 * batch_size / 256  # ImageNet's 5 per 256 images: 5 × 64 / 256 = 1.25
 topk = (1, 5) if num_classes >= 5 else (1,)
-load = dict(type="hcsc_mm.LoadImage")
-train_pipeline = [
-    load,
-    dict(type="RandomResizedCrop", scale=image_size, backend="pillow"),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackInputs"),
-]
-test_pipeline = [
-    load,
-    dict(
-        type="ResizeEdge", scale=image_size * 8 // 7, edge="short", backend="pillow"
-    ),  # 256 for 224, as on ImageNet
+random_crop = [_base_.load, dict(_base_.area_crop, scale=image_size), *_base_.flip_and_pack]
+centre_crop = [
+    _base_.load,
+    dict(_base_.shorter_edge, scale=image_size * 8 // 7),  # 256 for 224, as on ImageNet
     dict(type="CenterCrop", crop_size=image_size),
     dict(type="PackInputs"),
 ]
 
 model = dict(head=dict(num_classes=num_classes))
 train_dataloader = dict(
-    batch_size=batch_size, num_workers=4, dataset=dict(data_root=data_root, pipeline=train_pipeline)
+    batch_size=batch_size, num_workers=4, dataset=dict(data_root=data_root, pipeline=random_crop)
 )
-val_dataloader = dict(num_workers=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
-test_dataloader = dict(num_workers=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
+val_dataloader = dict(num_workers=4, dataset=dict(data_root=data_root, pipeline=centre_crop))
+test_dataloader = val_dataloader
 val_evaluator = dict(topk=topk)
-test_evaluator = dict(topk=topk)
+test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(lr=lr))
-param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=milestones, gamma=0.1)]
+param_scheduler = [dict(_base_.param_scheduler[0], milestones=milestones)]
 train_cfg = dict(max_epochs=max_epochs)
-auto_scale_lr = dict(
-    base_batch_size=batch_size
-)  # --auto-scale-lr: lr × real total batch / this one
+# --auto-scale-lr: lr × real total batch / this one
+auto_scale_lr = dict(base_batch_size=batch_size)
 default_hooks = dict(logger=dict(interval=10))

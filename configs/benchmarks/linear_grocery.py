@@ -26,9 +26,9 @@ train_dataloader = dict(
     dataset=dict(**_base_.train_images, data_prefix="", pipeline=_base_.random_crop),
 )
 val_dataloader = dict(batch_size=128, num_workers=1, dataset=test_set)
-test_dataloader = dict(batch_size=128, num_workers=1, dataset=test_set)
+test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=lr))
-param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=milestones, gamma=0.1)]
+param_scheduler = [dict(_base_.param_scheduler[0], milestones=milestones)]
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 auto_scale_lr = dict(base_batch_size=batch_size)
 default_hooks = dict(logger=dict(interval=10))

@@ -27,10 +27,9 @@ lr = 5.0 * total_batch / 256  # 5 × 256 / 256 = 5
 model = dict(head=dict(num_classes=num_classes))
 train_dataloader = dict(batch_size=batch_size, dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))
-test_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=lr))
-param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=milestones, gamma=0.1)]
+param_scheduler = [dict(_base_.param_scheduler[0], milestones=milestones)]
 train_cfg = dict(max_epochs=max_epochs)
-auto_scale_lr = dict(
-    base_batch_size=total_batch
-)  # --auto-scale-lr: lr × real total batch / this one
+# --auto-scale-lr: lr × real total batch / this one
+auto_scale_lr = dict(base_batch_size=total_batch)

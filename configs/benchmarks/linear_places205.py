@@ -33,9 +33,8 @@ train_dataloader = dict(
     dataset=dict(data_root=data_root, data_prefix=images, ann_file=train_list),
 )
 val_dataloader = dict(dataset=dict(data_root=data_root, data_prefix=images, ann_file=val_list))
-test_dataloader = dict(dataset=dict(data_root=data_root, data_prefix=images, ann_file=val_list))
+test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(lr=lr, weight_decay=0.0))
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
-auto_scale_lr = dict(
-    base_batch_size=total_batch
-)  # --auto-scale-lr: lr × real total batch / this one
+# --auto-scale-lr: lr × real total batch / this one
+auto_scale_lr = dict(base_batch_size=total_batch)

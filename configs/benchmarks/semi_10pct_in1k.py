@@ -30,13 +30,12 @@ head_lr = 0.02 * total_batch / 256
 model = dict(head=dict(num_classes=num_classes))
 train_dataloader = dict(batch_size=batch_size, dataset=dict(data_root=data_root, listed=listed))
 val_dataloader = dict(dataset=dict(data_root=data_root))
-test_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader
 # Weight decay stays 0, as in SwAV's fine-tuning: the published recipe names none.
 optim_wrapper = dict(
     optimizer=dict(lr=lr), paramwise_cfg=dict(custom_keys={"head.": dict(lr_mult=head_lr / lr)})
 )
-param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=milestones, gamma=0.1)]
+param_scheduler = [dict(_base_.param_scheduler[0], milestones=milestones)]
 train_cfg = dict(max_epochs=max_epochs)
-auto_scale_lr = dict(
-    base_batch_size=total_batch
-)  # --auto-scale-lr: both lr × real total batch / this one
+# --auto-scale-lr: both lr × real total batch / this one
+auto_scale_lr = dict(base_batch_size=total_batch)

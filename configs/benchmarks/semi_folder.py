@@ -1,24 +1,11 @@
 """Fine-tuning with few labels, any folder with train/<class>/ and val/<class>/, on one GPU or CPU.
 
-    python tools/train.py configs/benchmarks/semi_folder.py --checkpoint FILE.pth
+    python tools/train.py configs/benchmarks/semi_folder.py --checkpoint FILE.pth --cfg-options
+    data_root=/my/photos num_classes=12 per_class=5
 
-To change more than a value or two, copy this file and edit its top. On the command line a value is
-changed where it is used:
-
-    data_root       train_dataloader.dataset.data_root=/my/photos
-    val_dataloader.dataset.data_root=/my/photos
-                    test_dataloader.dataset.data_root=/my/photos
-    num_classes     model.head.num_classes=12
-    per_class       train_dataloader.dataset.per_class=5
-    seed            train_dataloader.dataset.seed=1
-    batch_size 32   train_dataloader.batch_size=32 optim_wrapper.optimizer.lr=0.000625
-    max_epochs      train_cfg.max_epochs=35
-    milestones      param_scheduler.0.milestones="[15,30]"
-    ResNet-18       model.backbone.depth=18 model.head.in_channels=512
-    lists           train_dataloader.dataset.ann_file=train.txt
-    train_dataloader.dataset.data_prefix=.
-                    val_dataloader.dataset.ann_file=val.txt val_dataloader.dataset.data_prefix=.
-                    test_dataloader.dataset.ann_file=val.txt test_dataloader.dataset.data_prefix=.
+Every value below can be changed so (docs/configs.md). Of another network than ResNet-50 say which:
+model.backbone.depth=18 model.head.in_channels=512
+Labels in lists: docs/evaluation.md.
 """
 
 _base_ = [
@@ -41,43 +28,30 @@ max_epochs = 70
 milestones = [30, 60]  # both lr × 0.1 after so many epochs
 # ---------------------------------------------------------------------------------
 
-lr = (
-    0.005 * batch_size / 256
-)  # of the backbone; the released recipe for 10 % of ImageNet: 0.005 × 64 / 256 = 0.00125
+# of the backbone; the released recipe for 10 % of ImageNet: 0.005 × 64 / 256 = 0.00125
+lr = 0.005 * batch_size / 256
 head_lr = 0.02 * batch_size / 256
 topk = (1, 5) if num_classes >= 5 else (1,)
-load = dict(type="hcsc_mm.LoadImage")
-train_pipeline = [
-    load,
-    dict(type="RandomResizedCrop", scale=image_size, backend="pillow"),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackInputs"),
-]
-test_pipeline = [
-    load,
-    dict(
-        type="ResizeEdge", scale=image_size * 8 // 7, edge="short", backend="pillow"
-    ),  # 256 for 224, as on ImageNet
+random_crop = [_base_.load, dict(_base_.area_crop, scale=image_size), *_base_.flip_and_pack]
+centre_crop = [
+    _base_.load,
+    dict(_base_.shorter_edge, scale=image_size * 8 // 7),  # 256 for 224, as on ImageNet
     dict(type="CenterCrop", crop_size=image_size),
     dict(type="PackInputs"),
 ]
+labelled = dict(data_root=data_root, per_class=per_class, seed=seed, pipeline=random_crop)
 
 model = dict(head=dict(num_classes=num_classes))
-train_dataloader = dict(
-    batch_size=batch_size,
-    num_workers=4,
-    dataset=dict(data_root=data_root, per_class=per_class, seed=seed, pipeline=train_pipeline),
-)
-val_dataloader = dict(num_workers=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
-test_dataloader = dict(num_workers=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
+train_dataloader = dict(batch_size=batch_size, num_workers=4, dataset=labelled)
+val_dataloader = dict(num_workers=4, dataset=dict(data_root=data_root, pipeline=centre_crop))
+test_dataloader = val_dataloader
 val_evaluator = dict(topk=topk)
-test_evaluator = dict(topk=topk)
+test_evaluator = val_evaluator
 optim_wrapper = dict(
     optimizer=dict(lr=lr), paramwise_cfg=dict(custom_keys={"head.": dict(lr_mult=head_lr / lr)})
 )
-param_scheduler = [dict(type="MultiStepLR", by_epoch=True, milestones=milestones, gamma=0.1)]
+param_scheduler = [dict(_base_.param_scheduler[0], milestones=milestones)]
 train_cfg = dict(max_epochs=max_epochs)
-auto_scale_lr = dict(
-    base_batch_size=batch_size
-)  # --auto-scale-lr: both lr × real total batch / this one
+# --auto-scale-lr: both lr × real total batch / this one
+auto_scale_lr = dict(base_batch_size=batch_size)
 default_hooks = dict(logger=dict(interval=10))

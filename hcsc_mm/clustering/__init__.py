@@ -1,3 +1,4 @@
+from .default_levels import default_num_prototypes
 from .faiss_kmeans import faiss_kmeans
 from .hierarchical_kmeans import (
     check_num_prototypes,
@@ -11,6 +12,7 @@ __all__ = [
     "KMeansResult",
     "check_num_prototypes",
     "concentration",
+    "default_num_prototypes",
     "faiss_kmeans",
     "hierarchical_kmeans",
     "kmeans",

@@ -23,7 +23,7 @@ def hierarchical_kmeans(
     num_prototypes: Sequence[int],
     *,
     temperature: float = 0.2,
-    backend: str = "auto",
+    backend: str = "torch",
     warm_start: PrototypeHierarchy | None = None,
     seed: int = 0,
     memory_mb: int = 256,
@@ -35,8 +35,9 @@ def hierarchical_kmeans(
             order of the data set.
         num_prototypes: K_l, finest first, strictly decreasing.
         temperature: Mean of every level's concentrations.
-        backend: 'torch', 'faiss' or 'auto', which is torch: as fast in ``benchmarks/``, within a
-            memory budget, and exact where float32 cannot tell two centroids apart.
+        backend: 'torch' (the default): as fast in ``benchmarks/``, within a memory budget, and
+            exact where float32 cannot tell two centroids apart. 'faiss': its search for the nearest
+            centroid.
         warm_start: The last hierarchy; its prototypes are the first centroids of a single run per
             level.
         seed: Of the seeding.
@@ -162,12 +163,12 @@ def check_num_prototypes(num_prototypes: Sequence[int], num_samples: int | None 
 
 
 def resolve_backend(backend: str) -> str:
-    """'torch' or 'faiss'; see :func:`hierarchical_kmeans` for the rule of 'auto'."""
+    """Refuse a back end that does not exist; 'auto' of 0.1.0 always meant torch."""
     if backend == "auto":
         return "torch"
     if backend not in BACKENDS:
         raise HCSCError(
-            f"backend={backend!r} is unknown; choose 'auto', {', '.join(map(repr, BACKENDS))}"
+            f"backend={backend!r} is unknown; choose one of {', '.join(map(repr, BACKENDS))}"
         )
     return backend
 

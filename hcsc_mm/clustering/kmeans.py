@@ -10,7 +10,7 @@ from mmengine.dist import all_gather, broadcast, get_rank, get_world_size
 from torch import Tensor
 
 from ..errors import HCSCError
-from ..utils.rendezvous import wait_for_ranks
+from ..utils.ranks import wait_for_ranks
 from ..utils.shard import global_sum
 from .lloyd import Nearest, lloyd
 from .nearest import nearest_centroid

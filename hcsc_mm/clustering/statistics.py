@@ -17,11 +17,11 @@ class LevelStatistics:
     Attributes:
         prototypes: K_l.
         empty: Prototypes without images.
-        smallest, median, largest: Size of the non-empty clusters.
+        smallest: Size of the smallest non-empty cluster.
+        median: Size of the median one.
+        largest: Size of the largest one.
         moved: Share of images that changed prototype since the last hierarchy, after matching (see
             :func:`moved_share`); None without one.
-        keep_probability: Mean over queue keys and training images of the probability of keeping the
-            key as the image's negative.
     """
 
     prototypes: int
@@ -30,16 +30,11 @@ class LevelStatistics:
     median: int
     largest: int
     moved: float | None
-    keep_probability: float
 
     def __str__(self) -> str:
         moved = "" if self.moved is None else f", {self.moved:.1%} moved"
         sizes = f"sizes {self.smallest}/{self.median}/{self.largest}"
-        return (
-            f"{self.prototypes} prototypes, {self.empty} empty, {sizes} "
-            f"(min/median/max){moved}, "
-            f"keep {self.keep_probability:.4f}"
-        )
+        return f"{self.prototypes} prototypes, {self.empty} empty, {sizes} (min/median/max){moved}"
 
     def scalars(self) -> dict[str, float]:
         """For a visualizer; without what is unknown."""
@@ -47,39 +42,29 @@ class LevelStatistics:
 
 
 def hierarchy_statistics(
-    hierarchy: PrototypeHierarchy,
-    previous: PrototypeHierarchy | None,
-    keys: Tensor,
-    log_partitions: tuple[Tensor, ...],
+    hierarchy: PrototypeHierarchy, previous: PrototypeHierarchy | None
 ) -> list[LevelStatistics]:
     """Statistics of every level.
 
     Args:
-        hierarchy: On the device of ``keys``.
-        previous: The last hierarchy over the same images, or None.
-        keys: (Q, D) queue keys.
-        log_partitions: (Q,) per level, of these keys.
+        hierarchy: On any device.
+        previous: The last hierarchy over the same images, of any number of levels, or None.
     """
     everyone = torch.arange(hierarchy.num_samples)
     path = hierarchy.path(everyone)
-    before = None if previous is None else previous.path(everyone)
+    before = () if previous is None else previous.path(everyone)
     levels = []
-    for level, number in enumerate(hierarchy.num_prototypes):
-        sizes = torch.bincount(path[level], minlength=number)
+    for level, sizes in enumerate(hierarchy.sizes()):
         filled = sizes[sizes > 0]
+        known = level < len(before)
         levels.append(
             LevelStatistics(
-                prototypes=number,
+                prototypes=len(sizes),
                 empty=int((sizes == 0).sum()),
                 smallest=int(filled.min()),
                 median=int(filled.median()),
                 largest=int(filled.max()),
-                moved=None
-                if before is None
-                else moved_share(before[level].to(path[level].device), path[level]),
-                keep_probability=_mean_keep_probability(
-                    hierarchy, level, sizes, keys, log_partitions[level]
-                ),
+                moved=moved_share(before[level].to(sizes.device), path[level]) if known else None,
             )
         )
     return levels
@@ -92,7 +77,8 @@ def moved_share(before: Tensor, after: Tensor) -> float:
     new one that took most of its images.
 
     Args:
-        before, after: (N,) int cluster of each image.
+        before: (N,) int former cluster of each image.
+        after: (N,) int new one.
     """
     pairs, count = torch.unique(
         torch.stack([before.long(), after.long()]), dim=1, return_counts=True
@@ -100,17 +86,3 @@ def moved_share(before: Tensor, after: Tensor) -> float:
     stayed = torch.zeros(int(before.max()) + 1, dtype=torch.long, device=before.device)
     stayed.scatter_reduce_(0, pairs[0], count, "amax")
     return 1 - int(stayed.sum()) / len(before)
-
-
-def _mean_keep_probability(
-    hierarchy: PrototypeHierarchy, level: int, sizes: Tensor, keys: Tensor, log_partition: Tensor
-) -> float:
-    """1 − mean over keys of Σ_a (share of images in a) · softmax(key)[a]: all pairs of key and
-    image at the cost of (Q, K).
-    """
-    share = sizes / sizes.sum()  # (K,)
-    scaled = hierarchy.prototypes[level] / hierarchy.concentrations[level][:, None]  # (K, D)
-    total = 0.0
-    for rows, known in zip(keys.split(4096), log_partition.split(4096), strict=True):
-        total += float(((rows @ scaled.T - known[:, None]).exp() @ share).sum())
-    return 1 - total / len(keys)

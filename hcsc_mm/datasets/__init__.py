@@ -1,3 +1,5 @@
+from ..runtime.worker_seed import seed_worker  # stays importable from here
+from ..utils.importing import import_all
 from .digits import Digits
 from .extraction import ExtractionView
 from .image_folder import ImageFolder
@@ -7,9 +9,10 @@ from .pad_collate import pad_collate
 from .same_classes import check_same_classes
 from .shard_sampler import ShardSampler
 from .transforms import LoadImage, WholeImage
-from .worker_seed import seed_worker
+from .voc import VOC
 
 __all__ = [
+    "VOC",
     "Digits",
     "ExtractionView",
     "ImageFolder",
@@ -22,3 +25,5 @@ __all__ = [
     "pad_collate",
     "seed_worker",
 ]
+
+import_all(__name__, __path__)  # a new file needs no entry here

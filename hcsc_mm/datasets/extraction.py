@@ -11,7 +11,8 @@ from mmpretrain.registry import TRANSFORMS
 from torch.utils.data import Dataset
 
 from ..errors import HCSCError
-from .transforms.decode import one_line_path
+from ..utils.samples import name_sample
+from .range_of_set import check_same_loading, settle
 
 _MOST_CANDIDATES = 100  # that all of them are unreadable is no chance if most images can be read
 
@@ -30,6 +31,9 @@ class ExtractionView(Dataset):
         self.dataset = copy(dataset)
         # mmpretrain's registry, whatever the default scope of the moment
         self.dataset.pipeline = Compose([TRANSFORMS.build(transform) for transform in pipeline])
+        settle(self.dataset, self.dataset.pipeline)
+        roles = ("training", "extraction and clustering")
+        check_same_loading(dataset.pipeline, self.dataset.pipeline, roles)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -66,5 +70,4 @@ class ExtractionView(Dataset):
 
     def describe(self, index: int) -> str:
         """'sample 17 (path)', for messages."""
-        path = self.dataset.get_data_info(index).get("img_path")
-        return f"sample {index}" + (f" ({one_line_path(path)})" if path else "")
+        return f"sample {name_sample(self.dataset, index)}"

@@ -3,83 +3,94 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
 
 from ..errors import HCSCError
 from ..registry import DATASETS
+from ..utils.text import one_line_path
+from .file_kinds import EXTENSIONS, check_extensions
 from .image_memory import ImageMemory, check_options
-from .transforms.decode import one_line_path
-from .transforms.load_image import MEMORY_KEY, LoadImage
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+from .label_list import log_not_read, log_repeated, path_of_line
+from .range_of_set import loaders, settle
+from .sources import Source, sources_of
+from .text_list import find_listed, lines_by_number, read_lines, repeated
+from .transforms.load_image import MEMORY_KEY
 
 
 @DATASETS.register_module()
 class ImageFolder(CustomDataset):
-    """All images under a folder, at any depth, in sorted order.
+    """All images under a folder, at any depth, in sorted order; or under several, one after the
+    other.
 
     mmpretrain's ``CustomDataset(with_label=False)`` with a clear word for a folder that is missing
-    or holds no image, a walk that ends where links form a loop, and samples that know which
-    unreadable images they stand in for.
+    or holds no image, a walk that ends where links form a loop, a line in the log on what is no
+    image, and samples that know which unreadable images they stand in for.
 
     Args:
-        data_root: The folder. '~' is the home directory.
-        ann_file: Optional list of image paths relative to the folder, one a line.
+        data_root: The folder, or a list of folders. '~' is the home directory. A zip, or a tar
+            without compression, is a folder, too; so is an address that one of mmengine's file back
+            ends lists ('s3://bucket/photos').
+        ann_file: Optional list of image paths relative to the folder, one a line; of several
+            folders a list for each, or a name that each of them has. A label behind the path is not
+            read.
         data_prefix: Folder under ``data_root`` that holds the images; paths are relative to it.
         max_refetch: How many unreadable images in a row are replaced by others before the run
             stops.
+        extensions: Endings of images' names, in small letters or capitals; those of all formats
+            that can be read here by default.
+        backend_args: Of mmengine's file back end, such as ``dict(backend='lmdb', db_path=...)``;
+            None: by the address.
         memory: Options of :class:`ImageMemory`, to keep the images in memory once they are decoded;
             None decodes them in each epoch. ``dict()`` keeps them as they are in at most half of
             the memory that is free.
         **kwargs: As in ``CustomDataset``.
+
+    Attributes:
+        sources: Where the images are, see :class:`Source`.
     """
 
     def __init__(
         self,
-        data_root: str = "",
-        ann_file: str = "",
-        data_prefix: str = "",
+        data_root: str | Sequence[str] = "",
+        ann_file: str | Sequence[str] = "",
+        data_prefix: str | Mapping[str, str] = "",
         max_refetch: int = 100,
-        memory: dict | None = None,
+        extensions: str | Sequence[str] = EXTENSIONS,
+        backend_args: Mapping[str, Any] | None = None,
+        memory: Mapping[str, Any] | None = None,
         **kwargs,
     ) -> None:
         self.memory: ImageMemory | None = None
         self._memory_options = None if memory is None else check_options(memory)
-        data_root = os.path.expanduser(data_root)
-        if not data_root:
-            raise HCSCError(
-                "no image folder is given; set data_root in the config to a folder of images"
-            )
-        if not os.path.isdir(data_root):
-            raise HCSCError(
-                f"the image folder {one_line_path(data_root)} does not exist; set data_root in the "
-                "config"
-            )
-        list_file = ann_file if os.path.isabs(ann_file) else os.path.join(data_root, ann_file)
-        if ann_file and not os.path.isfile(list_file):
-            raise HCSCError(
-                f"the list of images {one_line_path(list_file)} does not exist; mend ann_file or "
-                "leave it out"
-            )
+        self.sources = sources_of(data_root, ann_file, data_prefix, backend_args)
+        self.backend_args = backend_args
         kwargs.setdefault("with_label", False)
-        kwargs.setdefault("extensions", EXTENSIONS)
         super().__init__(
-            data_root=data_root,
-            data_prefix=data_prefix,
-            ann_file=ann_file,
+            data_root=os.path.expanduser(self.sources[0].root) or os.curdir,
             max_refetch=max_refetch,
+            extensions=check_extensions(extensions),
             **kwargs,
         )
 
+    def _join_prefix(self) -> None:
+        """Done by :func:`sources_of`: mmengine's knows one folder, and few addresses."""
+        self.data_prefix = {"img_path": self.sources[0].folder}
+        self.ann_file = self.sources[0].ann_file
+
     def full_init(self) -> None:
-        """List the images, and make room for them if they are to be kept in memory."""
+        """List the images, let the loaders of the pipeline know what they are like, and make room
+        for them if they are to be kept in memory.
+        """
+        if self._fully_initialized:
+            return
         super().full_init()
-        if self._memory_options is not None and self.memory is None:
-            transforms = self.pipeline.transforms
-            if transforms and not any(isinstance(one, LoadImage) for one in transforms):
+        settle(self, self.pipeline)
+        if self._memory_options is not None:
+            if self.pipeline.transforms and not list(loaders(self.pipeline)):
                 raise HCSCError(
                     "memory keeps what hcsc_mm.LoadImage decodes, and the pipeline has none; begin "
                     "it with dict(type='hcsc_mm.LoadImage')"
@@ -94,24 +105,58 @@ class ImageFolder(CustomDataset):
         return self.pipeline({**self.get_data_info(index), MEMORY_KEY: self.memory})
 
     def load_data_list(self) -> list[dict]:
-        try:
-            samples = super().load_data_list()
-        except RuntimeError as error:
-            if "Found 0 files" not in str(error):
-                raise
-            samples = []
-        if not samples:
-            raise HCSCError(
-                f"no image under {one_line_path(self.data_root)}; supported are "
-                f"{', '.join(sorted(self.extensions))}"
-            )
-        return samples
+        """All samples.
 
-    def _find_samples(self) -> list:
-        return (
-            super()._find_samples()
-            if self.with_label
-            else list_images(self.img_prefix, self.extensions)
+        Raises:
+            HCSCError: there is no image, or a list names some that do not exist.
+        """
+        if self.with_label:
+            raise HCSCError("hcsc_mm.ImageFolder has no labels; use hcsc_mm.LabelledImages")
+        paths = [
+            source.path(path)
+            for source in self.sources
+            for path in (self._listed(source) if source.ann_file else self._found(source))
+        ]
+        if not paths:
+            raise self._no_image()
+        return [{"img_path": path} for path in paths]
+
+    def _found(self, source: Source) -> list[str]:
+        """Paths relative to the source of all its images; the log says what was not taken."""
+        listing = source.list(self.extensions)
+        listing.log(source.root)
+        return listing.paths
+
+    def _listed(self, source: Source) -> list[str]:
+        """Those of its list."""
+        lines = lines_by_number(read_lines(source.ann_file, source.backend_args))
+        if not lines:
+            raise HCSCError(
+                f"no image in the list {one_line_path(source.ann_file)}; it needs a path a line"
+            )
+        candidates = [path_of_line(line) for _, line in lines]
+        found = find_listed(
+            [(number, paths) for (number, _), paths in zip(lines, candidates, strict=True)], source
+        )
+        labelled = sum(
+            paths[place] != line
+            for (_, line), paths, (_, place) in zip(lines, candidates, found, strict=True)
+        )
+        if labelled:
+            print_log(
+                f"{labelled} of {len(lines)} lines of {one_line_path(source.ann_file)} have a "
+                "label behind the path, which hcsc_mm.ImageFolder does not read",
+                "current",
+            )
+        paths = [path for path, _ in found]
+        log_repeated(repeated(paths), [number for number, _ in lines], source.ann_file)
+        log_not_read(paths, source.ann_file)
+        return paths
+
+    def _no_image(self) -> HCSCError:
+        where = " or ".join(one_line_path(source.folder) for source in self.sources)
+        return HCSCError(
+            f"no image under {where}; supported are {', '.join(sorted(self.extensions))}"
         )
 
     def __getitem__(self, index: int) -> dict:
@@ -144,68 +189,8 @@ class ImageFolder(CustomDataset):
             skipped.append(index)
             index = self._rand_another()
         path = one_line_path(self.get_data_info(skipped[0])["img_path"])
-        root = one_line_path(self.data_root)
+        root = one_line_path(", ".join(source.root for source in self.sources))
         raise HCSCError(
             f"{len(skipped)} images in a row cannot be read, the first is {path}; see whether "
             f"{root} is still there"
         )
-
-
-def list_images(folder: str, extensions: Sequence[str]) -> list[str]:
-    """Paths of images under a folder, relative to it and sorted.
-
-    Everything with an image's extension that is no folder is listed, so that links without a
-    target, pipes and the like are not lost in silence: whoever loads them says what they are. Names
-    that begin with a dot are left out. Links to folders are followed, but each folder is listed
-    once, under its own name if it has one here: links may form loops.
-
-    Raises:
-        HCSCError: a folder cannot be listed.
-    """
-    found: list[str] = []
-    entered: set[tuple[int, int]] = set()  # device and inode of folders
-    folders, links, twice = [""], [], []
-    while folders or links:  # links wait until all folders are listed under their own names
-        relative = folders.pop() if folders else links.pop(0)
-        identity, entries = _scan(os.path.join(folder, relative))
-        if identity in entered:
-            twice.append(relative)
-            continue
-        entered.add(identity)
-        for entry in entries:
-            path = os.path.join(relative, entry.name)
-            if _is_folder(entry):
-                (links if entry.is_symlink() else folders).append(path)
-            elif entry.name.lower().endswith(tuple(extensions)):
-                found.append(path)
-    if twice:
-        first = one_line_path(os.path.join(folder, min(twice)))
-        print_log(
-            f"{len(twice)} links to folders that are listed anyway are not followed, the first is "
-            f"{first}",
-            "current",
-            level=30,
-        )
-    return sorted(found)
-
-
-def _scan(folder: str) -> tuple[tuple[int, int], list[os.DirEntry]]:
-    """What the folder is, and its entries without hidden ones, sorted."""
-    try:
-        status = os.stat(folder)
-        with os.scandir(folder) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise HCSCError(
-            f"cannot list the image folder {one_line_path(folder)} ({error.strerror}); make it "
-            "readable, or move it away"
-        ) from error
-    return (status.st_dev, status.st_ino), sorted(visible, key=lambda entry: entry.name)
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    """Following links; a link that leads nowhere, or to itself, is none."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False

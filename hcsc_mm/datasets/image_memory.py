@@ -14,7 +14,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from ..errors import HCSCError
-from .transforms.decode import read_size
+from .transforms.pictures import size_of
 from .transforms.shrink import shrink, shrunk_size
 
 _MIB = 2**20
@@ -114,15 +114,17 @@ class ImageMemory:
         return shrink(image, self.short_side, self.long_side)
 
     def keep(self, index: int, path: str, pixels: np.ndarray, original: tuple[int, int]) -> None:
-        """Keep an image, if there is room and nobody has kept it before.
+        """Keep an image in colours, if there is room and nobody has kept it before.
 
         Args:
             index, path: As in :meth:`recall`.
             pixels: (H, W, 3) uint8, shrunk already.
             original: Height and width before.
         """
-        if self._room is None or not 0 <= index < len(self._rows) or pixels.dtype != np.uint8:
+        if self._room is None or not 0 <= index < len(self._rows):
             return
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            return  # grey or deep images are decoded each time
         with self._lock:
             start = int(self._filled[0])
             if self._rows[index]["whole"] or start + pixels.nbytes > len(self._room):
@@ -149,7 +151,7 @@ class ImageMemory:
         """About what all images take; 0 if none of those looked at has a readable header."""
         taken = []
         for path in paths[:: max(1, len(paths) // _LOOKED_AT)]:
-            size = read_size(path)
+            size = size_of(path)
             if size is not None:
                 if self.short_side is not None:
                     size = shrunk_size(size, self.short_side, self.long_side)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from mmengine.logging import print_log
 
 from ..errors import HCSCError
-from .transforms.decode import one_line_path
+from ..utils.text import one_line_path
+from .file_kinds import EXTENSIONS, describe_not_read, ending_of, same_text
+from .text_list import lines_by_number, read_lines, repeated
 
 
 class LabelledPath(NamedTuple):
@@ -26,15 +28,22 @@ def read_label_list(file: str) -> list[LabelledPath]:
     are commas or whitespace.
 
     Raises:
-        HCSCError: a line reads otherwise, has a negative label, or has not as many columns as the
-            first.
+        HCSCError: see :func:`parse_labels`; or it cannot be read.
     """
-    listed: list[LabelledPath] = []
-    for number, line in enumerate(read_lines(file), start=1):
-        if not line:
-            continue
+    return [image for _, image in parse_labels(read_lines(file), file)]
+
+
+def parse_labels(lines: Sequence[str], file: str) -> list[tuple[int, LabelledPath]]:
+    """The images that lines name, each with the number of its line.
+
+    Raises:
+        HCSCError: a line reads otherwise, has a negative label, or has not as many columns as the
+            first; or two lines give one image different labels.
+    """
+    listed: list[tuple[int, LabelledPath]] = []
+    for number, line in lines_by_number(lines):
         where = f"line {number} of {one_line_path(file)}"
-        image = _parse(line)
+        image = parse_line(line)
         if image is None:
             raise HCSCError(
                 f"{where} is no 'path label' or 'path, label, coarse_label': "
@@ -45,16 +54,82 @@ def read_label_list(file: str) -> list[LabelledPath]:
             raise HCSCError(
                 f"{where} has a negative label: {one_line_path(line[:200])!r}; labels count from 0"
             )
-        if listed and (image.coarse is None) != (listed[0].coarse is None):
+        if listed and (image.coarse is None) != (listed[0][1].coarse is None):
             raise HCSCError(
                 f"{where} has {2 + (image.coarse is not None)} columns, unlike the first; give all "
                 "lines a coarse label or none"
             )
-        listed.append(image)
+        listed.append((number, image))
     return listed
 
 
-def _parse(line: str) -> LabelledPath | None:
+def check_one_label_each(listed: Sequence[tuple[int, LabelledPath]], file: str) -> None:
+    """Refuse a list that gives one image two labels; images that it only repeats are counted in the
+    log.
+
+    Raises:
+        HCSCError: names the image and its lines.
+    """
+    twice = repeated(image.path for _, image in listed)
+    for places in twice.values():
+        (first, one), *others = (listed[place] for place in places)
+        for number, other in others:
+            if other[1:] != one[1:]:
+                kind = "labels" if other.label != one.label else "coarse labels"
+                labels = (
+                    (one.label, other.label)
+                    if other.label != one.label
+                    else (one.coarse, other.coarse)
+                )
+                raise HCSCError(
+                    f"lines {first} and {number} of {one_line_path(file)} give "
+                    f"{one_line_path(one.path)} the {kind} {labels[0]} and {labels[1]}; keep one"
+                )
+    log_repeated(twice, [number for number, _ in listed], file)
+
+
+def log_repeated(twice: dict[str, list[int]], numbers: Sequence[int], file: str) -> None:
+    """Say how many images a list repeats: each counts as often as it is listed.
+
+    Args:
+        twice: Of :func:`~.text_list.repeated`.
+        numbers: Of the lines, by place.
+        file: The list.
+    """
+    if twice:
+        name, places = next(iter(twice.items()))
+        print_log(
+            f"{one_line_path(file)} names {len(twice)} of its images more than once, the first is "
+            f"{one_line_path(name)} in lines {', '.join(str(numbers[p]) for p in places[:3])}; "
+            "each counts as often as it is listed",
+            "current",
+            level=30,
+        )
+
+
+def log_not_read(paths: Sequence[str], file: str) -> None:
+    """Warn of images in a list that will be unreadable here by their format."""
+    text = describe_not_read(paths)
+    if text is not None:
+        print_log(
+            f"of the {len(paths)} images in {one_line_path(file)} are not read here: {text}",
+            "current",
+            level=30,
+        )
+
+
+def path_of_line(line: str) -> list[str]:
+    """What a line of a list without labels may name, the likeliest first: all of it, or what comes
+    before a label.
+    """
+    labelled = parse_line(line)
+    if labelled is None:
+        return [line]
+    is_image = ending_of(labelled.path) in EXTENSIONS and ending_of(line) not in EXTENSIONS
+    return [labelled.path, line] if is_image else [line, labelled.path]
+
+
+def parse_line(line: str) -> LabelledPath | None:
     """A line's columns, at commas if that makes sense, else at whitespace; None if neither does."""
     for columns in (_at_commas(line), line.split()):
         path, numbers = columns[0], columns[1:]
@@ -80,50 +155,6 @@ def _is_whole_number(text: str) -> bool:
     return text.removeprefix("-").isdecimal()
 
 
-def read_lines(file: str) -> list[str]:
-    """The lines of a text file without whitespace around them; empty ones keep their places.
-
-    Raises:
-        HCSCError: it cannot be read.
-    """
-    try:
-        # Names of files need not be valid text; a byte-order mark is no part of the first name.
-        with open(file, encoding="utf-8-sig", errors="surrogateescape") as lines:
-            return [line.strip() for line in lines]
-    except OSError as error:
-        raise HCSCError(
-            f"cannot read {one_line_path(file)} ({error.strerror}); mend its path in the config"
-        ) from error
-
-
-def check_files_exist(paths: Sequence[str], folder: str, source: str) -> None:
-    """Refuse a list with images that are not there.
-
-    Each folder is listed once: asking for a million files one by one takes minutes on a network
-    disk.
-
-    Raises:
-        HCSCError: counts the missing ones and names the first.
-    """
-    by_folder: dict[str, list[str]] = defaultdict(list)
-    for path in paths:
-        by_folder[os.path.dirname(path)].append(path)
-    missing: set[str] = set()
-    for relative, wanted in by_folder.items():
-        try:
-            there = set(os.listdir(os.path.join(folder, relative)))
-        except OSError:
-            there = set()
-        missing.update(path for path in wanted if os.path.basename(path) not in there)
-    if missing:
-        first = os.path.join(folder, next(path for path in paths if path in missing))
-        raise HCSCError(
-            f"{len(missing)} of the {len(paths)} images in {one_line_path(source)} do not exist, "
-            f"the first is {one_line_path(first)}; "
-            "mend the list, or data_root and data_prefix, which its paths are relative to"
-        )
-
-
 def keep_listed(images: Sequence[LabelledPath], file: str) -> list[LabelledPath]:
     """The images that a list names, in their own order: by file name, or by path where the list
     gives one.
@@ -131,10 +162,10 @@ def keep_listed(images: Sequence[LabelledPath], file: str) -> list[LabelledPath]
     Raises:
         HCSCError: the list names images that are not there, or a name that several have.
     """
-    wanted = {os.path.normpath(line) for line in read_lines(file) if line}
+    wanted = {_name(line): line for line in read_lines(file) if line}
     found: dict[str, LabelledPath] = {}
     for image in images:
-        for name in {os.path.normpath(image.path), os.path.basename(image.path)} & wanted:
+        for name in {_name(image.path), _name(os.path.basename(image.path))} & wanted.keys():
             if name in found and found[name].path != image.path:
                 raise HCSCError(
                     f"{one_line_path(name)} in {one_line_path(file)} could be "
@@ -142,15 +173,19 @@ def keep_listed(images: Sequence[LabelledPath], file: str) -> list[LabelledPath]
                     f"{one_line_path(image.path)}; list paths instead of names"
                 )
             found[name] = image
-    missing = wanted - found.keys()
+    missing = [line for name, line in wanted.items() if name not in found]
     if missing:
         raise HCSCError(
             f"{len(missing)} of the {len(wanted)} images in {one_line_path(file)} are not in the "
             "data set, the first is "
-            f"{one_line_path(min(missing))}; mend the list, or data_root"
+            f"{one_line_path(missing[0])}; mend the list, or data_root"
         )
     chosen = {image.path for image in found.values()}
     return [image for image in images if image.path in chosen]
+
+
+def _name(path: str) -> str:
+    return same_text(os.path.normpath(path))
 
 
 def draw_per_class(

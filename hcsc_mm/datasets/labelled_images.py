@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import numpy as np
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+
 from ..errors import HCSCError
 from ..registry import DATASETS
-from .image_folder import ImageFolder, list_images
+from ..utils.text import one_line_path
+from .file_kinds import same_text
+from .image_folder import ImageFolder
 from .label_list import (
     LabelledPath,
-    check_files_exist,
+    check_one_label_each,
     draw_per_class,
     keep_listed,
-    read_label_list,
-    read_lines,
+    log_not_read,
+    parse_labels,
 )
-from .transforms.decode import one_line_path
+from .sources import Source
+from .text_list import find_listed, read_lines
 
+_FEW = 100  # unused labels are nobody's concern
 _MOST_CLASSES = 1_000_000  # a larger label is a year or an identifier in the wrong column
 
 
@@ -32,8 +40,9 @@ class LabelledImages(ImageFolder):
     from 0 to the list's largest label.
 
     Args:
-        data_root: The folder. '~' is the home directory.
-        ann_file: The list, relative to ``data_root`` or absolute.
+        data_root: The folder, archive or address, or several, see :class:`ImageFolder`; a class may
+            have a folder in each.
+        ann_file: The list, relative to ``data_root`` or absolute; of several roots one for each.
         data_prefix: Folder under ``data_root`` that holds the class folders, or that listed paths
             are relative to.
         listed: Text file, relative to ``data_root`` or absolute, with a file name a line, such as
@@ -46,13 +55,13 @@ class LabelledImages(ImageFolder):
         classes: Names of the classes, or a text file with one a line, relative to ``data_root`` or
             absolute. For folders it fixes which folder has which number, and a folder of another
             name is refused; for lists it names the numbers.
-        **kwargs: As in mmpretrain's ``BaseDataset``.
+        **kwargs: As in :class:`ImageFolder`.
     """
 
     def __init__(
         self,
-        data_root: str = "",
-        ann_file: str = "",
+        data_root: str | Sequence[str] = "",
+        ann_file: str | Sequence[str] = "",
         data_prefix: str = "",
         listed: str | None = None,
         per_class: int | float | None = None,
@@ -61,7 +70,8 @@ class LabelledImages(ImageFolder):
         classes: str | Sequence[str] | None = None,
         **kwargs,
     ) -> None:
-        root = os.path.expanduser(data_root)
+        root = data_root if isinstance(data_root, (str, os.PathLike)) else next(iter(data_root), "")
+        root = os.path.expanduser(root)
         self.listed = None if listed is None else os.path.join(root, os.path.expanduser(listed))
         self.per_class = per_class
         self.seed = seed
@@ -91,6 +101,8 @@ class LabelledImages(ImageFolder):
             HCSCError: a file or folder is missing, a line does not parse, labels do not fit the
                 classes, or nothing is left.
         """
+        if self.CLASSES is not None:
+            self._metainfo["classes"] = tuple(same_text(str(name)) for name in self.CLASSES)
         images = self._images_of_list() if self.ann_file else self._images_of_folders()
         if self.listed is not None:
             images = keep_listed(images, self.listed)
@@ -103,48 +115,51 @@ class LabelledImages(ImageFolder):
             )
         if self.coarse is not None:
             images = self._with_coarse_labels(images)
+        self._labels = np.array([image.label for image in images], dtype=np.int32)
         return [self._sample(image) for image in images]
 
+    def labels(self) -> NDArray[np.int32]:
+        """(N,) labels of all images; with ``indices`` not always in the images' order."""
+        if len(self) == len(self._labels):
+            return self._labels  # asking for a million samples takes seconds
+        return self.get_gt_labels()
+
     def _sample(self, image: LabelledPath) -> dict:
-        sample = {"img_path": os.path.join(self.img_prefix, image.path), "gt_label": image.label}
+        path = self.sources[0].path(image.path)  # unchanged where it is an address or absolute
+        sample = {"img_path": path, "gt_label": image.label}
         return sample if image.coarse is None else {**sample, "coarse_label": image.coarse}
 
     def _images_of_folders(self) -> list[LabelledPath]:
         """Every image under a class's folder, sorted; names the classes if nobody has."""
-        root = one_line_path(self.img_prefix)
-        paths = list_images(self.img_prefix, self.extensions)
-        if not paths:
-            raise HCSCError(
-                f"no image under {root}; supported are {', '.join(sorted(self.extensions))}"
-            )
-        names = [path.split(os.sep, 1)[0] for path in paths]
-        outside = [path for path, name in zip(paths, names, strict=True) if path == name]
-        if outside:
-            raise HCSCError(
-                f"{len(outside)} images under {root} lie in no class's folder, the first is "
-                f"{one_line_path(outside[0])}; "
-                "put each into a folder that is named after its class, or give ann_file"
-            )
-        found = sorted(set(names))
+        listings = [(source, self._found(source)) for source in self.sources]
+        if not any(paths for _, paths in listings):
+            raise self._no_image()
+        for source, paths in listings:
+            _check_in_folders(paths, source)
+        names = {_class_of(path) for _, paths in listings for path in paths}
         if self.CLASSES is None:
-            self._metainfo["classes"] = tuple(found)
-        unknown = [name for name in found if name not in self.class_to_idx]
+            self._metainfo["classes"] = tuple(sorted(names))
+        index = self.class_to_idx
+        unknown = sorted(names - index.keys())
         if unknown:
             raise HCSCError(
-                f"{len(unknown)} folders under {root} are not in classes, the first is "
-                f"{one_line_path(unknown[0])}; "
-                "name them there, or move them away"
+                f"{len(unknown)} folders under {one_line_path(self.img_prefix)} are not in "
+                f"classes, the first is {one_line_path(unknown[0])}; name them there, or move them "
+                "away"
             )
-        index = self.class_to_idx
-        return [LabelledPath(path, index[name]) for path, name in zip(paths, names, strict=True)]
+        return [
+            LabelledPath(self._name(source, path), index[_class_of(path)])
+            for source, paths in listings
+            for path in paths
+        ]
+
+    def _name(self, source: Source, path: str) -> str:
+        """Of an image among all: relative to the root where there is only one."""
+        return path if len(self.sources) == 1 else source.path(path)
 
     def _images_of_list(self) -> list[LabelledPath]:
-        """The list's images; numbers the classes if nobody has named them."""
-        images = read_label_list(self.ann_file)
-        if not images:
-            raise HCSCError(
-                f"no image in the list {one_line_path(self.ann_file)}; it needs lines 'path label'"
-            )
+        """The lists' images; numbers the classes if nobody has named them."""
+        images = [image for source in self.sources for image in self._labelled(source)]
         largest = max(images, key=lambda image: image.label)
         if largest.label >= _MOST_CLASSES:
             raise HCSCError(
@@ -156,14 +171,30 @@ class LabelledImages(ImageFolder):
             # Every number up to the largest, used or not: a class's place among the names is its
             # label, as everywhere in OpenMMLab.
             self._metainfo["classes"] = tuple(str(label) for label in range(largest.label + 1))
+            _warn_of_gaps({image.label for image in images}, self.ann_file)
         if largest.label >= len(self.CLASSES):
             raise HCSCError(
                 f"{one_line_path(self.ann_file)} gives {one_line_path(largest.path)} the label "
                 f"{largest.label}, but classes names "
                 f"{len(self.CLASSES)}: labels count from 0; mend the list or name more classes"
             )
-        check_files_exist([image.path for image in images], self.img_prefix, self.ann_file)
         return images
+
+    def _labelled(self, source: Source) -> list[LabelledPath]:
+        """The images of one list."""
+        listed = parse_labels(read_lines(source.ann_file, source.backend_args), source.ann_file)
+        if not listed:
+            raise HCSCError(
+                f"no image in the list {one_line_path(source.ann_file)}; it needs lines "
+                "'path label'"
+            )
+        check_one_label_each(listed, source.ann_file)
+        log_not_read([image.path for _, image in listed], source.ann_file)
+        found = find_listed([(number, [image.path]) for number, image in listed], source)
+        return [
+            image._replace(path=self._name(source, path))
+            for (_, image), (path, _) in zip(listed, found, strict=True)
+        ]
 
     def _with_coarse_labels(self, images: list[LabelledPath]) -> list[LabelledPath]:
         if len(self.coarse) != len(self.CLASSES):
@@ -177,3 +208,29 @@ class LabelledImages(ImageFolder):
                 "or its third column"
             )
         return [image._replace(coarse=int(self.coarse[image.label])) for image in images]
+
+
+def _class_of(path: str) -> str:
+    return same_text(path.split(os.sep, 1)[0])
+
+
+def _check_in_folders(paths: Sequence[str], source: Source) -> None:
+    outside = [path for path in paths if os.sep not in path]
+    if outside:
+        raise HCSCError(
+            f"{len(outside)} images under {one_line_path(source.folder)} lie in no class's folder, "
+            f"the first is {one_line_path(outside[0])}; "
+            "put each into a folder that is named after its class, or give ann_file"
+        )
+
+
+def _warn_of_gaps(labels: set[int], ann_file: str) -> None:
+    """Labels are places among the names of classes: a classifier has an output for each."""
+    number = max(labels) + 1
+    if number > 2 * len(labels) + _FEW:
+        print_log(
+            f"{one_line_path(ann_file)} has labels up to {number - 1}, of which {len(labels)} are "
+            "used; number them from 0 to save the outputs, or name the classes by classes=",
+            "current",
+            level=30,
+        )

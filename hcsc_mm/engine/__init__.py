@@ -1,28 +1,20 @@
-from ..utils.safe_load import make_mmengine_load_safely
-from .hooks import (
-    CheckLabelsHook,
-    CollapseHook,
+"""Hooks of the methods: when to cluster, what to log, collapse, online kNN and probe."""
+
+from ..runtime import (  # they stay importable from here, where 0.1.0 had them
     EpochSeedHook,
-    HierarchicalClusteringHook,
-    KNNMonitorHook,
     NonFiniteHook,
-    OnlineLinearProbeHook,
     PreemptionHook,
     ResumableCheckpointHook,
+    ResumableTrainLoop,
     UnreadableImagesHook,
 )
-from .train_loop import ResumableTrainLoop
-
-make_mmengine_load_safely()
+from . import hooks
+from .hooks import *  # noqa: F403  the one list of hooks is theirs
 
 __all__ = [
-    "CheckLabelsHook",
-    "CollapseHook",
+    *hooks.__all__,
     "EpochSeedHook",
-    "HierarchicalClusteringHook",
-    "KNNMonitorHook",
     "NonFiniteHook",
-    "OnlineLinearProbeHook",
     "PreemptionHook",
     "ResumableCheckpointHook",
     "ResumableTrainLoop",

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 
 from ..errors import HCSCError
 from ..evaluation.feature_set import pooled_features
-from ..utils.rendezvous import wait_for_ranks
-from .aside import measured_aside
+from ..evaluation.undisturbed import undisturbed
+from ..utils.ranks import wait_for_ranks
 
 
 class OnlineProbe:
@@ -124,7 +124,7 @@ class OnlineProbe:
             loader: This rank's share.
         """
         counts = torch.zeros_like(self.counts)
-        with measured_aside(model.backbone):
+        with undisturbed(model.backbone):
             for batch in loader:
                 features = pooled_features(model, batch["inputs"]).float()
                 counts += _right_and_seen(

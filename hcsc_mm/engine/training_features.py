@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.dataset import BaseDataset, default_collate
@@ -14,11 +15,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..datasets import ExtractionView, ShardSampler
+from ..datasets.fingerprint import difference, fingerprint
 from ..errors import HCSCError
 from ..evaluation import extract_features
-from ..models import HCSC
 from ..models.memories import KeyBank
-from ..utils.rendezvous import WAIT_MINUTES
+from ..structures import ClustersImages
+from ..utils.ranks import WAIT_MINUTES
 
 
 class TrainingFeatures:
@@ -29,17 +31,21 @@ class TrainingFeatures:
         model: Encodes them.
         pipeline: Transforms for extraction, from loading to packing, without randomness.
         use_bank: Take the images' latest keys of training, and extract only those of images that
-            have none.
-        batch_size: Images per rank and step of extraction; None: twice the training batch.
-        num_workers: Of the extraction loader; None: as in training.
+            have none. Off by default.
+        batch_size: Images per rank and step of extraction, at least 1; by default twice the
+            training batch.
+        num_workers: Of the extraction loader; by default as many as in training.
         dataset: Config of the data set to extract, if it is to be another object than the training
             set; it must list the same images.
+
+    Raises:
+        HCSCError: the training set does not number its images, or ``dataset`` lists others.
     """
 
     def __init__(
         self,
         runner: Runner,
-        model: HCSC,
+        model: ClustersImages,
         pipeline: Sequence[dict],
         use_bank: bool = False,
         batch_size: int | None = None,
@@ -47,51 +53,77 @@ class TrainingFeatures:
         dataset: dict | None = None,
     ) -> None:
         self._runner, self._model = runner, model
-        training_set = runner.train_dataloader.dataset
+        training_loader = runner.train_dataloader
+        training_set = training_loader.dataset
+        if not isinstance(training_set, BaseDataset):
+            raise HCSCError(
+                f"the training set is a {type(training_set).__name__}, whose sample_idx does not "
+                "tell its images apart; use one data set derived from mmengine's BaseDataset (a "
+                "list of files can join several folders)"
+            )
         images = training_set
         if dataset is not None:
             images = DATASETS.build({**dataset, "pipeline": []})
             _check_same_images(training_set, images)
         self._view = ExtractionView(images, pipeline)
-        self._batch_size = batch_size or 2 * runner.train_dataloader.batch_size
-        self._num_workers = (
-            runner.train_dataloader.num_workers if num_workers is None else num_workers
-        )
-        keys = model.queue.keys
-        self.bank = KeyBank(len(self._view), keys.shape[1], keys.device) if use_bank else None
+        self._batch_size = batch_size or 2 * training_loader.batch_size
+        self._num_workers = training_loader.num_workers if num_workers is None else num_workers
+        key = model.newest_keys(1)
+        self.bank = KeyBank(len(self._view), key.shape[1], key.device) if use_bank else None
+        self._training_set = training_set
+        self.identity = {"num_samples": len(training_set), "images": fingerprint(training_set)}
+
+    def check_identity(self, saved: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint of other images.
+
+        Args:
+            saved: ``identity`` of the run that wrote it.
+
+        Raises:
+            HCSCError: the number of images, or the images, or their order, is another.
+        """
+        now = self.identity
+        if saved["num_samples"] != now["num_samples"]:
+            raise HCSCError(
+                f"the checkpoint was trained on {saved['num_samples']} images, the data set has "
+                f"{now['num_samples']} now; restore the data set, or start anew with load_from "
+                "instead of resume"
+            )
+        images = saved.get("images")  # checkpoints of 0.1.0 have none
+        other = None if images is None else difference(images, self._training_set)
+        if other is not None:
+            raise HCSCError(
+                f"the checkpoint was trained on {other}, than the {now['num_samples']} of the data "
+                "set now; restore the data set, or start anew with load_from instead of resume"
+            )
 
     def record(self, data_batch: dict) -> None:
         """Keep the keys of the training step just done."""
         sample_idx = [int(sample.sample_idx) for sample in data_batch["data_samples"]]
-        self.bank.write(sample_idx, self._model.queue.newest(len(sample_idx) * get_world_size()))
+        newest = self._model.newest_keys(len(sample_idx) * get_world_size())
+        self.bank.write(sample_idx, newest)
 
     def compute(self) -> Tensor:
-        """(n, D) of this rank's shard, unit length, NaN for unreadable images; with a bank, the
-        bank's own rows.
+        """(n, D) of this rank's shard, unit length, NaN for unreadable images.
 
-        Extracted with the key encoder in eval mode, with equal statistics on all ranks, under the
-        autocast of training.
+        With a bank they are the bank's own rows. Extracted with the key encoder in eval mode, with
+        equal statistics on all ranks, under the autocast of training.
         """
         shard, known = ShardSampler(self._view), None
         wanted: Sequence[int] | ShardSampler = shard
         if self.bank is not None:
             known = self.bank.features
             wanted = (torch.isnan(known[:, 0]).nonzero().squeeze(1) + shard.shard.start).tolist()
-        encoder = self._model.momentum_encoder
-        encoder.synchronize_statistics()
-        training = encoder.training
-        encoder.eval()
-        try:
+        with self._model.encoding_keys():
             return extract_features(self._encode, self._loader(wanted), len(self._view), known)
-        finally:
-            encoder.train(training)
 
     def _encode(self, images: Tensor) -> Tensor:
         wrapper = self._runner.optim_wrapper
         mixed = isinstance(wrapper, AmpOptimWrapper)
-        device = self._model.queue.keys.device.type
-        with torch.autocast(device, dtype=wrapper.cast_dtype if mixed else None, enabled=mixed):
-            return self._model.encode_key(self._model.preprocess(images))
+        images = self._model.preprocess(images)
+        dtype = wrapper.cast_dtype if mixed else None
+        with torch.autocast(images.device.type, dtype=dtype, enabled=mixed):
+            return self._model.encode_key(images)
 
     def _loader(self, sampler: Sequence[int] | ShardSampler) -> DataLoader:
         training_loader = self._runner.train_dataloader
@@ -102,9 +134,8 @@ class TrainingFeatures:
             batch_size=self._batch_size,
             sampler=sampler,
             num_workers=num_workers,
-            timeout=60 * WAIT_MINUTES
-            if num_workers
-            else 0,  # a worker that hangs must not be waited for for ever
+            # a worker that hangs must not be waited for for ever
+            timeout=60 * WAIT_MINUTES if num_workers else 0,
             collate_fn=default_collate,
             worker_init_fn=training_loader.worker_init_fn,
             pin_memory=training_loader.pin_memory,
@@ -113,17 +144,16 @@ class TrainingFeatures:
 
 def _check_same_images(training_set: BaseDataset, given: BaseDataset) -> None:
     """sample_idx must mean the same image in both."""
+    advice = "leave the hook's dataset out to cluster the training set itself"
     if len(training_set) != len(given):
         raise HCSCError(
             f"the clustering hook's data set has {len(given)} images, the training set "
-            f"{len(training_set)}; "
-            "leave the hook's dataset out to cluster the training set itself"
+            f"{len(training_set)}; {advice}"
         )
     for index in range(len(given)):
         ours, theirs = (one.get_data_info(index).get("img_path") for one in (training_set, given))
         if ours != theirs:
             raise HCSCError(
                 f"image {index} is {ours} in the training set and {theirs} in the clustering "
-                "hook's data set; "
-                "leave the hook's dataset out to cluster the training set itself"
+                f"hook's data set; {advice}"
             )

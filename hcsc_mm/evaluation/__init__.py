@@ -1,11 +1,13 @@
+from .clustering_metrics import Clustering, HierarchyScores
 from .clustering_scores import clustering_scores
 from .collapse import cluster_balance, effective_rank, relative_std
 from .feature_extraction import extract_features
 from .feature_loop import FeatureTestLoop
-from .feature_metrics import KNN, Clustering, HierarchyScores, LinearSVM, LowShotSVM
+from .feature_metrics import KNN, LinearSVM, LowShotSVM
 from .feature_set import FeatureSet, build_feature_loader, extract_feature_set
 from .knn import knn_classify
 from .svm import mean_average_precision, svm_scores
+from .tree_scores import dendrogram_purity, tree_scores
 
 __all__ = [
     "KNN",
@@ -18,6 +20,7 @@ __all__ = [
     "build_feature_loader",
     "cluster_balance",
     "clustering_scores",
+    "dendrogram_purity",
     "effective_rank",
     "extract_feature_set",
     "extract_features",
@@ -25,4 +28,5 @@ __all__ = [
     "mean_average_precision",
     "relative_std",
     "svm_scores",
+    "tree_scores",
 ]

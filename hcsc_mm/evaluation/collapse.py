@@ -63,8 +63,11 @@ def cluster_balance(assignment: Tensor, num_clusters: int) -> ClusterBalance:
         assignment: (N,) int cluster of each image.
         num_clusters: K, at least 2.
     """
-    share = torch.bincount(assignment.long(), minlength=num_clusters).float() / len(
-        assignment
-    )  # (K,)
-    entropy = torch.special.entr(share).sum() / math.log(num_clusters)
+    return size_balance(torch.bincount(assignment.long(), minlength=num_clusters))
+
+
+def size_balance(sizes: Tensor) -> ClusterBalance:
+    """Balance of a clustering by the (K,) sizes of its clusters, K at least 2."""
+    share = sizes.float() / sizes.sum()  # (K,)
+    entropy = torch.special.entr(share).sum() / math.log(len(sizes))
     return ClusterBalance(float(share.max()), float(entropy))

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..errors import HCSCError
+from ..utils.agreement import raise_together
 from ..utils.progress import track
-from ..utils.rendezvous import wait_for_ranks
-from ..utils.shard import global_sum, shard_slice
+from ..utils.shard import shard_slice
 
 
 @torch.no_grad()
@@ -97,8 +96,7 @@ def extract_features(
                 f"{int(broken.sum())} features are NaN or infinite, the first is of "
                 f"{_describe(dataloader, first)}; the weights are broken"
             )
-    wait_for_ranks("feature extraction")  # ranks read at different speeds
-    _raise_on_all_ranks(problem)
+    raise_together(problem, "feature extraction")
     features[skipped.to(features.device)] = float("nan")
     return features
 
@@ -114,12 +112,3 @@ def _first_occurrence(rows: Tensor, inside: Tensor, written: Tensor) -> Tensor:
 def _describe(dataloader: DataLoader, index: int) -> str:
     describe = getattr(dataloader.dataset, "describe", None)
     return f"sample {index}" if describe is None else describe(index)
-
-
-def _raise_on_all_ranks(problem: str | None) -> None:
-    """A rank that raised alone would leave the others waiting in the next collective."""
-    failures = int(global_sum(torch.tensor(int(problem is not None))))
-    if problem is not None:
-        raise HCSCError(problem)
-    if failures:
-        raise HCSCError("feature extraction failed on another rank; its message says why")

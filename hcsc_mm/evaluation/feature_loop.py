@@ -6,13 +6,17 @@ from collections.abc import Sequence
 
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
+from torch import nn
 from torch.utils.data import DataLoader
 
+from ..datasets.first_sample import channels_given
 from ..datasets.same_classes import check_same_classes
 from ..errors import HCSCError
+from ..models import check_channels
 from ..registry import LOOPS, METRICS
-from ..utils.wrappers import unwrapped
-from .feature_set import build_feature_loader, extract_feature_set
+from ..utils.models import unwrapped
+from ..utils.samples import sample_path
+from .feature_set import build_feature_loader, extract_feature_set, has_labels
 
 
 @LOOPS.register_module()
@@ -28,8 +32,9 @@ class FeatureTestLoop(BaseLoop):
         dataloader: The images under test; ``test_dataloader`` in a config, without sampler and
             collation.
         evaluator: Configs of :class:`KNN`, :class:`LinearSVM`, :class:`LowShotSVM`,
-            :class:`Clustering`, :class:`HierarchyScores` or others with their ``evaluate``;
-            ``test_evaluator`` in a config.
+            :class:`Clustering`, :class:`HierarchyScores` or others with their ``evaluate``, and
+            ``check`` for what can be said before any feature is extracted; ``test_evaluator`` in a
+            config.
         train_dataloader: Labelled images to learn from, for those that do.
     """
 
@@ -58,10 +63,8 @@ class FeatureTestLoop(BaseLoop):
         self.runner.call_hook("before_test")
         self.runner.call_hook("before_test_epoch")
         model = unwrapped(self.runner.model)
-        if self.train_dataloader is not None:
-            check_same_classes(
-                self.train_dataloader.dataset.dataset, self.dataloader.dataset.dataset
-            )
+        labelled = has_labels(self.dataloader.dataset.dataset)
+        self._check(model, labelled)
         train = (
             None
             if self.train_dataloader is None
@@ -80,3 +83,25 @@ class FeatureTestLoop(BaseLoop):
         self.runner.call_hook("after_test_epoch", metrics=metrics)
         self.runner.call_hook("after_test")
         return metrics
+
+    def _compares_with_labels(self) -> bool:
+        return any(getattr(one, "needs_labels", True) for one in self.evaluators)
+
+    def _check(self, model: nn.Module, labelled: bool) -> None:
+        """All that can be said before any feature is extracted."""
+        test_set = self.dataloader.dataset.dataset
+        train_set = None if self.train_dataloader is None else self.train_dataloader.dataset.dataset
+        if not labelled and self._compares_with_labels():
+            raise HCSCError(
+                f"{sample_path(test_set, 0) or 'the first image'} of the test set has no label "
+                "(gt_label); use a data set with labels, such as hcsc_mm.LabelledImages"
+            )
+        if labelled and train_set is not None:
+            check_same_classes(train_set, test_set)
+        for evaluator in self.evaluators:
+            check = getattr(evaluator, "check", None)  # others need not have one
+            if check is not None:
+                check(test_set, train_set, self.runner._load_from)
+        for dataset in (train_set, test_set):
+            if dataset is not None:
+                check_channels(model, channels_given(dataset))

@@ -17,21 +17,21 @@ from torch.utils.data import DataLoader
 from ..datasets import ExtractionView
 from ..errors import HCSCError
 from ..models.utils.pooling import pool
-from ..utils.rendezvous import WAIT_MINUTES
+from ..utils.ranks import WAIT_MINUTES
 from ..utils.shard import all_gather_rows, global_sum, shard_slice
 from .feature_extraction import extract_features
 
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """What the features of a data set are judged by; each rank has its shard of the rows.
+    """Features of a data set, and what they are judged by; each rank has its shard of the rows.
 
     Attributes:
         features: (n, D) float32, pooled output of the backbone. Images that cannot be read are left
             out.
         sample_idx: (n,) int64, index in the data set.
         labels: (n,) int64 class of each image, or (n, C) int8 for several classes an image: 1
-            shown, 0 not, −1 not to be judged.
+            shown, 0 not, −1 not to be judged; None for images without labels.
         coarse_labels: (n,) int64, for data sets that have them.
         num_samples: N, images of the data set, over all ranks.
         dataset: The data set itself.
@@ -39,16 +39,18 @@ class FeatureSet:
 
     features: Tensor
     sample_idx: Tensor
-    labels: Tensor
+    labels: Tensor | None
     coarse_labels: Tensor | None
     num_samples: int
     dataset: BaseDataset
 
     def gather(self) -> FeatureSet:
         """The rows of all ranks, on every rank."""
-        coarse = None if self.coarse_labels is None else all_gather_rows(self.coarse_labels)
-        rows = (all_gather_rows(rows) for rows in (self.features, self.sample_idx, self.labels))
-        return FeatureSet(*rows, coarse, self.num_samples, self.dataset)
+        rows = (
+            None if rows is None else all_gather_rows(rows)
+            for rows in (self.features, self.sample_idx, self.labels, self.coarse_labels)
+        )
+        return FeatureSet(*rows, self.num_samples, self.dataset)
 
 
 def build_feature_loader(runner: Runner, config: DataLoader | dict) -> DataLoader:
@@ -87,19 +89,23 @@ def build_feature_loader(runner: Runner, config: DataLoader | dict) -> DataLoade
 
 @torch.no_grad()
 def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
-    """Run a model's backbone in eval mode over a labelled data set.
+    """Run a model's backbone in eval mode over a data set.
 
     Args:
         model: With ``backbone`` and ``data_preprocessor``; any of mmpretrain's classifiers and
             self-supervised algorithms.
-        loader: Of :func:`build_feature_loader`; its data set has 'gt_label', and may have
-            'coarse_label', for each image.
+        loader: Of :func:`build_feature_loader`; its data set may have 'gt_label', and
+            'coarse_label', for each image. Without any, the result's ``labels`` are None.
 
     Raises:
-        HCSCError: see :func:`extract_features`; or an image has no label.
+        HCSCError: see :func:`extract_features`; or some images have labels and others have none.
     """
     backbone, dataset = model.backbone, loader.dataset.dataset
     num_samples = len(dataset)
+    shard = shard_slice(num_samples)
+    labels, coarse_labels = None, None
+    if has_labels(dataset):  # before the features: an image without one is a mistake that waits
+        labels, coarse_labels = read_labels(dataset, range(shard.start, shard.stop))
     training = backbone.training
     backbone.eval()
     try:
@@ -116,17 +122,12 @@ def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
             logger="current",
             level=30,
         )
-    shard = shard_slice(num_samples)
-    labels, coarse_labels = read_labels(dataset, range(shard.start, shard.stop))
     keep = readable.cpu()
-    return FeatureSet(
-        features[readable],
-        torch.arange(shard.start, shard.stop)[keep].to(features.device),
-        labels[keep].to(features.device),
-        None if coarse_labels is None else coarse_labels[keep].to(features.device),
-        num_samples,
-        dataset,
+    rows = (
+        None if values is None else values[keep].to(features.device)
+        for values in (torch.arange(shard.start, shard.stop), labels, coarse_labels)
     )
+    return FeatureSet(features[readable], *rows, num_samples, dataset)
 
 
 def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
@@ -134,6 +135,24 @@ def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
     return pool(
         model.backbone(model.data_preprocessor({"inputs": images, "data_samples": None})["inputs"])
     )
+
+
+def has_labels(dataset: BaseDataset) -> bool:
+    """Whether its first image has a label."""
+    return len(dataset) > 0 and dataset.get_data_info(0).get("gt_label") is not None
+
+
+def check_labelled(*images: FeatureSet | None) -> None:
+    """Refuse images without labels, for what compares with labels.
+
+    Raises:
+        HCSCError: some have none.
+    """
+    if any(one is not None and one.labels is None for one in images):
+        raise HCSCError(
+            "the images have no labels (gt_label) to compare with; use a data set with labels, "
+            "such as hcsc_mm.LabelledImages"
+        )
 
 
 def read_labels(dataset: BaseDataset, rows: Sequence[int]) -> tuple[Tensor, Tensor | None]:

@@ -15,6 +15,7 @@ from ..utils.shard import total_rows
 
 # Similarities at a time, 4 bytes each: half a GiB, whatever the number of training images.
 _CHUNK_FLOATS = 2**27
+_VOTE_FLOATS = 2**24
 
 
 class Neighbours(NamedTuple):
@@ -48,7 +49,8 @@ def knn_classify(
         test_features: (M, D).
         k: Number of neighbours.
         temperature: Of the weights.
-        num_classes: C; by default the largest label + 1.
+        num_classes: C, if labels are to be checked against it; votes are counted among the classes
+            that the neighbours have, however many there are.
         chunk_size: Test images at a time: memory is bounded by chunk_size × N floats, and by half a
             GiB.
 
@@ -56,17 +58,17 @@ def knn_classify(
         (M,) int64 predicted labels. Of classes with equal votes, the one with the smaller label.
 
     Raises:
-        HCSCError: k outside [1, N], or shapes that do not fit.
+        HCSCError: k outside [1, N], shapes that do not fit, or a label outside of [0, C).
     """
+    if num_classes is not None and len(train_labels) and int(train_labels.max()) >= num_classes:
+        raise HCSCError(
+            f"a training image has the label {int(train_labels.max())}, and there are "
+            f"num_classes={num_classes}; labels count from 0"
+        )
     neighbours = nearest_neighbours(
         train_features, train_labels, test_features, k, chunk_size=chunk_size
     )
-    return vote(
-        neighbours,
-        k,
-        temperature,
-        int(train_labels.max()) + 1 if num_classes is None else num_classes,
-    )
+    return vote(neighbours, k, temperature)
 
 
 def nearest_neighbours(
@@ -92,9 +94,7 @@ def nearest_neighbours(
     Raises:
         HCSCError: k outside [1, N], or shapes that do not fit.
     """
-    num_train = total_rows(train_features) if sharded else len(train_features)
-    if not 1 <= k <= num_train:
-        raise HCSCError(f"k={k} must lie in [1, {num_train}], the number of training images")
+    check_neighbours(k, total_rows(train_features) if sharded else len(train_features))
     if (
         len(train_labels) != len(train_features)
         or train_features.shape[1:] != test_features.shape[1:]
@@ -121,17 +121,29 @@ def nearest_neighbours(
     return Neighbours(similarity, found)
 
 
-def vote(neighbours: Neighbours, k: int, temperature: float, num_classes: int) -> Tensor:
+def check_neighbours(k: int, num_train: int) -> None:
+    """Raises HCSCError unless there are so many training images."""
+    if not 1 <= k <= num_train:
+        raise HCSCError(f"k={k} must lie in [1, {num_train}], the number of training images")
+
+
+def vote(neighbours: Neighbours, k: int, temperature: float) -> Tensor:
     """(M,) int64 labels with the largest sum of weights exp(cosine / temperature) among the first k
     neighbours.
+
+    Votes are counted among the classes that occur, some test images at a time: memory does not
+    follow the largest label.
     """
     similarity, labels = neighbours.similarity[:, :k], neighbours.labels[:, :k]
-    # Shifted by the largest: the same prediction, and no overflow at small temperatures.
-    weight = ((similarity - similarity[:, :1]) / temperature).exp()
-    predictions = [
-        one.new_zeros(len(one), num_classes).scatter_add_(1, label, one).argmax(dim=1)
-        for one, label in zip(weight.split(4096), labels.split(4096), strict=True)
-    ]
+    rows = max(1, int((_VOTE_FLOATS / k) ** 0.5))  # which have rows · k classes at most
+    predictions = [labels.new_empty(0)]
+    for start in range(0, len(labels), rows):
+        near, label = similarity[start : start + rows], labels[start : start + rows]
+        # Shifted by the largest: the same prediction, and no overflow at small temperatures.
+        weight = ((near - near[:, :1]) / temperature).exp()
+        classes, place = label.unique(return_inverse=True)  # in order: ties go to the smaller
+        votes = weight.new_zeros(len(label), len(classes)).scatter_add_(1, place, weight)
+        predictions.append(classes[votes.argmax(dim=1)])
     return torch.cat(predictions)
 
 

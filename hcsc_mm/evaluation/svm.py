@@ -21,7 +21,7 @@ from torch import from_numpy, get_num_threads
 
 from ..errors import HCSCError
 from ..utils.progress import track
-from ..utils.rendezvous import wait_for_ranks
+from ..utils.ranks import wait_for_ranks
 from ..utils.shard import global_sum
 
 # A positive counts twice, as in Goyal et al.: there are far fewer of them.
@@ -37,6 +37,7 @@ def svm_scores(
     costs: Sequence[float],
     num_folds: int = 3,
     seed: int = 0,
+    names: Sequence[str] | None = None,
 ) -> tuple[NDArray, NDArray]:
     """Train one machine against the rest for each class, and let it judge the test images.
 
@@ -49,6 +50,7 @@ def svm_scores(
             precision in cross-validation.
         num_folds: Of the cross-validation.
         seed: Of folds and solver.
+        names: Of the C classes, for messages; their places by default.
 
     Returns:
         (M, C) float64 decision values and (C,) the cost of each class. The classes are shared over
@@ -61,11 +63,8 @@ def svm_scores(
     def one_class(number: int) -> tuple[NDArray, float, bool]:
         targets = train_targets[:, number]
         seen, positive = train_features[targets >= 0], targets[targets >= 0] == 1
-        if positive.all() or not positive.any():
-            raise HCSCError(
-                f"class {number} has {int(positive.sum())} positive training images of "
-                f"{len(positive)}; both kinds are needed"
-            )
+        name = str(number) if names is None else names[number]
+        check_both_kinds(name, int(positive.sum()), len(positive))
         cost = choose_cost(seen, positive, costs, num_folds=num_folds, seed=seed)
         machine = fit_svm(seen, positive, cost, seed=seed)
         return machine.decision_function(test_features), cost, machine.n_iter_ < machine.max_iter
@@ -94,6 +93,24 @@ def svm_scores(
         global_sum(from_numpy(chosen)),
     )  # in place; the ranks' columns do not overlap
     return scores, chosen
+
+
+def check_both_kinds(name: str, positive: int, judged: int) -> None:
+    """Raises HCSCError for a class that all of its images show, or none."""
+    if positive in (0, judged):
+        raise HCSCError(
+            f"class {name} has {positive} positive training image{'s' if positive != 1 else ''} of "
+            f"{judged}; both kinds are needed"
+        )
+
+
+def check_shots(name: str, positive: int, shots: int) -> None:
+    """Raises HCSCError for a class with fewer images than are to be drawn."""
+    if positive < shots:
+        raise HCSCError(
+            f"class {name} has {positive} training image{'s' if positive != 1 else ''}, fewer than "
+            f"the {shots} to draw; use fewer shots"
+        )
 
 
 def choose_cost(
@@ -178,12 +195,20 @@ def mean_average_precision(targets: NDArray, scores: NDArray) -> float:
     return float(np.mean(precisions))
 
 
-def draw_shots(targets: NDArray, shots: int, seed: int) -> NDArray:
+def draw_shots(
+    targets: NDArray, shots: int, seed: int, names: Sequence[str] | None = None
+) -> NDArray:
     """(n,) indices of a training set with ``shots`` positives drawn for each class, without
     repetition.
 
     Images are drawn for each class on its own; an image that shows several classes then brings all
     its labels.
+
+    Args:
+        targets: (N, C): 1 for images that show the class.
+        shots: Positives of each class.
+        seed: Of the draw.
+        names: Of the C classes, for messages; their places by default.
 
     Raises:
         HCSCError: a class has fewer positives.
@@ -192,11 +217,7 @@ def draw_shots(targets: NDArray, shots: int, seed: int) -> NDArray:
     drawn = []
     for number in range(targets.shape[1]):
         positive = np.flatnonzero(targets[:, number] == 1)
-        if len(positive) < shots:
-            raise HCSCError(
-                f"class {number} has {len(positive)} training images, fewer than the {shots} to "
-                "draw; use fewer shots"
-            )
+        check_shots(str(number) if names is None else names[number], len(positive), shots)
         drawn.append(random.choice(positive, shots, replace=False))
     return np.unique(np.concatenate(drawn))
 

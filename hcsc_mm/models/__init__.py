@@ -1,26 +1,39 @@
 from .classifiers import LinearProbe
-from .data_preprocessors import DeviceAugmentation, ViewRecipe
-from .heads import HCSCHead, LossRule
+from .data_preprocessors import (
+    AnyChannelsPreprocessor,
+    DeviceAugmentation,
+    ViewRecipe,
+    check_channels,
+)
+from .heads import HCSCHead, InfoNCEHead, LossRule
 from .losses import selective_info_nce
 from .memories import NegativeQueue
 from .necks import ProjectionNeck
-from .selfsup import HCSC, find_hcsc
-from .utils import Draw, MomentumEncoder, SplitBatchNorm2d, keep_probability, pool
+from .selection import ClusterSelection, Draw, keep_probability, log_partition
+from .selfsup import HCSC, PCL, MomentumContrast, find_hcsc
+from .utils import MomentumEncoder, SplitBatchNorm2d, pool
 
 __all__ = [
     "HCSC",
+    "PCL",
+    "AnyChannelsPreprocessor",
+    "ClusterSelection",
     "DeviceAugmentation",
     "Draw",
     "HCSCHead",
+    "InfoNCEHead",
     "LinearProbe",
     "LossRule",
+    "MomentumContrast",
     "MomentumEncoder",
     "NegativeQueue",
     "ProjectionNeck",
     "SplitBatchNorm2d",
     "ViewRecipe",
+    "check_channels",
     "find_hcsc",
     "keep_probability",
+    "log_partition",
     "pool",
     "selective_info_nce",
 ]

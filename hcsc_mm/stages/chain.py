@@ -14,14 +14,27 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from ..engine.checkpoint_files import newest_checkpoint
-from ..engine.launch import load_config, measure, start_processes, test, train, use_mixed_precision
 from ..errors import HCSCError
+from ..runtime.checkpoint_files import newest_checkpoint
+from ..runtime.configs import check_kept, merge_options
+from ..runtime.launch import (
+    Metrics,
+    load_changed_config,
+    test,
+    test_metrics,
+    train,
+    use_mixed_precision,
+)
+from ..runtime.processes import start_processes
+from ..utils.agreement import on_main_process
 from ..utils.safe_load import load_data
+from .options import FLAG, read_stages
 from .plan import PRETRAIN, Stage, choose, stages_of
 from .prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
-from .processes import locked, on_main_process, say, stoppable
+from .processes import headline, locked, stoppable
 from .results import Result, save_table, table
+
+_WHO = "the chain of stages"
 
 
 @dataclass
@@ -35,9 +48,9 @@ class ChainOptions:
         data_root: The folder of data sets, in the place of data/ in all configs.
         launcher: What started the processes.
         amp: Train with automatic mixed precision.
-        cfg_options: Entries of the pre-training config to change.
-        stage_options: '<stage>.<key>' → value: entries of benchmark configs to change; by a stage's
-            name, its kind, or 'all'.
+        cfg_options: Key → text or value: what to change in the pre-training config.
+        stage_options: '<stage>.<key>' → text or value: what to change in benchmark configs; by a
+            stage's name, its kind, or 'all'.
     """
 
     work_dir: str
@@ -51,7 +64,7 @@ class ChainOptions:
 
 
 @dataclass(frozen=True)
-class Weights:
+class JudgedWeights:
     """What is judged: a checkpoint, and the SHA-256 of its content."""
 
     path: str
@@ -59,7 +72,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedStage:
     """A stage ready to run: its config, with the weights and a folder of its own, and the digest of
     both.
     """
@@ -89,7 +102,10 @@ class Chain:
 
     def __init__(self, config: str, options: ChainOptions) -> None:
         self.options = options
-        self.pretraining = load_config(config)
+        self.pretraining, changes = load_changed_config(config, options.cfg_options)
+        self._flags(self.pretraining)
+        merge_options(self.pretraining, changes)
+        check_kept(self._pretraining_as_run(), changes, "--cfg-options ", _WHO)
         known = stages_of(self.pretraining, config)
         self.pretrains, self.stages = choose(known, options.stages)
         if options.checkpoint is not None:
@@ -99,9 +115,12 @@ class Chain:
                     "and the stage pretrain"
                 )
             self.pretrains = False
-        self._check_stage_options(known)
-        self._adapt(self.pretraining, options.cfg_options)
-        self._configs = {stage: self._read(stage) for stage in known}
+        self._configs = {}
+        for stage, read in read_stages(known, options.stage_options, self._flags).items():
+            self._configs[stage], changes = read
+            prepared = self._stage_as_run(stage, "the checkpoint of the pre-training")
+            prepared.work_dir = prepared.experiment_name = "named after its inputs"
+            check_kept(prepared, changes, f"{FLAG}{stage.name}.", _WHO)
 
     def run(self) -> list[Result]:
         """Run what is not finished yet; save the table after each stage, and print it at the end.
@@ -125,9 +144,9 @@ class Chain:
                 )
             )
             for number, stage in enumerate(self.stages, start=1):
-                say(f"stage {number} of {len(self.stages)}: {stage.name}")
+                headline(f"stage {number} of {len(self.stages)}: {stage.name}")
                 if stage in results:
-                    say(
+                    headline(
                         f"finished on {results[stage].date}, not run again; remove "
                         f"{plans[stage].cfg.work_dir} to do so"
                     )
@@ -145,44 +164,31 @@ class Chain:
         if results and is_main_process():
             save_table(results, self.options.work_dir)
 
-    def _adapt(self, cfg: Config, changes: dict[str, Any]) -> None:
+    def _flags(self, cfg: Config) -> Config:
+        """Put the flags into a config, in place."""
         cfg.launcher = self.options.launcher
         if self.options.data_root is not None:
             move_data(cfg, self.options.data_root)
         if self.options.amp and cfg.get("optim_wrapper") is not None:
             use_mixed_precision(cfg)
-        if changes:
-            cfg.merge_from_dict(changes)
-
-    def _read(self, stage: Stage) -> Config:
-        """A benchmark's config without its checkpoint."""
-        cfg = load_config(stage.config)
-        if cfg.get("test_evaluator") is None:
-            raise HCSCError(
-                f"the stage {stage.name} measures nothing: {stage.config} has no test_evaluator"
-            )
-        changes = {
-            key.split(".", 1)[1]: value
-            for owner in ("all", stage.kind, stage.name)
-            for key, value in self.options.stage_options.items()
-            if key.split(".", 1)[0] == owner
-        }
-        self._adapt(cfg, changes)
         return cfg
 
-    def _check_stage_options(self, known: list[Stage]) -> None:
-        owners = {"all"} | {stage.name for stage in known} | {stage.kind for stage in known}
-        for key in self.options.stage_options:
-            owner, _, rest = key.partition(".")
-            if owner not in owners or not rest:
-                raise HCSCError(
-                    f"--stage-options {key}: begin with a stage and a point; stages are "
-                    f"{', '.join(sorted(owners))}"
-                )
+    def _pretraining_as_run(self) -> Config:
+        cfg = copy.deepcopy(self.pretraining)
+        cfg.work_dir, cfg.resume, cfg.load_from = self.options.work_dir, True, None
+        return cfg
 
-    def _weights(self) -> Weights:
+    def _stage_as_run(self, stage: Stage, checkpoint: str) -> Config:
+        """A benchmark's config with the pre-training's backbone and weights."""
+        cfg = copy.deepcopy(self._configs[stage])
+        fit_to_pretraining(cfg, self.pretraining, checkpoint)
+        if cfg.get("train_cfg") is not None:  # from where an earlier attempt broke off
+            cfg.resume, cfg.load_from = True, None
+        return cfg
+
+    def _weights(self) -> JudgedWeights:
         checkpoint = self._checkpoint()
-        return Weights(checkpoint, on_main_process(lambda: file_digest(checkpoint)))
+        return JudgedWeights(checkpoint, on_main_process(lambda: file_digest(checkpoint)))
 
     def _checkpoint(self) -> str:
         """Of the pre-training, which is run, or gone on with, where it has not come to its end."""
@@ -193,7 +199,7 @@ class Chain:
         folder = self.options.work_dir
         found = on_main_process(lambda: self._finished_pretraining(folder))
         if found is not None:
-            say(f"{PRETRAIN}: finished, {found}")
+            headline(f"{PRETRAIN}: finished, {found}")
             return found
         if not self.pretrains:
             raise HCSCError(
@@ -204,11 +210,9 @@ class Chain:
             stage.name: self._configs[stage] for stage in self.stages
         }
         on_main_process(lambda: self._check_data(wanted))
-        say(PRETRAIN)
-        cfg = copy.deepcopy(self.pretraining)
-        cfg.work_dir, cfg.resume, cfg.load_from = folder, True, None
+        headline(PRETRAIN)
         with stoppable(PRETRAIN):
-            train(cfg)
+            train(self._pretraining_as_run())
         return on_main_process(lambda: newest_checkpoint(folder))
 
     @staticmethod
@@ -259,17 +263,16 @@ class Chain:
         )
         return checkpoint if over else None
 
-    def _plan(self, stage: Stage, weights: Weights) -> Plan:
-        cfg = copy.deepcopy(self._configs[stage])
-        fit_to_pretraining(cfg, self.pretraining, weights.path)
+    def _plan(self, stage: Stage, weights: JudgedWeights) -> PlannedStage:
+        cfg = self._stage_as_run(stage, weights.path)
         inputs = digest(cfg, weights.sha256)
         cfg.work_dir, cfg.experiment_name = (
             os.path.join(self.options.work_dir, stage.name, inputs[:8]),
             f"{stage.name}_{inputs[:8]}",
         )
-        return Plan(cfg, inputs)
+        return PlannedStage(cfg, inputs)
 
-    def _run_stage(self, stage: Stage, plan: Plan, weights: Weights) -> Result:
+    def _run_stage(self, stage: Stage, plan: PlannedStage, weights: JudgedWeights) -> Result:
         with stoppable(stage.name):
             metrics = self._measure(plan.cfg)
         date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
@@ -280,19 +283,16 @@ class Chain:
             weights.path,
             weights.sha256,
             date,
-            metrics,
+            *metrics,
         )
         if is_main_process():
             result.save(plan.cfg.work_dir)
         return result
 
     @staticmethod
-    def _measure(cfg: Config) -> dict[str, float]:
-        """Train what there is to train, from where an earlier attempt broke off, and test."""
-        if cfg.get("train_cfg") is None:
-            return test(cfg)
-        cfg.resume, cfg.load_from = True, None
-        return measure(train(cfg))
+    def _measure(cfg: Config) -> Metrics:
+        """Train what there is to train, and test."""
+        return test(cfg) if cfg.get("train_cfg") is None else test_metrics(train(cfg))
 
     @contextmanager
     def _alone_in_work_dir(self) -> Iterator[None]:

@@ -12,8 +12,10 @@ from typing import Any
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
-from ..engine.pretrained import configs_of_type, use_checkpoint
+from ..datasets.sources import is_address
+from ..runtime.pretrained import configs_of_type, use_checkpoint
 
+_LOADER, _MAKES_PIXELS = "hcsc_mm.LoadImage", ("white", "color_type", "imdecode_backend")
 # What says where and how a stage runs, and not what comes out of it.
 _CIRCUMSTANCES = (
     "work_dir",
@@ -29,14 +31,15 @@ _CIRCUMSTANCES = (
 
 
 def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> None:
-    """Give a benchmark the backbone, the normalisation and the weights of a pre-training; ``cfg``
-    is changed in place.
+    """Give a benchmark the backbone, the normalisation, the way to load images and the weights of a
+    pre-training; ``cfg`` is changed in place.
 
     Split batch norm becomes plain batch norm: it has the same weights, and in the benchmarks there
     is no key to keep from the query. Detectors and segmentation networks, whose backbones are set
     up for their libraries, take the weights alone.
     """
     model, source = cfg.model, pretraining.model
+    _load_as_in(pretraining, cfg)
     if cfg.get("default_scope") != "mmpretrain":
         use_checkpoint(model, checkpoint)
         return
@@ -57,6 +60,13 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
         use_checkpoint(model, checkpoint)
 
 
+def _load_as_in(pretraining: Config, cfg: Config) -> None:
+    """What makes pixels of a file: the range of its values, and its channels."""
+    source = next(configs_of_type(pretraining.get("train_dataloader"), _LOADER), {})
+    for load in list(configs_of_type(list(cfg.values()), _LOADER)):
+        load.update({name: source[name] for name in _MAKES_PIXELS if name in source})
+
+
 def move_data(config: Any, folder: str) -> None:
     """Put ``folder`` in the place of data/, where our configs look for their data sets, in every
     ``data_root`` of a config.
@@ -68,8 +78,9 @@ def move_data(config: Any, folder: str) -> None:
     if not isinstance(config, (Config, dict)):
         return
     for key, value in config.items():
-        if key == "data_root" and isinstance(value, str) and value.startswith("data/"):
-            config[key] = os.path.join(folder, value.removeprefix("data/"))
+        if key == "data_root" and value:
+            moved = [_moved(root, folder) for root in _each(value)]
+            config[key] = moved[0] if isinstance(value, (str, os.PathLike)) else moved
         else:
             move_data(value, folder)
 
@@ -83,10 +94,24 @@ def missing_data(config: Any) -> list[str]:
     if not isinstance(config, (Config, dict)):
         return []
     found = [folder for value in config.values() for folder in missing_data(value)]
-    root, kind = config.get("data_root"), config.get("type")
-    if root and kind and not os.path.isdir(os.path.expanduser(root)) and not _is_downloaded(kind):
-        found.append(root)
+    roots, kind = _each(config.get("data_root") or ()), config.get("type")
+    if kind and not _is_downloaded(kind) and not config.get("backend_args"):
+        found += [
+            root
+            for root in roots
+            if not is_address(root) and not os.path.exists(os.path.expanduser(root))
+        ]
     return found
+
+
+def _each(roots: Any) -> list[str]:
+    """A data set may have several."""
+    one = isinstance(roots, (str, os.PathLike))
+    return [os.fspath(root) for root in ([roots] if one else roots)]
+
+
+def _moved(root: str, folder: str) -> str:
+    return os.path.join(folder, root.removeprefix("data/")) if root.startswith("data/") else root
 
 
 def _is_downloaded(kind: str) -> bool:

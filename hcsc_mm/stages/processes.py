@@ -5,16 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import is_main_process
 
 from ..errors import HCSCError
-from ..utils.preemption import EXIT_CODE, PreemptedError, received, signals_noted
-
-T = TypeVar("T")
+from ..runtime.preemption import EXIT_CODE, PreemptedError, received, signals_noted
 
 
 @contextmanager
@@ -50,23 +47,7 @@ def stoppable(name: str) -> Iterator[None]:
             )
 
 
-def on_main_process(decide: Callable[[], T]) -> T:
-    """What the first process finds, on all processes; an error of its, too: they must not part
-    ways.
-    """
-    found: list[Any] = [None, None]
-    if is_main_process():
-        try:
-            found[0] = decide()
-        except (HCSCError, OSError) as error:
-            found[1] = error
-    broadcast_object_list(found)
-    if found[1] is not None:
-        raise found[1]
-    return found[0]
-
-
-def say(words: str) -> None:
+def headline(words: str) -> None:
     """A headline on standard error, once for all processes."""
     if is_main_process():
         print(f"=== {words}", file=sys.stderr, flush=True)

@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from ..engine.checkpoint_files import write_text
 from ..errors import HCSCError
+from ..utils.files import write_text
+from ..utils.metric_values import Value, markdown, short, tables
 
 RESULT_FILE = "result.json"  # in a stage's folder, when it is finished
 
@@ -24,8 +25,9 @@ class Result:
         checkpoint: Path of the weights that were judged.
         checkpoint_sha256: Of their content.
         date: When it was finished: year-month-day, hour:minute, UTC.
-        metrics: Numbers by name. Accuracies and mAP are in per cent, clustering scores from 0 (some
-            from −1) to 1.
+        metrics: Numbers by name, or lists of a number for each class, or matrices. Accuracies and
+            mAP are in per cent, clustering scores from 0 (some from −1) to 1.
+        classes: Names of the classes under test, where there are lists that may be of them.
     """
 
     stage: str
@@ -34,7 +36,8 @@ class Result:
     checkpoint: str
     checkpoint_sha256: str
     date: str
-    metrics: dict[str, float]
+    metrics: dict[str, Value]
+    classes: list[str] | None = None
 
     def save(self, folder: str) -> None:
         write_text(os.path.join(folder, RESULT_FILE), json.dumps(asdict(self), indent=2))
@@ -59,36 +62,26 @@ class Result:
 
 
 def table(results: Sequence[Result]) -> str:
-    """A Markdown table; numbers whose names differ only behind the last '/' share a row."""
+    """A Markdown table; numbers whose names differ only behind the last '/' share a row. Below it,
+    of each stage whose metrics say something of each class, another.
+    """
     head = ("stage", "what", "values", "config", "checkpoint", "date (UTC)")
     rows = [
         (result.stage, what, values, result.config, result.checkpoint_sha256[:8], result.date)
         for result in results
         for what, values in _grouped(result.metrics).items()
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, tuple("-" * width for width in widths), *rows]
-    return (
-        "\n".join(
-            f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
-            for line in lines
-        )
-        + "\n"
-    )
+    below = [(result.stage, tables(result.metrics, result.classes)) for result in results]
+    return markdown(head, rows) + "".join(f"\n{stage}:\n\n{text}" for stage, text in below if text)
 
 
-def _grouped(metrics: dict[str, float]) -> dict[str, str]:
+def _grouped(metrics: dict[str, Value]) -> dict[str, str]:
     """'clustering/81' → 'ami 0.2152, nmi 0.4035, …'."""
     groups: dict[str, list[str]] = {}
     for name, value in metrics.items():
         what, _, score = name.rpartition("/")
-        groups.setdefault(what, []).append(f"{score} {format_value(name, value)}")
+        groups.setdefault(what, []).append(f"{score} {short(name, value)}")
     return {what: ", ".join(values) for what, values in groups.items()}
-
-
-def format_value(name: str, value: float) -> str:
-    """Per cents with two digits behind the point, clustering scores with four."""
-    return f"{value:.4f}" if name.startswith(("clustering/", "hierarchy/")) else f"{value:.2f}"
 
 
 def save_table(results: Sequence[Result], work_dir: str) -> None:

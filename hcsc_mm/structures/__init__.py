@@ -1,3 +1,13 @@
-from .prototype_hierarchy import PrototypeHierarchy, log_partition
+from .clusters_images import ClustersImages, ContrastsKeys
+from .prototype_hierarchy import PrototypeHierarchy
 
-__all__ = ["PrototypeHierarchy", "log_partition"]
+__all__ = ["ClustersImages", "ContrastsKeys", "PrototypeHierarchy"]
+
+
+def __getattr__(name: str):
+    """``log_partition`` went to the rule of selection; it stays importable from here."""
+    if name == "log_partition":
+        from ..models.selection import log_partition
+
+        return log_partition
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,44 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import HCSCError
+from ..utils.files import written_whole
 from ..utils.safe_load import load_data
+from .checks import check_concentrations, check_features, check_indices, check_prototypes
 
-# Rows of a similarity matrix that are alive at once: bounds memory at (rows, K) floats whatever the
-# number of candidates.
+# Rows of a similarity matrix that are alive at once.
 _CHUNK_ROWS = 4096
 
 
-def log_partition(candidates: Tensor, prototypes: Tensor, concentrations: Tensor) -> Tensor:
-    """Log of the denominator of the selection softmax: log Σ_i exp(x·c_i / φ_i), for every
-    candidate x.
-
-    It depends on the candidate and the prototypes only, not on any query, which is why it can be
-    kept (HCSC, Eq. 7 and 9).
-
-    Args:
-        candidates: (M, D) queue keys or child prototypes.
-        prototypes: (K, D), unit length.
-        concentrations: (K,), > 0.
-
-    Returns:
-        (M,) in float32, whatever the inputs' dtype or autocast.
-    """
-    with torch.autocast(candidates.device.type, enabled=False):
-        scaled = (prototypes.float() / concentrations.float()[:, None]).T  # (D, K)
-        chunks = [
-            (rows.float() @ scaled).logsumexp(dim=1) for rows in candidates.split(_CHUNK_ROWS)
-        ]
-    return torch.cat(chunks)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PrototypeHierarchy:
     """L levels of prototypes, finest first, and where every training image stands in them.
 
@@ -76,13 +55,13 @@ class PrototypeHierarchy:
                 f"got {len(self.parents)} and {len(self.concentrations)}"
             )
         for level, prototypes in enumerate(self.prototypes):
-            _check_prototypes(f"prototypes[{level}]", prototypes, self.prototypes[0])
-            _check_concentrations(
+            check_prototypes(f"prototypes[{level}]", prototypes, self.prototypes[0])
+            check_concentrations(
                 f"concentrations[{level}]", self.concentrations[level], len(prototypes)
             )
-        _check_indices("assignment", self.assignment, None, len(self.prototypes[0]))
+        check_indices("assignment", self.assignment, None, len(self.prototypes[0]))
         for level, parents in enumerate(self.parents):
-            _check_indices(
+            check_indices(
                 f"parents[{level}]",
                 parents,
                 len(self.prototypes[level]),
@@ -103,18 +82,12 @@ class PrototypeHierarchy:
         """N, the number of training images."""
         return len(self.assignment)
 
-    @cached_property
-    def child_log_partition(self) -> tuple[Tensor, ...]:
-        """(K_l,) per level but the last: log Σ_i exp(c_l·c_i / φ_i) over the prototypes i of level
-        l + 1.
-
-        Prototype selection needs it in every step and it changes only with the hierarchy.
-        """
+    def sizes(self) -> tuple[Tensor, ...]:
+        """(K_l,) int64 per level: how many training images stand below each prototype."""
+        path = self._climb(self.assignment.long())
         return tuple(
-            log_partition(
-                self.prototypes[level], self.prototypes[level + 1], self.concentrations[level + 1]
-            )
-            for level in range(self.num_levels - 1)
+            torch.bincount(prototype, minlength=number)
+            for prototype, number in zip(path, self.num_prototypes, strict=True)
         )
 
     def path(self, sample_idx: Tensor | Sequence[int]) -> tuple[Tensor, ...]:
@@ -132,30 +105,123 @@ class PrototypeHierarchy:
         )
         return self._climb(self.assignment[index].long())
 
-    def assign(self, features: Tensor) -> tuple[Tensor, ...]:
+    def assign(self, features: Tensor | NDArray) -> tuple[Tensor, ...] | tuple[NDArray, ...]:
         """Prototype of *new* images at every level: the nearest level-0 prototype, then up the
         tree.
 
         Args:
-            features: (B, D), unit length.
+            features: (B, D) floating point, unit length; a tensor on the hierarchy's device, or a
+                NumPy array.
 
         Returns:
-            (B,) int64 per level.
+            (B,) int64 per level: tensors for a tensor, arrays for an array.
+
+        Raises:
+            HCSCError: features of another shape or type, with NaN or infinity, or whose length is
+                not 1: a direction has a nearest prototype, any other vector means a mistake.
         """
-        if features.ndim != 2 or features.shape[1] != self.prototypes[0].shape[1]:
-            raise HCSCError(
-                f"features must be (B, {self.prototypes[0].shape[1]}), got {tuple(features.shape)}"
-            )
+        if isinstance(features, np.ndarray):
+            if features.dtype.kind != "f":
+                raise HCSCError(f"features must be floating point, got {features.dtype}")
+            tensor = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
+            return tuple(level.cpu().numpy() for level in self.to("cpu").assign(tensor))
+        check_features(features, self.prototypes[0].shape[1])
         prototypes = self.prototypes[0].T.to(features.dtype)
         # Prototypes have unit length: the largest inner product is the smallest distance.
         nearest = [(rows @ prototypes).argmax(dim=1) for rows in features.split(_CHUNK_ROWS)]
         return self._climb(torch.cat(nearest))
+
+    def children(self, level: int, prototype: int) -> Tensor:
+        """Prototypes of the next finer level whose parent this one is.
+
+        Args:
+            level: From 1, the finest that has children, to num_levels − 1; 0 is the finest level.
+            prototype: Its number, in [0, K_level).
+
+        Returns:
+            (n,) int64, ascending; empty for a prototype that no finer one belongs to.
+
+        Raises:
+            HCSCError: there is no such prototype, or it is of level 0, whose :meth:`members` are
+                images.
+        """
+        self._check_prototype(level, prototype)
+        if level == 0:
+            raise HCSCError("prototypes of level 0 have no children but images: see members()")
+        return (self.parents[level - 1] == prototype).nonzero().squeeze(1)
+
+    def members(self, level: int, prototype: int) -> Tensor:
+        """Training images under a prototype of any level.
+
+        Args:
+            level: From 0, the finest, to num_levels − 1.
+            prototype: Its number, in [0, K_level).
+
+        Returns:
+            (n,) int64 indices of training images, ascending.
+
+        Raises:
+            HCSCError: there is no such prototype.
+        """
+        self._check_prototype(level, prototype)
+        return (self._climb(self.assignment.long())[level] == prototype).nonzero().squeeze(1)
+
+    def siblings(self, level: int, prototype: int) -> Tensor:
+        """The other prototypes of the same parent, the most similar first; on the highest level all
+        others.
+
+        Args:
+            level: From 0, the finest, to num_levels − 1.
+            prototype: Its number, in [0, K_level).
+
+        Returns:
+            (n,) int64, by falling cosine with the prototype.
+
+        Raises:
+            HCSCError: there is no such prototype.
+        """
+        self._check_prototype(level, prototype)
+        prototypes = self.prototypes[level]
+        if level == self.num_levels - 1:
+            family = torch.arange(len(prototypes), device=prototypes.device)
+        else:
+            family = self.children(level + 1, int(self.parents[level][prototype]))
+        others = family[family != prototype]
+        similarity = prototypes[others] @ prototypes[prototype]
+        return others[similarity.argsort(descending=True, stable=True)]
+
+    def _check_prototype(self, level: int, prototype: int) -> None:
+        if not 0 <= level < self.num_levels:
+            raise HCSCError(f"there is no level {level}: levels are 0 to {self.num_levels - 1}")
+        if not 0 <= prototype < self.num_prototypes[level]:
+            raise HCSCError(
+                f"level {level} has the prototypes 0 to {self.num_prototypes[level] - 1}, not "
+                f"{prototype}"
+            )
+
+    def __repr__(self) -> str:
+        numbers = " → ".join(map(str, self.num_prototypes))
+        dim, device = self.prototypes[0].shape[1], self.assignment.device
+        return (
+            f"PrototypeHierarchy({self.num_samples} images → {numbers} prototypes, {dim} "
+            f"dimensions, {device})"
+        )
 
     def _climb(self, prototype: Tensor) -> tuple[Tensor, ...]:
         path = [prototype]
         for parents in self.parents:
             path.append(parents[path[-1]].long())
         return tuple(path)
+
+    def spread(self, known: Tensor) -> PrototypeHierarchy:
+        """The same prototypes over more images: the new ones get prototype 0.
+
+        Args:
+            known: (M,) bool, the M images of which this hierarchy's are those marked, in order.
+        """
+        assignment = torch.zeros(len(known), dtype=torch.int32, device=self.assignment.device)
+        assignment[known.to(assignment.device)] = self.assignment.int()
+        return replace(self, assignment=assignment)
 
     def to(self, device: torch.device | str) -> PrototypeHierarchy:
         """The same hierarchy on another device; itself if it is there already."""
@@ -190,13 +256,8 @@ class PrototypeHierarchy:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the hierarchy to a file, whole or not at all."""
-        aside = f"{os.fspath(path)}.{os.getpid()}.tmp"
-        try:
+        with written_whole(path) as aside:
             torch.save({key: _to_cpu(value) for key, value in self.state_dict().items()}, aside)
-            os.replace(aside, path)
-        finally:
-            if os.path.exists(aside):
-                os.remove(aside)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> PrototypeHierarchy:
@@ -208,42 +269,3 @@ class PrototypeHierarchy:
 
 def _to_cpu(value: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
     return value.cpu() if isinstance(value, Tensor) else [tensor.cpu() for tensor in value]
-
-
-def _check_indices(name: str, index: Tensor, length: int | None, upper: int) -> None:
-    if index.ndim != 1 or (length is not None and len(index) != length):
-        raise HCSCError(
-            f"{name} must have shape ({'N' if length is None else length},), got "
-            f"{tuple(index.shape)}"
-        )
-    if index.dtype not in (torch.int32, torch.int64):
-        raise HCSCError(f"{name} must be int32 or int64, got {index.dtype}")
-    if index.numel() and (index.min() < 0 or index.max() >= upper):
-        raise HCSCError(
-            f"{name} must lie in [0, {upper}), got [{int(index.min())}, {int(index.max())}]"
-        )
-
-
-def _check_prototypes(name: str, prototypes: Tensor, first: Tensor) -> None:
-    if prototypes.ndim != 2 or len(prototypes) == 0 or prototypes.shape[1] != first.shape[-1]:
-        raise HCSCError(
-            f"{name} must be (K, {first.shape[-1]}) with K ≥ 1, got {tuple(prototypes.shape)}"
-        )
-    if not prototypes.is_floating_point():
-        raise HCSCError(f"{name} must be floating point, got {prototypes.dtype}")
-    length = prototypes.float().norm(dim=1)
-    if not bool(((length - 1).abs() < 1e-3).all()):
-        raise HCSCError(
-            f"{name} must have unit length, got lengths in [{length.min():.4g}, {length.max():.4g}]"
-        )
-
-
-def _check_concentrations(name: str, concentrations: Tensor, length: int) -> None:
-    if concentrations.shape != (length,):
-        raise HCSCError(f"{name} must have shape ({length},), got {tuple(concentrations.shape)}")
-    if not concentrations.is_floating_point():
-        raise HCSCError(f"{name} must be floating point, got {concentrations.dtype}")
-    if not bool((torch.isfinite(concentrations) & (concentrations > 0)).all()):
-        raise HCSCError(
-            f"{name} must be finite and > 0, got a smallest value of {concentrations.min():.4g}"
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,9 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from ..dependencies import first_line
 from ..errors import HCSCError
+from .text import first_line
+from .weight_file_kinds import foreign_kind, is_of_pytorch, is_safetensors
 
 
 class _History(HistoryBuffer):
@@ -27,6 +29,12 @@ class _History(HistoryBuffer):
         super().__setstate__(
             {name: state[name] for name in ("max_length", "_log_history", "_count_history")}
         )
+
+
+class _Options:
+    """In the place of the command line's options, which published checkpoints have beside their
+    weights.
+    """
 
 
 def _no_attribute(*_: Any) -> None:
@@ -46,6 +54,7 @@ def _allowed() -> list:
     }
     return [
         (_History, "mmengine.logging.history_buffer.HistoryBuffer"),
+        (_Options, "argparse.Namespace"),
         (_no_attribute, "builtins.getattr"),
         (_no_attribute, "__builtin__.getattr"),
         *(
@@ -72,18 +81,23 @@ def load_data(
     else.
 
     Args:
-        file: Path or open file; a path that ends in .safetensors is read by safetensors.
+        file: Path or open file; safetensors are told by their content.
         map_location: As in ``torch.load``.
         weights_only: Accepted for mmengine, which calls this in the place of its own loader; it is
             always True.
         mmap: Leave tensors in the file until they are used.
 
     Raises:
-        HCSCError: the file names anything else, is damaged, or is no checkpoint at all.
+        HCSCError: the file names anything else, is damaged, a program, or no checkpoint at all.
         FileNotFoundError: there is no such file.
     """
-    if isinstance(file, (str, os.PathLike)) and os.fspath(file).endswith(".safetensors"):
-        return _load_safetensors(os.fspath(file))
+    if isinstance(file, (str, os.PathLike)) and os.path.isfile(file):
+        kind = foreign_kind(file)
+        if kind is not None:
+            raise HCSCError(f"{os.fspath(file)} is {kind}")
+        of_safetensors = os.fspath(file).endswith(".safetensors") and not is_of_pytorch(file)
+        if of_safetensors or is_safetensors(file):
+            return _load_safetensors(os.fspath(file))
     name = (
         os.fspath(file)
         if isinstance(file, (str, os.PathLike))
@@ -91,7 +105,11 @@ def load_data(
     )
     try:
         with torch.serialization.safe_globals(_allowed()):
-            loaded = torch.load(file, map_location=map_location, weights_only=True, mmap=mmap)
+            if isinstance(file, (str, os.PathLike)) and os.fspath(file).endswith(".safetensors"):
+                with open(file, "rb") as content:  # torch goes by the name of a path
+                    loaded = torch.load(content, map_location=map_location, weights_only=True)
+            else:
+                loaded = torch.load(file, map_location=map_location, weights_only=True, mmap=mmap)
     except UnpicklingError as error:
         raise HCSCError(_refusal(name, error)) from None
     except (
@@ -105,9 +123,8 @@ def load_data(
         AssertionError,
         zipfile.BadZipFile,
     ) as error:
-        raise HCSCError(
-            f"{name} is damaged, or no checkpoint ({type(error).__name__}: {first_line(error)})"
-        ) from None
+        what = f"{type(error).__name__}: {_without_advice(first_line(error))}"
+        raise HCSCError(f"{name} is damaged, or no checkpoint ({what})") from None
     return _without_code(loaded)
 
 
@@ -198,6 +215,8 @@ def _without_code(loaded: Any) -> Any:
 
 
 def _refusal(name: str, error: Exception) -> str:
+    if "Unsupported operand" in str(error):
+        return f"{name} is no checkpoint: PyTorch did not write it; have its owner save it anew"
     return (
         f"{name} is refused: it holds more than tensors and plain values, and loading it could run "
         f"code ({_culprit(error)}); "
@@ -208,10 +227,19 @@ def _refusal(name: str, error: Exception) -> str:
 def _culprit(error: Exception) -> str:
     """What PyTorch stumbled over, without its advice to load the file all the same."""
     text = str(error)
+    built = re.search(r"but got <class '([\w.]+)'>", text)
+    if built is not None:
+        return f"it names {built[1]}"
     for start in ("Unsupported global: GLOBAL ", "Trying to load unsupported GLOBAL "):
         if start in text:
             return "it names " + text.split(start, maxsplit=1)[1].split(maxsplit=1)[0]
-    return first_line(UnpicklingError(text.split("WeightsUnpickler error: ")[-1]))
+    return _without_advice(first_line(UnpicklingError(text.split("WeightsUnpickler error: ")[-1])))
+
+
+def _without_advice(text: str) -> str:
+    """PyTorch's words without those on how to load the file all the same."""
+    kept = re.split(r"In PyTorch 2\.6|Re-running|weights_only", text)[0].strip()
+    return kept or "PyTorch does not load it as data"
 
 
 def _load_safetensors(path: str) -> dict:

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine.checkpoint_files import WholeFiles
 from ..errors import HCSCError
+from ..utils.files import WholeFiles
 from .files import encode, read_checkpoint
 from .layouts import Contents, sort_weights
+from .roots import plain_name
 from .targets import TARGETS, Model, Target, select
 from .verify import Verification, verify
 
@@ -43,7 +44,8 @@ class Report:
     def lines(self) -> list[str]:
         """The report for people."""
         return [
-            f"read      {self.source}: layout {self.contents.layout}, {self.model.shape}, "
+            f"read      {self.source}: layout {self.contents.layout}{self._where()}, "
+            f"{self.model.shape}, "
             f"{self.encoder} encoder",
             f"written   {self.target}: layout {self.target_layout}, "
             f"{self.verification.num_tensors} tensors{self._details()}",
@@ -53,6 +55,9 @@ class Report:
             ),
             f"verified  {self._verdict()}",
         ]
+
+    def _where(self) -> str:
+        return f" under {self.contents.prefix}" if self.contents.prefix else ""
 
     def _details(self) -> str:
         if self.target_layout != "hcsc_mm":
@@ -95,6 +100,7 @@ def convert(
     to: str,
     *,
     layout: str | None = None,
+    prefix: str | None = None,
     encoder: str = "query",
     image: str | None = None,
     force: bool = False,
@@ -106,6 +112,8 @@ def convert(
         target: File to write. It appears whole and verified, or not at all.
         to: Key of :data:`TARGETS`.
         layout: The source's layout; None detects it.
+        prefix: What the names of the weights begin with in the source, such as 'model.net'; None
+            finds it.
         encoder: 'query' or 'key': which becomes the backbone.
         image: Image to compare features of; a bundled photograph by default.
         force: Replace a target that exists.
@@ -118,12 +126,13 @@ def convert(
     _check_target(source, target, kind, force)
     checkpoint = read_checkpoint(source)
     try:
-        contents = sort_weights(checkpoint.weights, layout)
+        contents = sort_weights(checkpoint.weights, layout, prefix)
         model = select(contents, encoder, kind)
-        if not model.shape.is_in(to):
+        if to not in model.shape.targets:
+            able = [name for name in TARGETS if name in model.shape.targets]
             raise HCSCError(
-                f"its network, {model.shape}, has no counterpart in {to}; --to hcsc_mm and --to "
-                "mmpretrain can hold it"
+                f"it is a {model.shape}, which {to} has no counterpart of; --to "
+                f"{', --to '.join(able[:-1])} and --to {able[-1]} can hold it"
             )
     except HCSCError as error:
         raise HCSCError(f"cannot convert {source}: {error}") from None
@@ -187,7 +196,7 @@ def describe_unused(
             )
             groups.setdefault(what, []).extend(names)
     for name in contents.rest:
-        groups.setdefault(name.removeprefix("module.").split(".")[0], []).append(name)
+        groups.setdefault(plain_name(name).split(".")[0], []).append(name)
     lines = [
         f"{what}: {len(names)} tensor{'s' if len(names) > 1 else ''} ({_pattern(names)})"
         for what, names in groups.items()

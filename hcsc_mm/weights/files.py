@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import HCSCError
 from ..utils.safe_load import find_damage, load_data
+from ..utils.weight_file_kinds import foreign_kind, is_of_pytorch, is_safetensors
 from .layouts import Weights
 from .numpy_pickle import dump_arrays, load_arrays
 
@@ -23,6 +24,18 @@ _ZIP, _PICKLE = (
     b"PK",
     b"\x80",
 )  # torch.save's format since 1.6; its older one, and pickles since protocol 2
+
+
+# Under which files have the weights of a model, the likeliest first ...
+_MODELS = (
+    *("state_dict", "model", "model_state_dict", "model_state", "net", "network", "net_state_dict"),
+    *("weights", "params", "module"),
+)
+# ... and those of several.
+_ROLES = (
+    *("student", "teacher", "encoder", "backbone", "online", "target", "online_network"),
+    *("target_network", "model_ema", "ema", "state_dict_ema"),
+)
 
 
 @dataclass(frozen=True)
@@ -41,12 +54,14 @@ class Checkpoint:
 def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
     """Read the weights of a ``.pth`` (or ``.pth.tar``, ...), ``.safetensors`` or ``.pkl`` file.
 
-    They may be all of the file, or lie in it under ``state_dict`` (PyTorch's examples, OpenMMLab)
-    or ``model`` (detectron2).
+    They may be all of the file, or lie in it under ``state_dict`` (PyTorch's examples, OpenMMLab),
+    ``model`` (detectron2), ``net``, ``model_state_dict`` and the like, one in the other or not.
+    Where there are several (``student`` and ``teacher``), all are read, and their names begin with
+    those words.
 
     Raises:
-        HCSCError: no such file; damaged; of another kind; loading it could run code; or there is
-            not a tensor in it.
+        HCSCError: no such file; damaged; of another kind; a program; loading it could run code; or
+            there is not a tensor in it.
     """
     path = Path(path)
     if not path.is_file():
@@ -56,23 +71,31 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
     content = _read(path)
     if not isinstance(content, dict):
         raise HCSCError(f"{path} holds a {type(content).__name__}, not the weights of a model")
-    inner = next(
-        (key for key in ("state_dict", "model") if isinstance(content.get(key), dict)), None
-    )
-    entries = content if inner is None else content[inner]
-    weights = {
-        name: torch.as_tensor(value)
-        for name, value in entries.items()
-        if isinstance(name, str) and _is_weight(value)
-    }
+    weights, extras = _weights_in(content)
     if not weights:
         raise HCSCError(
             f"{path} holds no weights; it has {', '.join(map(str, list(content)[:5])) or 'nothing'}"
         )
-    extras = [str(key) for key in entries if key not in weights] + (
-        [str(key) for key in content if key != inner] if inner else []
-    )
     return Checkpoint(weights, extras)
+
+
+def _weights_in(content: dict) -> tuple[Weights, list[str]]:
+    """Name → tensor, and what else is there."""
+    key = next((key for key in _MODELS if isinstance(content.get(key), dict)), None)
+    if key is not None:
+        weights, extras = _weights_in(content[key])
+        return weights, extras + [str(other) for other in content if other != key]
+    weights = {
+        name: torch.as_tensor(value)
+        for name, value in content.items()
+        if isinstance(name, str) and _is_weight(value)
+    }
+    if not weights:
+        for role in _ROLES:
+            inner = _weights_in(content[role])[0] if isinstance(content.get(role), dict) else {}
+            weights.update({f"{role}.{name}": value for name, value in inner.items()})
+    taken = {name.split(".")[0] for name in weights} | weights.keys()
+    return weights, [str(name) for name in content if name not in taken]
 
 
 def _is_weight(value: Any) -> bool:
@@ -87,7 +110,10 @@ def _read(path: Path) -> Any:
         if path.suffix == ".pkl" and start[:2] != _ZIP:
             file.seek(0)
             return load_arrays(file, str(path))
-    if path.suffix == ".safetensors":
+    kind = foreign_kind(path)
+    if kind is not None:
+        raise HCSCError(f"{path} is {kind}")
+    if is_safetensors(path) or (path.suffix == ".safetensors" and not is_of_pytorch(path)):
         return load_data(path)
     if start[:2] != _ZIP and start[:1] != _PICKLE:
         what = f"it starts with {start!r}" if start else "it is empty"

@@ -3,11 +3,14 @@
 A layout is a function from a name in the file to a part and the name within that part, or None for
 what belongs to no part. Parts and the names within them are the same for all layouts:
 
-    query.backbone, key.backbone        torchvision's names of a ResNet: conv1.weight,
-                                        layer1.0.bn1.running_mean, ...; timm's of
-                                        EfficientNet-Lite0: conv_stem.weight, ...
-    query.projection, key.projection    those of ProjectionNeck: mlp.0.weight, ...
-    queue                               those of NegativeQueue: keys (Q, D), pointer ()
+    query.backbone, key.backbone
+        torchvision's names of a ResNet: conv1.weight, layer1.0.bn1.running_mean, ...
+        timm's of a ViT: cls_token, blocks.0.attn.qkv.weight, ...
+        timm's of EfficientNet-Lite0: conv_stem.weight, blocks.0.0.conv_dw.weight, ...
+    query.projection, key.projection
+        those of ProjectionNeck: mlp.0.weight, ...
+    queue
+        those of NegativeQueue: keys (Q, D), pointer ()
 
 Sources of the names: the released code of HCSC, MoCo (``moco/builder.py``), PCL
 (``pcl/builder.py``) and SwAV (``src/resnet50.py``), the conversion to detectron2 that MoCo
@@ -23,17 +26,20 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..errors import HCSCError
-from .efficientnet_lite import EfficientNetLite0, to_timm
+from .detectron2_names import from_detectron2, to_detectron2
+from .efficientnet_lite import TIMM_WRAPPER, is_timm_name, to_timm
+from .roots import common_prefixes, describe_prefixes, find_roots, plain_name
+from .vit import is_vit_name, rename_vit
 
 Weights = dict[str, Tensor]
 Place = tuple[str, str]
 
 _RESNET = re.compile(r"(conv1|bn1|layer[1-4])\.")
-_EFFICIENTNET = re.compile(r"(conv_stem|bn[12]|blocks\.\d+\.\d+|conv_head)\.")
-_TORCHVISION = re.compile(r"(?:layer([1-4])\.(\d+)\.)?(conv|bn|downsample\.)(\d)\.(\w+)")
-_DETECTRON2 = re.compile(
-    r"(?:stem|res(?P<res>[2-5])\.(?P<block>\d+))\.(?P<layer>conv[123]|shortcut)\.(?P<norm>norm\.)?(?P<tensor>\w+)"
-)
+# Families of backbones whose names follow in a checkpoint of OpenMMLab.
+_OPENMMLAB = {
+    "backbone.": ("torchvision", "mmpretrain"),
+    f"backbone.{TIMM_WRAPPER}": ("torchvision", "timm", "efficientnet"),
+}
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,14 @@ class Contents:
         parts: Part → name within it → tensor; only parts that the file has.
         origins: Part → the names in the file.
         rest: Names in the file that belong to no part.
+        prefix: What stands before the names of the layout, without wrappers.
     """
 
     layout: str
     parts: dict[str, Weights]
     origins: dict[str, list[str]]
     rest: list[str]
+    prefix: str = ""
 
 
 def place_moco(name: str) -> Place | None:
@@ -76,7 +84,7 @@ def place_openmmlab(name: str) -> Place | None:
         ("momentum_encoder.encoder.1.mlp.", "key.projection", "mlp."),
     ):
         if name.startswith(prefix):
-            inner = name.removeprefix(prefix).removeprefix(EfficientNetLite0.prefix)
+            inner = name.removeprefix(prefix).removeprefix(TIMM_WRAPPER)
             return part, inner_prefix + inner
     return (
         ("queue", name.removeprefix("queue.")) if name in ("queue.keys", "queue.pointer") else None
@@ -84,15 +92,16 @@ def place_openmmlab(name: str) -> Place | None:
 
 
 def place_torchvision(name: str) -> Place | None:
-    """Plain names: torchvision, and SwAV, whose additional padding layer makes the same stem and
-    has no weights.
+    """Plain names: torchvision, timm, and SwAV, whose additional padding layer makes the same stem
+    and has no weights.
     """
     return ("query.backbone", name) if _RESNET.match(name) else None
 
 
 def place_timm(name: str) -> Place | None:
-    """timm: torchvision's names of a ResNet, its own ones of an EfficientNet."""
-    return ("query.backbone", name) if _EFFICIENTNET.match(name) else place_torchvision(name)
+    """Plain names of a ResNet, a ViT or an EfficientNet."""
+    known = is_vit_name(name) or is_timm_name(name)
+    return place_torchvision(name) or (("query.backbone", name) if known else None)
 
 
 def place_efficientnet_lite(name: str) -> Place | None:
@@ -102,30 +111,8 @@ def place_efficientnet_lite(name: str) -> Place | None:
 
 
 def place_detectron2(name: str) -> Place | None:
-    match = _DETECTRON2.fullmatch(name)
-    if match is None:
-        return None
-    layer, norm, tensor = match["layer"], match["norm"], match["tensor"]
-    if layer == "shortcut":
-        inner = f"downsample.{1 if norm else 0}.{tensor}"
-    else:
-        inner = f"{layer.replace('conv', 'bn') if norm else layer}.{tensor}"
-    stage = f"layer{int(match['res']) - 1}.{match['block']}." if match["res"] else ""
-    return "query.backbone", stage + inner
-
-
-def to_detectron2(name: str) -> str:
-    """torchvision's name of a backbone's tensor → detectron2's; the inverse of
-    :func:`place_detectron2`.
-    """
-    stage, block, kind, number, tensor = _TORCHVISION.fullmatch(name).groups()
-    prefix = f"res{int(stage) + 1}.{block}" if stage else "stem"
-    layer = {
-        "conv": f"conv{number}",
-        "bn": f"conv{number}.norm",
-        "downsample.": "shortcut" if number == "0" else "shortcut.norm",
-    }[kind]
-    return f"{prefix}.{layer}.{tensor}"
+    inner = from_detectron2(name)
+    return None if inner is None else ("query.backbone", inner)
 
 
 LAYOUTS: dict[str, Callable[[str], Place | None]] = {
@@ -172,35 +159,36 @@ def detect_layout(names: Iterable[str]) -> str | None:
     return None
 
 
-def sort_weights(weights: Mapping[str, Tensor], layout: str | None = None) -> Contents:
+def sort_weights(
+    weights: Mapping[str, Tensor], layout: str | None = None, prefix: str | None = None
+) -> Contents:
     """Find out what each tensor of a file is.
 
     Args:
-        weights: The file's tensors; a leading ``module.``, which DistributedDataParallel adds,
-            counts for nothing.
+        weights: The file's tensors; what wrappers put into names (``module.``, ``_orig_mod.``, …)
+            counts for nothing, wherever it stands.
         layout: A key of :data:`LAYOUTS`, or None to detect it.
+        prefix: Of the names that count; None: what stands before a known layout is found.
 
     Raises:
-        HCSCError: there is no backbone of this layout, or of any; names the first tensors that are
-            there instead. Or tensors are there both with and without ``module.``.
+        HCSCError: there is no backbone of this layout, or of any, or there are several; names the
+            first tensors that are there instead, and what names begin with. Or tensors are there
+            both with and without a wrapper.
     """
-    names = {name.removeprefix("module."): name for name in weights}
-    if len(names) < len(weights):
-        raise HCSCError(
-            f"{len(weights) - len(names)} of the tensors are there twice, with and without a "
-            "leading module.; keep one of each"
-        )
-    detected = detect_layout(names)
-    if layout is None:
-        layout = detected
-    if layout is None:
-        raise HCSCError(
-            "there is no EfficientNet-Lite0 and no ResNet backbone of a known layout; the tensors "
-            f"are {_some(weights)}"
-        )
+    names = _without_wrappers(weights)
+    outside: list[str] = []
+    if prefix is not None:
+        names, outside = _under(names, plain_name(prefix.rstrip(".") + "."), weights)
+    detected, before = _detect_within(names)
+    if layout is None and detected is None:
+        return _sort_by_roots(names, outside, weights)
+    if before and layout in (None, detected):
+        names, more = _under(names, before, weights)
+        outside = outside + more
+    layout = layout or detected
     parts: dict[str, Weights] = {}
     origins: dict[str, list[str]] = {}
-    rest = []
+    rest = list(outside)
     for name, origin in names.items():
         place = LAYOUTS[layout](name)
         if place is None:
@@ -216,7 +204,102 @@ def sort_weights(weights: Mapping[str, Tensor], layout: str | None = None) -> Co
         )
     if LAYOUTS[layout] is place_moco and "queue" in parts:
         parts["queue"] = _queue_by_rows(parts["queue"])
-    return Contents(layout, parts, origins, rest)
+    return Contents(layout, _canonical(parts), origins, rest, _shown(before, prefix))
+
+
+def _without_wrappers(weights: Mapping[str, Tensor]) -> dict[str, str]:
+    """Name without wrappers → name in the file."""
+    names = {plain_name(name): name for name in weights}
+    if len(names) < len(weights):
+        raise HCSCError(
+            f"{len(weights) - len(names)} of the tensors are there twice, with and without a "
+            "leading module. or another wrapper; keep one of each"
+        )
+    return names
+
+
+def _under(
+    names: Mapping[str, str], prefix: str, weights: Mapping[str, Tensor]
+) -> tuple[dict[str, str], list[str]]:
+    """Names below a prefix, without it, and those in the file of the others."""
+    found = {
+        name.removeprefix(prefix): origin
+        for name, origin in names.items()
+        if name.startswith(prefix)
+    }
+    if not found:
+        raise HCSCError(
+            f"no tensor's name begins with {prefix}; {describe_prefixes(names)}; the tensors are "
+            f"{_some(weights)}"
+        )
+    taken = set(found.values())
+    return found, [origin for origin in names.values() if origin not in taken]
+
+
+def _detect_within(names: Mapping[str, str]) -> tuple[str | None, str]:
+    """A known layout, and what stands before its names; (None, '') where backbones have to be told
+    by what they are called.
+    """
+    roots = find_roots(names)
+    for before in ["", *common_prefixes(roots)]:
+        inner = [name.removeprefix(before) for name in names if name.startswith(before)]
+        layout = detect_layout(inner)
+        families = {root.prefix.removeprefix(before): root.family for root in roots}
+        if layout in ("mmpretrain", "hcsc_mm") and roots:
+            fits = any(families.get(at) in known for at, known in _OPENMMLAB.items())
+        else:
+            fits = layout is not None
+        if fits:
+            return layout, before
+    return None, ""
+
+
+def _sort_by_roots(
+    names: Mapping[str, str], outside: list[str], weights: Mapping[str, Tensor]
+) -> Contents:
+    """Backbones that are told by their own names, below whatever prefix: the one that is a momentum
+    encoder's, a teacher's or a target's by its prefix is the key encoder's.
+    """
+    roots = find_roots(names)
+    if not roots:
+        raise HCSCError(
+            "there is no EfficientNet-Lite0, no ViT and no ResNet backbone of a known layout; the "
+            f"tensors are {_some(weights)}; {describe_prefixes(names)}"
+        )
+    parts: dict[str, Weights] = {}
+    origins: dict[str, list[str]] = {}
+    for role in ("query", "key"):
+        ours = [root for root in roots if root.role == role]
+        if len(ours) > 1:
+            prefixes = ", ".join(root.prefix or "''" for root in ours)
+            raise HCSCError(
+                f"there are {len(ours)} backbones, under {prefixes}; choose one by --prefix"
+            )
+        for root in ours:
+            part = f"{role}.backbone"
+            parts[part], origins[part] = {}, []
+            for name, origin in names.items():
+                inner = root.inner(name)
+                if inner is not None:
+                    parts[part][inner] = weights[origin]
+                    origins[part].append(origin)
+    taken = {origin for part in origins.values() for origin in part}
+    rest = outside + [origin for origin in names.values() if origin not in taken]
+    prefixes = " and ".join(root.prefix for root in roots if root.prefix)
+    return Contents(roots[0].layout, parts, origins, rest, prefixes)
+
+
+def _canonical(parts: dict[str, Weights]) -> dict[str, Weights]:
+    """Backbones by the names of :mod:`roots`: timm's for a ViT."""
+    return {
+        part: rename_vit(weights) if part.endswith("backbone") else weights
+        for part, weights in parts.items()
+    }
+
+
+def _shown(before: str, prefix: str | None) -> str:
+    given = "" if prefix is None else f"{prefix.rstrip('.')}."
+    return given + before
 
 
 def _queue_by_rows(queue: Weights) -> Weights:
@@ -235,3 +318,14 @@ def _some(names: Iterable[str]) -> str:
         if names
         else "none at all"
     )
+
+
+__all__ = [
+    "LAYOUTS",
+    "Contents",
+    "Weights",
+    "detect_layout",
+    "place_detectron2",
+    "sort_weights",
+    "to_detectron2",
+]

@@ -13,8 +13,8 @@ import torchvision
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..dependencies import first_line
 from ..errors import HCSCError
+from ..utils.text import first_line
 from .files import read_checkpoint
 from .layouts import Weights
 from .quiet import quiet
@@ -74,7 +74,7 @@ def _hcsc_for(model: Model) -> nn.Module:
     return MODELS.build(
         dict(
             type="hcsc_mm.HCSC",
-            backbone={**cfg, "type": f"mmpretrain.{cfg['type']}"},
+            backbone={**cfg, "type": f"mmpretrain.{cfg['type']}", **model.shape.whole},
             neck=neck,
             head=dict(type="hcsc_mm.HCSCHead"),
             queue_len=len(model.queue["keys"]) if model.queue else 1,
@@ -129,7 +129,10 @@ def _in_timm(path: Path, model: Model) -> Network:
     import timm
 
     network = timm.create_model(
-        model.shape.timm_name, num_classes=0, checkpoint_path=os.fspath(path)
+        model.shape.timm_name,
+        num_classes=0,
+        checkpoint_path=os.fspath(path),
+        **model.shape.timm_options(),
     )
     return network.eval().forward_features
 

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..dependencies import first_line
 from ..errors import HCSCError
+from ..utils.text import first_line
 
 # What weights and counters are stored as. No objects, no text, no records.
 _DTYPES = {"b1", "i1", "u1", "i2", "i4", "i8", "f2", "f4", "f8"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from mmpretrain.registry import MODELS
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from ..errors import HCSCError
 from .efficientnet_lite import EfficientNetLite0
 from .layouts import Weights
+from .vit import ViTShape
 
 # (blocks of each stage, with a bottleneck) → depth (He et al., 2016, Table 1)
 _DEPTHS = {
@@ -45,7 +45,6 @@ class ResNetShape:
     stem_channels: int = 64
     base_channels: int = 64
     first_stride: int = 1
-    prefix: ClassVar[str] = ""  # of its names in mmpretrain's network
 
     def __str__(self) -> str:
         kind = "ResNet_CIFAR" if self.stem_size == 3 else "ResNet"
@@ -56,16 +55,31 @@ class ResNetShape:
             oddities.append(f"a first stage of stride {self.first_stride}")
         return f"{kind}-{self.depth}" + (f" with {' and '.join(oddities)}" if oddities else "")
 
-    def is_in(self, layout: str) -> bool:
-        """Whether a layout's library has the network: all have the standard ResNets, OpenMMLab's
-        pre-training those with other stems and widths, too.
-        """
-        return layout in ("hcsc_mm", "mmpretrain") or self == ResNetShape(self.depth)
+    @property
+    def is_standard(self) -> bool:
+        """Whether every library has this network under the name ResNet."""
+        return self == ResNetShape(self.depth)
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """Layouts that can hold it."""
+        plain = {"hcsc_mm", "mmpretrain"}
+        others = {"mmdet", "torchvision", "timm", "detectron2"}
+        return frozenset(plain | others if self.is_standard else plain)
+
+    @property
+    def whole(self) -> dict:
+        """Options of the config that let it give all that it computes."""
+        return {}
 
     @property
     def timm_name(self) -> str:
         """The standard network's name in timm."""
         return f"resnet{self.depth}"
+
+    def timm_options(self) -> dict:
+        """Of timm's network beside its name."""
+        return {}
 
     @property
     def out_channels(self) -> int:
@@ -89,6 +103,27 @@ class ResNetShape:
         backbone = MODELS.build({**cfg, "type": f"mmpretrain.{cfg['type']}", **changes})
         backbone.eval()  # mmpretrain's returns None
         return backbone
+
+    def openmmlab_name(self, name: str) -> str:
+        """torchvision's name → that in a backbone of OpenMMLab, which is the same."""
+        return name
+
+    def template(self) -> dict[str, Tensor]:
+        """Name → tensor of the network's shapes."""
+        return self.build().state_dict()
+
+    def loaded(self, backbone: Mapping[str, Tensor]) -> nn.Module:
+        """mmpretrain's network with these weights."""
+        network = self.build()
+        network.load_state_dict(backbone)
+        return network
+
+    def fit(self, images: Tensor) -> Tensor:
+        """Images of a size that it takes: any."""
+        return images
+
+
+Shape = ResNetShape | ViTShape | EfficientNetLite0
 
 
 def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:
@@ -131,14 +166,14 @@ def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:
 
 def check_backbone(
     backbone: Mapping[str, Tensor],
-    shape: ResNetShape | EfficientNetLite0,
+    shape: Shape,
     what: str = "the backbone",
 ) -> Weights:
     """The weights in the order of the network, in float32, with batch counters of 0 where the file
     has none.
 
     Args:
-        backbone: torchvision's names, or timm's of EfficientNet-Lite0 → weights.
+        backbone: torchvision's names, or timm's of a ViT or an EfficientNet → weights.
         shape: What they should be the weights of.
         what: How errors call them.
 
@@ -146,9 +181,7 @@ def check_backbone(
         HCSCError: a weight is missing, unknown, of another shape, no number, or no floating point;
             names the first.
     """
-    template = {
-        name.removeprefix(shape.prefix): value for name, value in shape.build().state_dict().items()
-    }
+    template = shape.template()
     missing = [name for name in template if name not in backbone and not name.endswith(_COUNTER)]
     unknown = [name for name in backbone if name not in template]
     reshaped = [

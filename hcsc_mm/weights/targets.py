@@ -12,7 +12,8 @@ from torch import Tensor
 from ..errors import HCSCError
 from .efficientnet_lite import EfficientNetLite0
 from .layouts import Contents, Weights, to_detectron2
-from .resnet import ResNetShape, check_backbone, recognize
+from .resnet import Shape, check_backbone, recognize
+from .vit import recognize_vit
 
 
 @dataclass(frozen=True)
@@ -20,14 +21,14 @@ class Model:
     """What a checkpoint holds of a model, checked and with the names of :mod:`layouts`.
 
     Attributes:
-        shape: Which network it is.
+        shape: Of the network.
         backbone: Of the encoder that was asked for, float32.
         projection: Its projection, if :class:`ProjectionNeck` can hold it; otherwise empty.
         key: Backbone and projection of the key encoder, as far as the file has them.
         queue: ``keys`` (Q, D) and ``pointer``, or empty.
     """
 
-    shape: ResNetShape | EfficientNetLite0
+    shape: Shape
     backbone: Weights
     projection: Weights
     key: tuple[Weights, Weights]
@@ -73,10 +74,8 @@ def select(contents: Contents, encoder: str, target: Target) -> Model:
         )
     wanted = target.parts_of(encoder)
     parts = {part: weights for part, weights in contents.parts.items() if part in wanted}
-    backbone = parts[f"{encoder}.backbone"]
-    lite = "conv_stem.weight" in backbone
-    shape = EfficientNetLite0() if lite else recognize(backbone)
-    backbone = check_backbone(backbone, shape)
+    shape = _recognize(parts[f"{encoder}.backbone"])
+    backbone = check_backbone(parts[f"{encoder}.backbone"], shape)
     key = parts.get("key.backbone", {})
     if key:
         key = (
@@ -97,6 +96,13 @@ def select(contents: Contents, encoder: str, target: Target) -> Model:
             "projection gives"
         )
     return Model(shape, backbone, projection, (key, key_projection if key else {}), queue)
+
+
+def _recognize(backbone: Weights) -> Shape:
+    if "conv_stem.weight" in backbone:
+        return EfficientNetLite0()
+    is_vit = any(name.startswith("blocks.") for name in backbone)
+    return recognize_vit(backbone) if is_vit else recognize(backbone)
 
 
 def _same_shapes(one: Weights, other: Weights) -> bool:
@@ -159,12 +165,11 @@ def _queue(weights: Mapping[str, Tensor]) -> Weights:
 
 def _hcsc_mm(model: Model) -> dict[str, Any]:
     backbone, projection = model.key
-    prefix = model.shape.prefix
     return {
         "state_dict": {
-            **_under(f"backbone.{prefix}", model.backbone),
+            **_by_openmmlab("backbone.", model.backbone, model.shape),
             **_under("neck.", model.projection),
-            **_under(f"momentum_encoder.encoder.0.{prefix}", backbone),
+            **_by_openmmlab("momentum_encoder.encoder.0.", backbone, model.shape),
             **_under("momentum_encoder.encoder.1.", projection),
             **_under("queue.", model.queue),
         },
@@ -173,7 +178,11 @@ def _hcsc_mm(model: Model) -> dict[str, Any]:
 
 
 def _openmmlab(model: Model) -> dict[str, Any]:
-    return {"state_dict": _under(f"backbone.{model.shape.prefix}", model.backbone), "meta": {}}
+    return {"state_dict": _by_openmmlab("backbone.", model.backbone, model.shape), "meta": {}}
+
+
+def _by_openmmlab(prefix: str, backbone: Weights, shape: Shape) -> Weights:
+    return {prefix + shape.openmmlab_name(name): value for name, value in backbone.items()}
 
 
 def _plain(model: Model) -> dict[str, Any]:

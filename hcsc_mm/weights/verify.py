@@ -11,8 +11,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from ..dependencies import first_line
 from ..errors import HCSCError
+from ..utils.text import first_line
 from .files import read_checkpoint
 from .layouts import sort_weights
 from .libraries import LOADERS, why_not_imported
@@ -90,8 +90,8 @@ def verify(path: Path, layout: str, model: Model, image: str | None = None) -> V
 
 
 def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> FeatureDifference:
-    """The last feature map that the target's library computes with a file, against mmpretrain's
-    with the source's weights.
+    """The last feature map (of a ViT the tokens) that the target's library computes with a file,
+    against mmpretrain's with the source's weights.
 
     Args:
         path, layout, model: As in :func:`verify`.
@@ -100,10 +100,8 @@ def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> F
     Raises:
         HCSCError: they differ, or the library cannot load the file.
     """
-    reference = model.shape.build()
-    reference.load_state_dict(
-        {model.shape.prefix + name: value for name, value in model.backbone.items()}
-    )
+    reference = model.shape.loaded(model.backbone)
+    images = model.shape.fit(images)
     try:
         with torch.no_grad(), quiet():
             expected, features = (

@@ -187,7 +187,7 @@ def test_a_backend_that_is_named_is_taken_and_auto_is_torch():
 
 
 def test_an_unknown_backend_is_refused_with_the_known_ones():
-    with pytest.raises(HCSCError, match=r"backend='scipy'.*'auto', 'torch', 'faiss'"):
+    with pytest.raises(HCSCError, match=r"backend='scipy'.*choose one of 'torch', 'faiss'"):
         resolve_backend("scipy")
 
 

@@ -74,7 +74,7 @@ def test_picture_goes_through_the_pipelines_of_the_folder_config(folder, kind):
         )
         del options["type"]
         dataset = ImageFolder(**options)
-        view = ExtractionView(dataset, config.custom_hooks[0].pipeline)
+        view = ExtractionView(dataset, config.default_hooks.clustering.pipeline)
         assert [tuple(crop.shape) for crop in dataset[0]["inputs"]] == [(3, 224, 224)] * 2
         assert tuple(view[0]["inputs"].shape) == (3, 224, 224)
         assert not view[0]["data_samples"].unreadable

@@ -11,7 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from hcsc_mm import HCSCError
-from hcsc_mm.datasets import ExtractionView, ImageFolder, ImageMemory, image_memory
+from hcsc_mm.datasets import ExtractionView, ImageFolder, ImageMemory, LoadImage, image_memory
 from hcsc_mm.datasets.image_memory import available_memory
 
 LOAD = [dict(type="hcsc_mm.LoadImage"), dict(type="PackInputs")]
@@ -142,10 +142,20 @@ def test_skipped_images_are_skipped_in_every_epoch(folder):
     assert dataset.memory.recall(3, str(folder / "3.png")) is None
 
 
-def test_another_decoder_is_asked_each_time(folder):
+def test_grey_images_are_decoded_each_time(folder):
     grey = [dict(type="hcsc_mm.LoadImage", color_type="grayscale"), dict(type="PackInputs")]
     dataset = images_of(folder, dict(budget_mb=1), grey)
     assert epoch(dataset)[0][0].shape == (1, 48, 64) and dataset.memory.num_kept == 0
+
+
+def test_another_decoder_gets_images_of_its_own(folder):
+    dataset = images_of(folder, dict(budget_mb=1))
+    epoch(dataset)
+    path = str(folder / "0.png")
+    load = LoadImage(imdecode_backend="cv2")
+    kept = {"img_path": path, "sample_idx": 0, "image_memory": dataset.memory}
+    assert np.array_equal(load(kept)["img"], load({"img_path": path})["img"])
+    assert dataset.memory.recall(0, path) is None  # under its decoder alone
 
 
 def test_a_process_started_anew_decodes_for_itself(folder):

@@ -10,7 +10,7 @@ from photographs import photographs
 from tiny import ROOT, largest_difference, tiny_config, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import load_config
+from hcsc_mm.runtime.launch import load_config
 
 VIEW = dict(size=16, scale=(0.4, 1.0), blur_sigma=(0.1, 0.6))
 ON_DEVICE = {
@@ -103,11 +103,11 @@ def test_the_folder_config_trains_on_photographs_of_any_size_and_skips_a_broken_
             "train_dataloader.batch_size": 4,
             "model.data_preprocessor.views.0.size": 64,
             "model.data_preprocessor.views.1.size": 64,
-            "custom_hooks.0.pipeline.0.unreadable": "skip",
-            "custom_hooks.0.pipeline.1.scale": 73,
-            "custom_hooks.0.pipeline.2.crop_size": 64,
-            "custom_hooks.0.warmup_epochs": 0,
-            "custom_hooks.0.num_prototypes": (4, 2),
+            "default_hooks.clustering.pipeline.0.unreadable": "skip",
+            "default_hooks.clustering.pipeline.1.scale": 73,
+            "default_hooks.clustering.pipeline.2.crop_size": 64,
+            "default_hooks.clustering.warmup_epochs": 0,
+            "default_hooks.clustering.num_prototypes": (4, 2),
             "model.queue_len": 8,
             "train_cfg.max_epochs": 2,
         }

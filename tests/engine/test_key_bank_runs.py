@@ -7,8 +7,8 @@ from mmengine.hooks import Hook
 from tiny import tiny_config, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner
 from hcsc_mm.engine.training_features import TrainingFeatures
+from hcsc_mm.runtime.launch import build_runner
 
 
 class Watch(Hook):
@@ -36,7 +36,7 @@ def run_with_bank(work_dir, monkeypatch, **options):
         lambda self: computed.append(plain(self).clone()) or computed[-1],
     )
     runner, watch = (
-        build_runner(tiny_config(work_dir, custom_hooks__0__features="bank", **options)),
+        build_runner(tiny_config(work_dir, default_hooks__clustering__features="bank", **options)),
         Watch(),
     )
     runner.register_hook(watch)
@@ -61,14 +61,14 @@ def test_features_are_the_keys_of_the_epoch_before_and_images_that_were_dropped_
 
 def test_without_warm_up_the_first_hierarchy_comes_from_extraction(tmp_path, monkeypatch):
     _, _, computed = run_with_bank(
-        tmp_path, monkeypatch, train_cfg__max_epochs=2, custom_hooks__0__warmup_epochs=0
+        tmp_path, monkeypatch, train_cfg__max_epochs=2, default_hooks__clustering__warmup_epochs=0
     )
     assert len(computed) == 2
     assert all(torch.isfinite(features).all() for features in computed)
 
 
 def test_resuming_with_the_bank_gives_the_numbers_of_the_uninterrupted_run(tmp_path):
-    options = {"custom_hooks__0__features": "bank", "train_cfg__max_epochs": 4}
+    options = {"default_hooks__clustering__features": "bank", "train_cfg__max_epochs": 4}
     whole, record = train(tiny_config(tmp_path, **options))
     steps = len(record.losses) // 4
     for epoch in (1, 2, 3):
@@ -88,7 +88,7 @@ def test_resuming_with_the_bank_gives_the_numbers_of_the_uninterrupted_run(tmp_p
 
 def test_an_unknown_source_of_features_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(HCSCError, match=r"features='memory'.*'extract' or 'bank'"):
-        build_runner(tiny_config(tmp_path, custom_hooks__0__features="memory"))
+        build_runner(tiny_config(tmp_path, default_hooks__clustering__features="memory"))
 
 
 def test_two_ranks_keep_the_keys_of_their_own_shards_whichever_rank_saw_the_image(tmp_path):

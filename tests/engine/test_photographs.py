@@ -6,7 +6,7 @@ import torch
 from shared import SHARED, needs_grocery, unpack
 from tiny import ROOT, train
 
-from hcsc_mm.engine.launch import load_config
+from hcsc_mm.runtime.launch import load_config
 
 
 @needs_grocery
@@ -23,10 +23,14 @@ def test_folder_config_trains_on_photographs_and_its_hierarchy_moves(tmp_path):
             "train_dataloader.dataset.data_root": str(tmp_path / "train"),
             "train_dataloader.num_workers": 2,
             "train_dataloader.dataset.pipeline.1.transforms.0.0.scale": 64,
-            "custom_hooks.0.pipeline.1.scale": 73,
-            "custom_hooks.0.pipeline.2.crop_size": 64,
-            "custom_hooks.0.warmup_epochs": 0,
+            "default_hooks.clustering.pipeline.1.scale": 73,
+            "default_hooks.clustering.pipeline.2.crop_size": 64,
+            "default_hooks.clustering.warmup_epochs": 0,
             "train_cfg.max_epochs": 2,
+            # a quarter of the channels: an eighth of the work
+            "model.backbone.stem_channels": 16,
+            "model.backbone.base_channels": 16,
+            "model.neck.in_channels": 128,
         }
     )
     cfg.work_dir, cfg.launcher, cfg.log_level = str(tmp_path / "run"), "none", "WARNING"

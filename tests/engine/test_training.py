@@ -18,12 +18,16 @@ def test_hierarchy_appears_when_warm_up_ends_and_is_renewed_every_epoch(tmp_path
 
 
 def test_interval_keeps_the_hierarchy_for_several_epochs(tmp_path):
-    _, record = train(tiny_config(tmp_path, custom_hooks__0__interval=2))
+    _, record = train(tiny_config(tmp_path, default_hooks__clustering__interval=2))
     assert torch.equal(record.hierarchies[2].prototypes[0], record.hierarchies[1].prototypes[0])
 
 
 def test_training_with_local_crops_has_losses_of_their_own(tmp_path):
-    cfg = tiny_config(tmp_path, model__head__select_on_local=True, train_cfg__max_epochs=2)
+    cfg = tiny_config(
+        tmp_path,
+        model__selection=dict(type="hcsc_mm.ClusterSelection", local_instances=True),
+        train_cfg__max_epochs=2,
+    )
     view = cfg.train_dataloader.dataset.pipeline[0].transforms[0]
     local = [dict(type="RandomResizedCrop", scale=12, crop_ratio_range=(0.2, 0.8))]
     cfg.train_dataloader.dataset.pipeline[0] = dict(
@@ -42,13 +46,15 @@ def test_training_with_local_crops_has_losses_of_their_own(tmp_path):
 
 def test_one_level_trains(tmp_path):
     _, record = train(
-        tiny_config(tmp_path, custom_hooks__0__num_prototypes=(5,), train_cfg__max_epochs=2)
+        tiny_config(
+            tmp_path, default_hooks__clustering__num_prototypes=(5,), train_cfg__max_epochs=2
+        )
     )
     assert record.hierarchies[1].num_levels == 1
 
 
 def test_warm_started_clustering_trains(tmp_path):
-    _, record = train(tiny_config(tmp_path, custom_hooks__0__warm_start=True))
+    _, record = train(tiny_config(tmp_path, default_hooks__clustering__warm_start=True))
     assert record.hierarchies[2].num_prototypes == (12, 6, 3)
 
 

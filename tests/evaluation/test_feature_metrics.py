@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import replace
+
 import distributed_workers as workers
 import numpy as np
 import pytest
@@ -109,7 +112,9 @@ def test_each_level_of_the_hierarchy_is_scored(tmp_path):
     assert found["hierarchy/0_5/ami"] == pytest.approx(1)
     assert found["hierarchy/0_5/coarse/purity"] == 1
     assert 0 < found["hierarchy/1_2/ami"] < 1
-    assert len(found) == 20
+    assert found["hierarchy/leaf_purity"] == found["hierarchy/0_5/purity"] == 1
+    assert 0 < found["hierarchy/coarse/dendrogram_purity"] <= 1
+    assert len(found) == 24
 
 
 def test_the_hierarchy_of_images_that_could_be_read_is_scored_without_the_others(tmp_path):
@@ -139,3 +144,25 @@ def test_images_of_several_classes_have_no_nearest_class():
     )
     with pytest.raises(HCSCError, match="one class per image"):
         KNN(k=(1,)).evaluate(several, several)
+
+
+@pytest.mark.parametrize(
+    "metric", [KNN(k=(1,)), LinearSVM(), Clustering(num_clusters=(2,)), HierarchyScores()]
+)
+def test_images_without_labels_are_refused_by_what_compares_with_labels(metric):
+    bare = dataclasses.replace(images(10), labels=None, coarse_labels=None)
+    with pytest.raises(HCSCError, match=r"have no labels \(gt_label\)"):
+        metric.evaluate(bare, bare, None)
+    assert bare.gather().labels is None
+
+
+@pytest.mark.parametrize("metric", [KNN(k=(5,)), LinearSVM(costs=(1.0,))], ids=["knn", "svm"])
+def test_numbers_do_not_follow_how_large_labels_are(metric):
+    def scores(factor):
+        train, test = (
+            replace(images(number, seed), labels=(torch.arange(number) % 5) * factor)
+            for number, seed in ((61, 0), (23, 1))
+        )
+        return metric.evaluate(test, train)
+
+    assert scores(10**11) == scores(1)

@@ -74,6 +74,26 @@ def test_labels_that_training_lacks_may_be_counted_as_classes():
     ).tolist() == [1, 0]
 
 
+def test_labels_beyond_the_number_of_classes_are_refused():
+    with pytest.raises(HCSCError, match="has the label 7, and there are num_classes=7"):
+        knn_classify(torch.eye(2), torch.tensor([0, 7]), torch.eye(2), k=1, num_classes=7)
+
+
+@pytest.mark.parametrize("number", [1, 700, 5000])
+def test_memory_follows_the_classes_that_occur_and_not_the_largest_label(number):
+    """10¹² votes of 4 bytes would be the end of it."""
+    train, test = unit_rows(200, 8), unit_rows(number, 8, seed=1)
+    labels = torch.randint(12, (200,))
+    few = knn_classify(train, labels, test, k=20)
+    assert torch.equal(knn_classify(train, labels * 10**11 + 3, test, k=20), few * 10**11 + 3)
+
+
+def test_every_image_may_be_a_class_of_its_own():
+    train = unit_rows(300, 8)
+    labels = torch.randperm(300) + 999_000
+    assert torch.equal(knn_classify(train, labels, train, k=200, temperature=0.01), labels)
+
+
 def test_no_test_images_have_no_predictions():
     assert knn_classify(torch.eye(2), torch.tensor([1, 0]), torch.zeros(0, 2), k=1).shape == (0,)
 

@@ -9,7 +9,7 @@ from mmpretrain.registry import METRICS, MODELS, TRANSFORMS
 from tiny import ROOT
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import load_config
+from hcsc_mm.runtime.launch import load_config
 from hcsc_mm.stages.plan import Stage, choose, stages_of
 
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))

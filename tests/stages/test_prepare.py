@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from tiny import ROOT
 
-from hcsc_mm.engine.launch import load_config
+from hcsc_mm.runtime.launch import load_config
 from hcsc_mm.stages.plan import stages_of
 from hcsc_mm.stages.prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
 
@@ -33,6 +33,15 @@ def test_a_trained_stage_takes_backbone_normalisation_width_and_weights_of_the_p
         type="Pretrained", checkpoint="weights.pth", prefix="backbone."
     )
     assert pretraining.model.backbone.norm_cfg.type == "hcsc_mm.SplitBatchNorm2d"
+
+
+def test_a_stage_loads_images_as_the_pretraining_does():
+    cfg, pretraining = config("benchmarks/linear_folder"), config("hcsc_r18_200e_folder")
+    pretraining.train_dataloader.dataset.pipeline[0].update(white=4095, color_type="grayscale")
+    fit_to_pretraining(cfg, pretraining, "weights.pth")
+    for part in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        load = part.dataset.pipeline[0]
+        assert (load.white, load.color_type, load.get("unreadable")) == (4095, "grayscale", None)
 
 
 def test_a_stage_that_only_tests_loads_the_checkpoint():

@@ -94,7 +94,6 @@ def test_assign_refuses_features_of_another_shape(hierarchy, shape):
 def test_one_level_is_a_hierarchy():
     flat = random_hierarchy(num_prototypes=(5,))
     assert (flat.num_levels, flat.num_prototypes, flat.num_samples) == (1, (5,), 40)
-    assert flat.child_log_partition == ()
     assert torch.equal(flat.path([3])[0], flat.assignment[[3]])
 
 
@@ -108,19 +107,6 @@ def test_lists_become_tuples_and_attributes_cannot_be_set(hierarchy):
     assert isinstance(rebuilt.prototypes, tuple)
     with pytest.raises(dataclasses.FrozenInstanceError):
         rebuilt.assignment = hierarchy.assignment
-
-
-def test_child_log_partition_is_the_log_denominator_of_the_level_above(hierarchy):
-    for level, known in enumerate(hierarchy.child_log_partition):
-        for child, value in zip(hierarchy.prototypes[level].double(), known, strict=True):
-            above = zip(
-                hierarchy.prototypes[level + 1].double(),
-                hierarchy.concentrations[level + 1].double(),
-                strict=True,
-            )
-            assert value.item() == pytest.approx(
-                np.log(sum(np.exp(float(child @ c) / float(phi)) for c, phi in above)), abs=1e-5
-            )
 
 
 def test_log_partition_stays_finite_and_float32_for_tiny_concentrations_and_under_autocast():
@@ -309,3 +295,98 @@ REFUSED = {
 def test_what_does_not_fit_is_refused_by_name(hierarchy, parts, message):
     with pytest.raises(HCSCError, match=message):
         PrototypeHierarchy(**parts(hierarchy))
+
+
+def test_assign_of_an_array_is_that_of_the_tensor_as_arrays(hierarchy):
+    features = unit_rows(20, 6, seed=4)
+    expected = hierarchy.assign(features)
+    for dtype in (np.float16, np.float32, np.float64):
+        path = hierarchy.assign(features.numpy().astype(dtype))
+        assert [(type(level), level.dtype) for level in path] == [(np.ndarray, np.int64)] * 3
+        assert all(np.array_equal(a, b.numpy()) for a, b in zip(path, expected, strict=True)), dtype
+    strided = np.asfortranarray(features.numpy())[::2]
+    assert np.array_equal(hierarchy.assign(strided)[0], expected[0][::2].numpy())
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x: 2 * x, "20 of 20 features have not unit length, row 0 has a length of 2"),
+        (lambda x: 0 * x, "row 0 has a length of 0"),
+        (lambda x: x.clone().index_fill_(0, torch.tensor(7), float("nan")), "row 7 has NaN"),
+        (lambda x: x.clone().index_fill_(0, torch.tensor(7), float("inf")), "row 7 has NaN or inf"),
+        (lambda x: (100 * x).long(), "must be floating point"),
+    ],
+    ids=["length", "zero", "nan", "infinite", "integer"],
+)
+def test_assign_refuses_what_is_no_direction(hierarchy, spoil, message, as_array):
+    features = spoil(unit_rows(20, 6))
+    with pytest.raises(HCSCError, match=message):
+        hierarchy.assign(features.numpy() if as_array else features)
+
+
+def test_half_precision_leaves_unit_vectors_long_enough(hierarchy):
+    features = unit_rows(200, 6, seed=5)
+    for dtype in (torch.float16, torch.bfloat16):
+        assert len(hierarchy.assign(features.to(dtype))[0]) == 200
+
+
+def test_children_members_and_siblings_are_the_tree_read_the_other_way(hierarchy):
+    path = hierarchy.path(range(hierarchy.num_samples))
+    for level, number in enumerate(hierarchy.num_prototypes):
+        for prototype in range(number):
+            members = hierarchy.members(level, prototype)
+            assert members.tolist() == [i for i, p in enumerate(path[level]) if p == prototype]
+            if level > 0:
+                below = hierarchy.parents[level - 1]
+                children = hierarchy.children(level, prototype)
+                assert children.tolist() == [c for c, p in enumerate(below) if p == prototype]
+            siblings = hierarchy.siblings(level, prototype).tolist()
+            family = (
+                range(number)
+                if level == 2
+                else [
+                    c
+                    for c in range(number)
+                    if hierarchy.parents[level][c] == hierarchy.parents[level][prototype]
+                ]
+            )
+            assert sorted([*siblings, prototype]) == list(family)
+            own = hierarchy.prototypes[level]
+            similarity = [float(own[prototype] @ own[one]) for one in siblings]
+            assert similarity == sorted(similarity, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "message"),
+    [
+        ("members", (3, 0), "there is no level 3: levels are 0 to 2"),
+        ("members", (-1, 0), "there is no level -1"),
+        ("siblings", (1, 4), "level 1 has the prototypes 0 to 3, not 4"),
+        ("children", (0, 0), "have no children but images: see members"),
+    ],
+)
+def test_a_prototype_that_is_not_there_is_refused(hierarchy, method, place, message):
+    with pytest.raises(HCSCError, match=message):
+        getattr(hierarchy, method)(*place)
+
+
+def test_repr_is_one_line(hierarchy):
+    assert repr(hierarchy) == (
+        "PrototypeHierarchy(40 images → 8 → 4 → 2 prototypes, 6 dimensions, cpu)"
+    )
+
+
+def test_sizes_count_the_images_below_every_prototype(hierarchy):
+    path = hierarchy.path(torch.arange(hierarchy.num_samples))
+    for prototypes, sizes in zip(path, hierarchy.sizes(), strict=True):
+        assert sizes.tolist() == [int((prototypes == k).sum()) for k in range(len(sizes))]
+
+
+def test_spread_over_more_images_gives_the_unknown_ones_prototype_0(hierarchy):
+    known = torch.ones(hierarchy.num_samples + 3, dtype=torch.bool)
+    known[[0, 7, 42]] = False
+    wider = hierarchy.spread(known)
+    assert torch.equal(wider.assignment[known], hierarchy.assignment.int())
+    assert wider.assignment[~known].tolist() == [0, 0, 0]

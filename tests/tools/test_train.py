@@ -68,7 +68,7 @@ def test_training_runs_from_any_folder_and_resumes_from_the_latest_checkpoint(tm
         (
             [
                 ROOT / "configs/hcsc_r18_digits.py",
-                *options(custom_hooks__0__num_prototypes=(200, 5)),
+                *options(default_hooks__clustering__num_prototypes=(200, 5)),
             ],
             "num_prototypes[0]=200 exceeds the 100 training images; set at most 100",
         ),
@@ -89,7 +89,7 @@ def test_ctrl_c_during_clustering_exits_within_seconds(tmp_path, backend):
     script.write_text(
         "import torch\n"
         "from hcsc_mm.clustering import hierarchical_kmeans\n"
-        "from hcsc_mm.engine.launch import one_line_errors\n"
+        "from hcsc_mm.runtime.error_reports import one_line_errors\n"
         "with one_line_errors():\n"
         "    points = torch.nn.functional.normalize(torch.randn(200_000, 128), dim=1)\n"
         "    print('clustering', flush=True)\n"

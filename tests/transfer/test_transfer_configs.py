@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from transfer_runs import DETECTION, SEGMENTATION, config_path, few_regions
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner, load_config, train
+from hcsc_mm.runtime.launch import build_runner, load_config, train
 
 
 def load(name: str, folder) -> Config:

@@ -17,7 +17,7 @@ from mmpretrain.registry import DATASETS, MODELS
 from tiny import DIGITS, ROOT, tiny_config, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.engine.launch import build_runner
+from hcsc_mm.runtime.launch import build_runner
 from hcsc_mm.structures import PrototypeHierarchy
 from hcsc_mm.utils.safe_load import find_damage, load_data
 

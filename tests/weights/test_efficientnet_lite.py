@@ -103,7 +103,7 @@ def test_weights_that_training_saved_go_to_timm(file, network, tmp_path):
 
 
 def test_other_libraries_have_no_such_network(file, tmp_path):
-    with pytest.raises(HCSCError, match="its network, EfficientNet-Lite0, has no counterpart in"):
+    with pytest.raises(HCSCError, match="EfficientNet-Lite0, which torchvision has no"):
         convert(file, tmp_path / "converted.pth", "torchvision")
 
 

@@ -142,7 +142,7 @@ def test_queue_without_a_pointer_is_refused(tmp_path, refuse):
 def test_small_stem_is_refused_where_there_is_no_counterpart(tmp_path, refuse, to, name):
     source = saved(tmp_path, changed(conv1__weight=torch.ones(64, 3, 3, 3)))
     assert (
-        f"its network, ResNet_CIFAR-18, has no counterpart in {to}; --to hcsc_mm and --to "
+        f"it is a ResNet_CIFAR-18, which {to} has no counterpart of; --to hcsc_mm and --to "
         "mmpretrain" in refuse(source, to, name)
     )
 

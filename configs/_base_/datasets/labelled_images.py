@@ -1,11 +1,16 @@
 """Images with labels, as ImageNet's are evaluated: a random crop and flip to train on, the centre
 to test on.
 
-The config that uses it gives data_root and num_classes. Validation and test are the same data; what
-counts is the last epoch's accuracy.
+The config that uses it gives data_root and num_classes, and builds pipelines for sizes other than
+224 from the parts below. Validation and test are the same data; what counts is the last epoch's
+accuracy.
 """
 
 load = dict(type="hcsc_mm.LoadImage")
+area_crop = dict(type="RandomResizedCrop", backend="pillow")  # 0.08 to 1 of the area
+flip_and_pack = [dict(type="RandomFlip", prob=0.5), dict(type="PackInputs")]
+shorter_edge = dict(type="ResizeEdge", edge="short", backend="pillow")
+
 loading = dict(
     num_workers=8,
     # with seed_worker: augmentations differ between epochs and come back on resume
@@ -20,12 +25,7 @@ train_dataloader = dict(
     dataset=dict(
         type="hcsc_mm.LabelledImages",
         data_prefix="train",
-        pipeline=[
-            load,
-            dict(type="RandomResizedCrop", scale=224, backend="pillow"),  # 0.08 to 1 of the area
-            dict(type="RandomFlip", prob=0.5),
-            dict(type="PackInputs"),
-        ],
+        pipeline=[load, dict(area_crop, scale=224), *flip_and_pack],
     ),
 )
 val_dataloader = dict(
@@ -38,7 +38,7 @@ val_dataloader = dict(
         test_mode=True,
         pipeline=[
             load,
-            dict(type="ResizeEdge", scale=256, edge="short", backend="pillow"),
+            dict(shorter_edge, scale=256),
             dict(type="CenterCrop", crop_size=224),
             dict(type="PackInputs"),
         ],

@@ -1,18 +1,13 @@
 """HCSC with ResNet-50; the numbers are the paper's (reference: section 4)."""
 
+_base_ = ["r50.py"]
+
 model = dict(
     type="hcsc_mm.HCSC",
     queue_len=16384,
     momentum=0.001,  # share of the query encoder: the key encoder keeps 0.999 of itself
-    data_preprocessor=dict(
-        type="SelfSupDataPreprocessor",
-        mean=[123.675, 116.28, 103.53],  # 255 × (0.485, 0.456, 0.406), RGB
-        std=[58.395, 57.12, 57.375],  # 255 × (0.229, 0.224, 0.225)
-        to_rgb=True,  # images are loaded as BGR
-    ),
+    data_preprocessor=dict(type="SelfSupDataPreprocessor"),
     backbone=dict(
-        type="ResNet",
-        depth=50,
         # One part of the batch per GPU, shuffled for the key encoder: needs several GPUs. On a
         # single one, model.backbone.norm_cfg.type=hcsc_mm.SplitBatchNorm2d does the same.
         norm_cfg=dict(type="BN", requires_grad=True),

@@ -6,34 +6,15 @@ CHECKPOINT 8
 """
 
 # its images: short side 480 to 800, 800 in tests
-_base_ = "mmdet::pascal_voc/faster-rcnn_r50-caffe-c4_ms-18k_voc0712.py"
+_base_ = [
+    "mmdet::pascal_voc/faster-rcnn_r50-caffe-c4_ms-18k_voc0712.py",
+    "../../_base_/models/detection_r50.py",
+]
 custom_imports = dict(imports=["hcsc_mm.models.shared_heads"], allow_failed_imports=False)
 
 max_iters = 24000  # of 8 GPUs × 2 images
-norm_cfg = dict(type="SyncBN", requires_grad=True)
-pretrained = dict(type="Pretrained", checkpoint=None, prefix="backbone.")  # --checkpoint says which
 
-model = dict(
-    # The library's C4 models take Caffe's weights: BGR, no scaling, strides in the 1×1
-    # convolutions. Ours are PyTorch's.
-    data_preprocessor=dict(
-        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
-    ),
-    backbone=dict(
-        frozen_stages=-1, norm_cfg=norm_cfg, norm_eval=False, style="pytorch", init_cfg=pretrained
-    ),
-    roi_head=dict(
-        # the backbone's last stage, and one more norm: its features have not the scale that
-        # detectors are tuned for
-        shared_head=dict(
-            type="hcsc_mm.NormedResLayer",
-            norm_cfg=norm_cfg,
-            norm_eval=False,
-            style="pytorch",
-            init_cfg=pretrained,
-        ),
-    ),
-)
+model = _base_.c4_model
 
 # the two years differ in an entry of their metadata that names them
 train_dataloader = dict(dataset=dict(ignore_keys=["dataset_type"]))

@@ -4,46 +4,18 @@ configs).
 tools/benchmarks/transfer.sh configs/benchmarks/detection/mask-rcnn_r50_c4_2x_coco.py CHECKPOINT 8
 """
 
-_base_ = "mmdet::mask_rcnn/mask-rcnn_r50-caffe-c4_1x_coco.py"
+_base_ = [
+    "mmdet::mask_rcnn/mask-rcnn_r50-caffe-c4_1x_coco.py",
+    "../../_base_/models/detection_r50.py",
+]
 custom_imports = dict(imports=["hcsc_mm.models.shared_heads"], allow_failed_imports=False)
 
 max_iters = 180000  # of 8 GPUs × 2 images
-norm_cfg = dict(type="SyncBN", requires_grad=True)
-pretrained = dict(type="Pretrained", checkpoint=None, prefix="backbone.")  # --checkpoint says which
 
-model = dict(
-    # The library's C4 models take Caffe's weights: BGR, no scaling, strides in the 1×1
-    # convolutions. Ours are PyTorch's.
-    data_preprocessor=dict(
-        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
-    ),
-    backbone=dict(
-        frozen_stages=-1, norm_cfg=norm_cfg, norm_eval=False, style="pytorch", init_cfg=pretrained
-    ),
-    roi_head=dict(
-        # the backbone's last stage, and one more norm: its features have not the scale that
-        # detectors are tuned for
-        shared_head=dict(
-            type="hcsc_mm.NormedResLayer",
-            norm_cfg=norm_cfg,
-            norm_eval=False,
-            style="pytorch",
-            init_cfg=pretrained,
-        ),
-    ),
-)
+model = _base_.c4_model
 
-train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(
-        type="RandomChoiceResize",
-        scales=[(1333, short) for short in range(640, 801, 32)],
-        keep_ratio=True,
-    ),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackDetInputs"),
-]
+annotations = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
+train_pipeline = [_base_.load_image, annotations, *_base_.resize_and_flip]
 train_dataloader = dict(
     sampler=dict(type="InfiniteSampler", shuffle=True), dataset=dict(pipeline=train_pipeline)
 )

@@ -5,34 +5,10 @@ tools/benchmarks/transfer.sh configs/benchmarks/detection/mask-rcnn_r50_fpn_1x_c
 """
 
 # 8 GPUs × 2 images, lr 0.02; RGB, strides as in our backbones
-_base_ = "mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"
+_base_ = ["mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py", "../../_base_/models/detection_r50.py"]
 
-norm_cfg = dict(
-    type="SyncBN", requires_grad=True
-)  # trained throughout, and in the new layers as well
+model = dict(**_base_.fpn_model, roi_head=dict(mask_head=dict(norm_cfg=_base_.synchronised)))
 
-model = dict(
-    backbone=dict(
-        frozen_stages=-1,
-        norm_cfg=norm_cfg,
-        norm_eval=False,
-        init_cfg=dict(
-            type="Pretrained", checkpoint=None, prefix="backbone."
-        ),  # --checkpoint says which
-    ),
-    neck=dict(norm_cfg=norm_cfg),
-    roi_head=dict(mask_head=dict(norm_cfg=norm_cfg)),
-)
-
-train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(
-        type="RandomChoiceResize",
-        scales=[(1333, short) for short in range(640, 801, 32)],
-        keep_ratio=True,
-    ),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackDetInputs"),
-]
+annotations = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
+train_pipeline = [_base_.load_image, annotations, *_base_.resize_and_flip]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -4,14 +4,10 @@ tools/benchmarks/transfer.sh configs/benchmarks/segmentation/fcn_r50_40k_citysca
 """
 
 # 4 GPUs × 2 images, SGD, lr 0.01, SyncBN
-_base_ = "mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-769x769.py"
+_base_ = [
+    "mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-769x769.py",
+    "../../_base_/models/segmentation_r50.py",
+]
 
-model = dict(
-    pretrained=None,
-    # The library's FCN has three 3×3 convolutions as its stem (ResNetV1c), pre-trained weights have
-    # one 7×7.
-    backbone=dict(
-        type="ResNet", init_cfg=dict(type="Pretrained", checkpoint=None, prefix="backbone.")
-    ),  # --checkpoint says which
-)
+model = _base_.plain_stem
 auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -6,26 +6,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BytesIO
 
+import cv2
 import numpy as np
 from PIL import Image
 
-from ...dependencies import first_line
-
-# Of the formats that Pillow knows those of photographs. Without the list it would guess from the
-# content, and hand PostScript in a file called photo.jpg to an outside program.
-Image.init()
-FORMATS = tuple(
-    name
-    for name in ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-    if name in Image.OPEN
-)
+from ...utils.text import first_line
+from .pictures import read_picture, tiff_picture
+from .unreadable import UnreadableImageError
+from .values import to_8_bits
 
 _BYTES_PER_PIXEL = 8  # four channels of 16 bits: no image of max_pixels takes more, uncompressed
-_ORIENTATION_TAG = 0x0112
 _UPRIGHT = {  # EXIF orientation → what undoes it
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -35,10 +26,6 @@ _UPRIGHT = {  # EXIF orientation → what undoes it
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-class UnreadableImageError(ValueError):
-    """Why a file is not taken as an image, in words of its own."""
 
 
 def read_file(path: str, max_pixels: int) -> bytes:
@@ -64,38 +51,53 @@ def read_file(path: str, max_pixels: int) -> bytes:
 
 
 def decode_image(
-    content: bytes, *, upright: bool, max_pixels: int, max_aspect: float
+    content: bytes,
+    *,
+    color_type: str,
+    max_pixels: int,
+    max_aspect: float,
+    white: float | None = None,
+    whole_tiff: bool = False,
+    at_least: int = 0,
 ) -> np.ndarray:
-    """(H, W, 3) uint8, RGB, of the first picture in a file.
+    """The first picture in a file, 8 bits per channel, whatever the file has.
 
     Args:
         content: Of the file.
-        upright: Turn the image as its EXIF orientation says.
+        color_type: 'color' → (H, W, 3) in OpenMMLab's order, BGR; 'grayscale' → (H, W); both turned
+            as the EXIF orientation says, and with '_ignore_orientation' behind it as stored.
+            'unchanged' → (H, W) or (H, W, C) as stored; three channels are BGR here, too.
         max_pixels: Limit on H · W, known from the header before anything is decoded.
         max_aspect: Limit on the ratio of the longer side to the shorter one.
+        white: Value that becomes 255, see :func:`~.values.to_8_bits`.
+        whole_tiff: Read a TIFF by tifffile, all of its pages as one array of H × W × C.
+        at_least: A JPEG may be decoded at an eighth, a quarter or half of its size as long as both
+            sides keep so many pixels, in a fraction of the time. 0: at its full size.
 
     Raises:
-        UnreadableImageError: it is over a limit, or its values have no stated range.
-        Exception: whatever Pillow raises on a broken file.
+        UnreadableImageError: it is over a limit, its values have no stated range, or it has more
+            channels than a colour.
+        Exception: whatever the decoder raises on a broken file.
     """
-    with _without_pillows_limit(), Image.open(BytesIO(content), formats=FORMATS) as image:
-        _check_size(*image.size, max_pixels, max_aspect)
-        image.load()
-        turn = _UPRIGHT.get(_orientation(image)) if upright else None
-        rgb = _to_rgb(image)
-        return np.asarray(rgb if turn is None else rgb.transpose(turn))
-
-
-def read_size(path: str) -> tuple[int, int] | None:
-    """Height and width of an upright image by its header; None where there is no image to read."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return None
-        with _without_pillows_limit(), Image.open(path, formats=FORMATS) as image:
-            turned = _orientation(image) >= 5
-            return image.size if turned else image.size[::-1]
-    except Exception:  # noqa: BLE001  Pillow raises whatever it likes; who loads the image says what
-        return None
+    limits = (max_pixels, max_aspect)
+    picture = (
+        tiff_picture(content, *limits, whole=True)
+        if whole_tiff
+        else read_picture(content, *limits, exact=white is not None, at_least=at_least)
+    )
+    image = picture.image if picture.values is None else to_8_bits(picture.values, white)
+    if isinstance(image, np.ndarray):
+        if image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4):
+            if color_type != "unchanged":
+                raise UnreadableImageError(
+                    f"it has {image.shape[2]} channels, which are no colour; set "
+                    "color_type='unchanged' of LoadImage"
+                )
+            return image
+        image = Image.fromarray(image.squeeze(2) if image.shape[2:] == (1,) else image)
+    if picture.orientation in _UPRIGHT and color_type in ("color", "grayscale"):
+        image = image.transpose(_UPRIGHT[picture.orientation])
+    return _in_colours(image, color_type)
 
 
 def reason(error: Exception) -> str:
@@ -109,15 +111,6 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line(error)}"
 
 
-def one_line_path(path: str) -> str:
-    """The path with line breaks, control characters and bytes that are no text escaped; all else, é
-    and emoji included, as it is.
-    """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in path
-    )
-
-
 def _kind(mode: int) -> str:
     kinds = {
         stat.S_ISDIR: "a folder",
@@ -129,52 +122,16 @@ def _kind(mode: int) -> str:
     return next((name for test, name in kinds.items() if test(mode)), "something else")
 
 
-def _check_size(width: int, height: int, max_pixels: int, max_aspect: float) -> None:
-    if width * height > max_pixels:
-        raise UnreadableImageError(
-            f"its {width} × {height} pixels exceed max_pixels={max_pixels:,} of LoadImage"
-        )
-    if max(width, height) > max_aspect * min(width, height):
-        raise UnreadableImageError(
-            f"its sides of {width} × {height} pixels exceed max_aspect={max_aspect:g} of LoadImage"
-        )
-
-
-def _orientation(image: Image.Image) -> int:
-    """1 to 8; 1, as stored, where there is no EXIF block or it is broken: the pixels are none the
-    worse for that.
+def _in_colours(image: Image.Image, color_type: str) -> np.ndarray:
+    """The array that a colour type asks for. Transparency is dropped, as by the released code's
+    ``convert('RGB')``, but for 'unchanged'.
     """
-    try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # noqa: BLE001  Pillow's EXIF reader raises whatever it likes
-        return 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """8 bits per channel. Transparency is dropped, as by the released code's ``convert('RGB')``."""
-    # 16-bit greys, which convert() would clip at 255. Pillow gives those of PPM, and older ones
-    # those of PNG, as 32-bit integers.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise UnreadableImageError(
-            "its 32-bit values have no stated range; convert it to 8 or 16 bits per channel"
-        )
     if image.mode in ("P", "PA"):
-        image = image.convert(
-            "RGBA"
-            # without this detour Pillow warns of palettes with transparency; colours are the same
-        )
-    return image.convert("RGB")
-
-
-@contextmanager
-def _without_pillows_limit() -> Iterator[None]:
-    """Pillow's guard against huge images warns, or raises without a remedy; ours takes its place
-    for the time of a call.
-    """
-    theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = theirs
+        # without this detour Pillow warns of palettes with transparency; colours are the same
+        image = image.convert("RGBA").convert("RGB")
+    if color_type.startswith("grayscale"):
+        return np.asarray(image.convert("L"))
+    if color_type == "unchanged" and image.mode in ("1", "L", "LA", "RGBA"):
+        return np.array(image.convert("L") if image.mode == "1" else image)
+    # rgb[..., ::-1] would leave every later copy to reorder it
+    return cv2.cvtColor(np.asarray(image.convert("RGB")), cv2.COLOR_RGB2BGR)

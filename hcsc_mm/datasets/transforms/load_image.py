@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
+from typing import TYPE_CHECKING, Literal
 
-import cv2
 import mmcv
 import mmengine.fileio as fileio
 import numpy as np
@@ -13,8 +14,22 @@ from mmengine.logging import print_log
 
 from ...errors import HCSCError
 from ...registry import TRANSFORMS
-from .decode import decode_image, one_line_path, read_file, reason
+from ...utils.text import one_line_path
+from .decode import decode_image, read_file, reason
+from .pictures import check_header
+from .unreadable import UnreadableImageError
 
+if TYPE_CHECKING:
+    from ..image_memory import ImageMemory
+
+COLOR_TYPES = (
+    "color",
+    "grayscale",
+    "unchanged",
+    "color_ignore_orientation",
+    "grayscale_ignore_orientation",
+)
+_OUR_DECODERS = ("pillow", "tifffile")
 _REMOTE = re.compile(r"\w+://")  # s3://…, https://…: mmengine's file back ends
 MEMORY_KEY = "image_memory"  # where a data set puts its ImageMemory
 _MOST_WARNINGS = 10  # per process: UnreadableImagesHook counts the rest
@@ -31,10 +46,15 @@ class LoadImage(LoadImageFromFile):
         unreadable: 'stop' ends the run with the file's path. 'skip' warns and lets the data set
             take another image instead; the clustering leaves skipped images out, and
             :class:`UnreadableImagesHook` counts them and ends the run when they are too many.
-        imdecode_backend: As in mmcv.
-        color_type: As in mmcv. 'color' turns images as their EXIF orientation says,
-            'color_ignore_orientation' leaves them as they are stored: the released code's
-            behaviour.
+        imdecode_backend: 'pillow', 'tifffile' (a TIFF's pages or planes as channels) or one of
+            mmcv's others, which have outcomes of their own.
+        color_type: As in mmcv: 'color', 'grayscale', or 'unchanged' for any number of channels, of
+            which three are BGR, as everywhere in OpenMMLab, and others are in the file's order.
+            'color' turns images as their EXIF orientation says, 'color_ignore_orientation' leaves
+            them as they are stored: the released code's behaviour.
+        white: Value of white in files of more than 8 bits per channel: 4095 for 12 bits. 'auto':
+            the data set finds it in a sample of its files (:func:`~.range_of_set.settle`). None:
+            65535 of 16 bits, or what the file says; 32-bit values are unreadable then.
         max_pixels: An image with more counts as unreadable: 10,000 × 10,000 pixels are 300 MB in
             memory, per worker.
         max_aspect: An image whose longer side is more than so many times the shorter one counts as
@@ -45,9 +65,10 @@ class LoadImage(LoadImageFromFile):
 
     def __init__(
         self,
-        unreadable: str = "stop",
+        unreadable: Literal["stop", "skip"] = "stop",
         imdecode_backend: str = "pillow",
         color_type: str = "color",
+        white: float | str | None = None,
         max_pixels: int = 100_000_000,
         max_aspect: float = 100,
         **kwargs,
@@ -60,6 +81,19 @@ class LoadImage(LoadImageFromFile):
                 f"max_pixels={max_pixels} and max_aspect={max_aspect} of LoadImage must be at "
                 "least 1"
             )
+        if color_type not in COLOR_TYPES:
+            raise HCSCError(
+                f"color_type={color_type!r} of LoadImage is unknown; choose one of "
+                f"{', '.join(COLOR_TYPES)}"
+            )
+        check_white(white)
+        if white is not None and imdecode_backend not in _OUR_DECODERS:
+            raise HCSCError(
+                f"white={white!r} of LoadImage needs imdecode_backend='pillow' or 'tifffile', not "
+                f"{imdecode_backend!r}, whose values it does not see"
+            )
+        self.white = white
+        self.channels: int | None = None  # of 'unchanged' images, once a data set knows it
         self.unreadable = unreadable
         self.max_pixels = max_pixels
         self.max_aspect = max_aspect
@@ -68,57 +102,93 @@ class LoadImage(LoadImageFromFile):
     def transform(self, results: dict) -> dict | None:
         """Add ``img``, ``img_shape`` and ``ori_shape``; None for an image that is skipped.
 
-        With an :class:`ImageMemory` in the results, which the data set puts there, the image is
-        taken from it, or shrunk as it says and kept in it; ``ori_shape`` is that of the file.
+        An image that is there already, in ``img`` without ``img_path``, is left as it is: data sets
+        without files, and mmpretrain's inferencers, bring it with them. With an
+        :class:`ImageMemory` in the results, which the data set puts there, the image is taken from
+        it, or shrunk as it says and kept in it; ``ori_shape`` is that of the file.
 
         Raises:
             HCSCError: the file cannot be read and ``unreadable='stop'``.
         """
-        memory, path = results.pop(MEMORY_KEY, None), results["img_path"]
-        kept = None
-        if memory is not None and self._is_kept():
-            kept = memory.recall(results["sample_idx"], path)
-        if kept is None:
-            try:
-                image = self._load(path)
-            except Exception as error:  # noqa: BLE001  decoders raise what they like on broken files
-                return self._give_up(path, reason(error))
-            if image is None:  # OpenCV's way to say no
-                return self._give_up(path, "it does not decode")
-            kept = image, image.shape[:2]
-            if memory is not None:
-                kept = memory.shrink(image), image.shape[:2]
-                if self._is_kept():
-                    memory.keep(results["sample_idx"], path, *kept)
-        image, results["ori_shape"] = kept
+        if self.white == "auto":
+            raise HCSCError(
+                "white='auto' of LoadImage is found by hcsc_mm.ImageFolder and "
+                "hcsc_mm.LabelledImages; give a number for other data sets"
+            )
+        try:
+            return self.load(results)
+        except UnreadableImageError as error:
+            return self._give_up(results["img_path"], str(error))
+
+    def load(self, results: dict) -> dict:
+        """:meth:`transform`, whatever ``unreadable`` says.
+
+        Raises:
+            UnreadableImageError: the file cannot be read; says why, without its path.
+        """
+        memory = results.pop(MEMORY_KEY, None)
+        if "img_path" not in results and "img" in results:
+            image = results["img"]
+            original = image.shape[:2]
+        elif memory is None:
+            image = self._read(results["img_path"])
+            original = image.shape[:2]
+        else:
+            image, original = self._remember(memory, results["sample_idx"], results["img_path"])
         results["img"] = image.astype(np.float32) if self.to_float32 else image
-        results["img_shape"] = image.shape[:2]
+        results["img_shape"], results["ori_shape"] = image.shape[:2], original
         return results
 
-    def _is_kept(self) -> bool:
-        """Whether this is the decoding that an image memory holds; another is done each time."""
-        return self.imdecode_backend == "pillow" and self.color_type == "color"
+    def _remember(
+        self, memory: ImageMemory, index: int, path: str
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """An image, shrunk, and height and width before; read if nobody has kept it."""
+        kind = f"{self.imdecode_backend} {self.color_type} {self.white} {path}"
+        kept = memory.recall(index, kind)
+        if kept is None:
+            image = self._read(path)
+            kept = memory.shrink(image), image.shape[:2]
+            memory.keep(index, kind, *kept)
+        return kept
+
+    def _read(self, path: str) -> np.ndarray:
+        try:
+            image = self._load(path)
+        except Exception as error:
+            # decoders raise whatever they like on broken files
+            raise UnreadableImageError(reason(error)) from error
+        if image is None:  # OpenCV's way to say no
+            raise UnreadableImageError("it does not decode")
+        return image
+
+    def content(self, path: str) -> bytes:
+        """The bytes of a file, local or of one of mmengine's file back ends."""
+        if self.file_client_args is not None:
+            return fileio.FileClient.infer_client(self.file_client_args, path).get(path)
+        if self.backend_args is not None or _REMOTE.match(path):
+            return fileio.get(path, backend_args=self.backend_args)
+        return read_file(path, self.max_pixels)
 
     def _load(self, path: str) -> np.ndarray | None:
-        """(H, W, 3) BGR."""
-        if self.file_client_args is not None:
-            content = fileio.FileClient.infer_client(self.file_client_args, path).get(path)
-        elif self.backend_args is not None or _REMOTE.match(path):
-            content = fileio.get(path, backend_args=self.backend_args)
-        else:
-            content = read_file(path, self.max_pixels)
-        if self.imdecode_backend != "pillow" or self.color_type not in (
-            "color",
-            "color_ignore_orientation",
-        ):
+        """(H, W, 3) BGR, or what ``color_type`` asks for."""
+        content = self.content(path)
+        if self.imdecode_backend not in _OUR_DECODERS:
+            check_header(content, self.max_pixels, self.max_aspect)
             return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
-        upright = self.color_type == "color"
-        rgb = decode_image(
-            content, upright=upright, max_pixels=self.max_pixels, max_aspect=self.max_aspect
+        image = decode_image(
+            content,
+            color_type=self.color_type,
+            max_pixels=self.max_pixels,
+            max_aspect=self.max_aspect,
+            white=self.white,
+            whole_tiff=self.imdecode_backend == "tifffile",
         )
-        return cv2.cvtColor(
-            rgb, cv2.COLOR_RGB2BGR
-        )  # rgb[..., ::-1] would leave every later copy to reorder it
+        if self.channels not in (None, channels_of(image)):
+            raise UnreadableImageError(
+                f"it has {channels_of(image)} channels, unlike the {self.channels} of others in "
+                "the data set"
+            )
+        return image
 
     def _give_up(self, path: str, why: str) -> None:
         message = f"cannot read image {one_line_path(path)} ({why})"
@@ -130,3 +200,18 @@ class LoadImage(LoadImageFromFile):
         if self._warnings_left > 0:
             self._warnings_left -= 1
             print_log(f"skipped: {message}", logger="current", level=30)
+
+
+def channels_of(image: np.ndarray) -> int:
+    """Of an image of shape (H, W) or (H, W, C)."""
+    return 1 if image.ndim == 2 else image.shape[2]
+
+
+def check_white(white: float | str | None) -> None:
+    """Raises HCSCError unless it is a value of white, 'auto' or None."""
+    is_number = isinstance(white, (int, float)) and not isinstance(white, bool)
+    if white not in (None, "auto") and not (is_number and math.isfinite(white) and white > 0):
+        raise HCSCError(
+            f"white={white!r} of LoadImage must be the value of white in files of more than 8 "
+            "bits, such as 4095 for 12 bits, or 'auto'"
+        )

@@ -10,11 +10,13 @@ from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 
-from ...datasets import LabelledImages, check_same_classes
+from ...datasets import check_same_classes
+from ...datasets.first_sample import channels_given
 from ...datasets.same_classes import check_labels, class_names
 from ...errors import HCSCError
+from ...models import check_channels
 from ...registry import HOOKS
-from ...utils.wrappers import unwrapped
+from ...utils.models import unwrapped
 
 
 @HOOKS.register_module()
@@ -37,6 +39,7 @@ class CheckLabelsHook(Hook):
         dataset = runner.train_dataloader.dataset
         self._check(runner, dataset, "training")
         _check_width(runner)
+        check_channels(unwrapped(runner.model), channels_given(dataset))
         if runner.val_loop is not None:
             check_same_classes(dataset, runner.val_dataloader.dataset)
             _check_topk(runner.val_loop, _num_classes(runner))
@@ -60,8 +63,7 @@ class CheckLabelsHook(Hook):
                 "set num_classes at the top of the config, or add --cfg-options "
                 f"model.head.num_classes={number}"
             )
-        if not isinstance(dataset, LabelledImages):  # which has looked already
-            check_labels(dataset, num_classes, role)
+        check_labels(dataset, num_classes, role)
         if loop is not None:
             _check_topk(loop, num_classes)
 

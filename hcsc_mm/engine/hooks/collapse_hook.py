@@ -1,8 +1,8 @@
-"""Does the embedding still spread, and do the clusters? Numbers for the curves, and a warning when
-they do not.
-"""
+"""Do the embedding and the clusters still spread? Curves, words, and a stop before time is lost."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from mmengine.dist import get_world_size
@@ -10,34 +10,64 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...errors import HCSCError
-from ...evaluation.collapse import cluster_balance, effective_rank, relative_std
-from ...models import HCSC, find_hcsc
+from ...evaluation.collapse import effective_rank, relative_std, size_balance
 from ...registry import HOOKS
-from ...structures import PrototypeHierarchy
+from ...runtime.hooks.progress_hook import HEALTH_KEY, VERDICT_KEY
+from ...structures import ClustersImages, ContrastsKeys, PrototypeHierarchy
+from ...utils.models import first_of
+
+
+class _Spread(NamedTuple):
+    """How far the keys of the queue spread.
+
+    Attributes:
+        std: Standard deviation, as a share of an even embedding's.
+        rank: Effective rank, 1 to D.
+        dim: D.
+    """
+
+    std: float
+    rank: float
+    dim: int
+
+    @property
+    def rank_share(self) -> float:
+        """Of the way from 1 to D."""
+        return (self.rank - 1) / (self.dim - 1)
 
 
 @HOOKS.register_module()
 class CollapseHook(Hook):
-    """Log how far the keys of the queue and the clusters spread; warn, once each, when one falls
-    below its threshold.
+    """Log how far the keys of the queue and the clusters spread; warn of a collapse, or stop.
 
     The queue holds the embeddings of the last images, so that nothing is computed again. It starts
     with random directions: nothing is measured until the run has replaced them all. An untrained
-    network maps all images to nearly one direction, which is no collapse yet: warnings begin after
+    network maps all images to nearly one direction, which is no collapse yet: words begin after
     ``grace_epochs``.
+
+    A *collapse* is an embedding that no longer tells images apart: its spread or its effective rank
+    is below its threshold. *Uneven clusters* are none: the images may be like that (nine in ten of
+    one kind), so they are noted, once a level, and stop nothing.
 
     Scalars: ``hcsc/embedding_std`` (1: even, 0: all equal), ``hcsc/effective_rank`` (1 to D), and
     for each level of a new hierarchy ``hcsc/level<l>/largest_share`` and
-    ``hcsc/level<l>/size_entropy`` (1: even, 0: one cluster has all images). Models other than HCSC
-    have no queue: nothing happens.
+    ``hcsc/level<l>/size_entropy`` (1: even, 0: one cluster has all images). Models without such
+    keys are left alone.
 
     Args:
-        interval: Iterations from one measurement to the next; there is one at the end of each
-            epoch, too.
-        min_embedding_std: Threshold of the standard deviation, as a share of an even embedding's.
-        min_effective_rank: Threshold of the effective rank, as a share of the way from 1 to D.
-        min_size_entropy: Threshold of the entropy of the cluster sizes, as a share of log K.
-        grace_epochs: Epochs without warnings at the start of a run.
+        interval: Iterations from one measurement to the next, at least 1; 100 by default. There is
+            one at the end of each epoch, too.
+        min_embedding_std: Threshold of the standard deviation, as a share of an even embedding's,
+            0 to 1; 0.1 by default, 0 never speaks.
+        min_effective_rank: Threshold of the effective rank, as a share of the way from 1 to D, 0 to
+            1; 0.05 by default.
+        min_size_entropy: Below this entropy of a level's cluster sizes, as a share of log K, they
+            are noted as uneven; 0.5 by default.
+        grace_epochs: Epochs without words at the start of a run, at least 0; 1 by default.
+        action: 'warn' (the default) once, or 'stop' the run with an error when the collapse has
+            lasted.
+        patience: Measurements in a row that a collapse must have lasted before 'stop' stops, at
+            least 1; 3 by default.
     """
 
     priority = "BELOW_NORMAL"  # after the clustering
@@ -49,11 +79,17 @@ class CollapseHook(Hook):
         min_effective_rank: float = 0.05,
         min_size_entropy: float = 0.5,
         grace_epochs: int = 1,
+        action: str = "warn",
+        patience: int = 3,
     ) -> None:
-        if interval < 1 or grace_epochs < 0:
+        if interval < 1 or grace_epochs < 0 or patience < 1:
             raise HCSCError(
-                f"interval={interval} of CollapseHook must be at least 1 and "
-                f"grace_epochs={grace_epochs} at least 0"
+                f"interval={interval} and patience={patience} of CollapseHook must be at least 1 "
+                f"and grace_epochs={grace_epochs} at least 0"
+            )
+        if action not in ("warn", "stop"):
+            raise HCSCError(
+                f"action={action!r} of CollapseHook is unknown; choose 'warn' or 'stop'"
             )
         thresholds = {
             "min_embedding_std": min_embedding_std,
@@ -68,32 +104,34 @@ class CollapseHook(Hook):
         self.interval = interval
         self.thresholds = thresholds
         self.grace_epochs = grace_epochs
+        self.action = action
+        self.patience = patience
         self._warned: set[str] = set()
+        self._collapsed_for = 0  # measurements in a row
         self._last_hierarchy: PrototypeHierarchy | None = None
 
     def before_train_epoch(self, runner: Runner) -> None:
         """A new hierarchy: are its clusters of comparable size?"""
-        model = find_hcsc(runner.model)
-        if model is None or model.hierarchy is None or model.hierarchy is self._last_hierarchy:
+        model = first_of(runner.model, ClustersImages)
+        if model is None or model.hierarchy in (None, self._last_hierarchy):
             return
         self._last_hierarchy = model.hierarchy
-        path = model.hierarchy.path(torch.arange(model.hierarchy.num_samples))
-        for level, (assignment, number) in enumerate(
-            zip(path, model.hierarchy.num_prototypes, strict=True)
-        ):
-            balance = cluster_balance(assignment, number)
+        for level, sizes in enumerate(model.hierarchy.sizes()):
+            balance = size_balance(sizes)
             scalars = {
                 f"hcsc/level{level}/largest_share": balance.largest_share,
                 f"hcsc/level{level}/size_entropy": balance.entropy,
             }
             runner.visualizer.add_scalars(scalars, step=runner.iter)
-            largest = f"the largest of {number} has {balance.largest_share:.0%} of the images"
-            message = (
-                f"the clusters of level {level} are uneven, {largest}; the entropy of their "
-                "sizes "
-                f"is {balance.entropy:.3f} of an even one's"
-            )
-            self._warn(runner, "min_size_entropy", balance.entropy, message)
+            uneven = balance.entropy < self.thresholds["min_size_entropy"]
+            if uneven and self._speaks(runner, f"level {level}"):
+                runner.logger.info(
+                    f"note: the clusters of level {level} are uneven, the largest of {len(sizes)} "
+                    f"has {balance.largest_share:.0%} of the images; the entropy of their sizes is "
+                    f"{balance.entropy:.3f} of an even one's. That is no collapse as long as the "
+                    "embeddings spread: if most images are of one kind it is right, and a smaller "
+                    f"num_prototypes[{level}] makes it more even"
+                )
 
     def after_train_iter(
         self,
@@ -102,53 +140,71 @@ class CollapseHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        if self.every_n_train_iters(runner, self.interval) or self.end_of_epoch(
-            runner.train_dataloader, batch_idx
-        ):
+        end = self.end_of_epoch(runner.train_dataloader, batch_idx)
+        if end or self.every_n_train_iters(runner, self.interval):
             self._measure(runner)
 
     def _measure(self, runner: Runner) -> None:
-        model = find_hcsc(runner.model)
-        if model is None or not _queue_is_full(runner, model):
+        model = first_of(runner.model, ContrastsKeys)
+        if model is None or not _queue_is_full(runner, model.queue_length):
             return
-        keys = model.queue.keys  # (Q, D)
+        keys = model.newest_keys(model.queue_length)  # (Q, D)
         if not bool(torch.isfinite(keys).all()):  # NonFiniteHook's case
             return
-        std, rank = float(relative_std(keys)), float(effective_rank(keys))
-        dim = keys.shape[1]
-        runner.visualizer.add_scalars(
-            {"hcsc/embedding_std": std, "hcsc/effective_rank": rank}, step=runner.iter + 1
-        )
-        message = (
-            f"the embeddings are close to all equal, their standard deviation is {std:.3f} "
-            "of an "
-            "even one's"
-        )
-        self._warn(runner, "min_embedding_std", std, message)
-        message = (
-            f"the embeddings have lost dimensions, their effective rank is {rank:.1f} of {dim}"
-        )
-        self._warn(runner, "min_effective_rank", (rank - 1) / (dim - 1), message)
+        spread = _Spread(float(relative_std(keys)), float(effective_rank(keys)), keys.shape[1])
+        scalars = {"hcsc/embedding_std": spread.std, "hcsc/effective_rank": spread.rank}
+        runner.visualizer.add_scalars(scalars, step=runner.iter + 1)
+        words = {"spread": f"{spread.std:.2f}", "rank": f"{spread.rank:.0f} of {spread.dim}"}
+        runner.message_hub.update_info(HEALTH_KEY, words, resumed=False)
+        self._judge(runner, spread)
 
-    def _warn(self, runner: Runner, threshold: str, value: float, message: str) -> None:
-        if (
-            threshold in self._warned
-            or runner.epoch < self.grace_epochs
-            or value >= self.thresholds[threshold]
-        ):
+    def _judge(self, runner: Runner, spread: _Spread) -> None:
+        found = {
+            "min_embedding_std": (
+                spread.std,
+                "the embeddings are close to all equal, their standard deviation is "
+                f"{spread.std:.3f} of an even one's",
+            ),
+            "min_effective_rank": (
+                spread.rank_share,
+                "the embeddings have lost dimensions, their effective rank is "
+                f"{spread.rank:.1f} of {spread.dim}",
+            ),
+        }
+        low = [name for name, (value, _) in found.items() if value < self.thresholds[name]]
+        if runner.epoch < self.grace_epochs:
             return
-        self._warned.add(threshold)
-        runner.logger.warning(
-            f"Collapse in epoch {runner.epoch + 1}, iteration {runner.iter + 1}: {message}, below "
-            f"{threshold}="
-            f"{self.thresholds[threshold]} of CollapseHook; see docs/numerical_health.md"
-        )
+        self._collapsed_for = self._collapsed_for + 1 if low else 0
+        verdict = "collapsed" if low else "healthy"
+        runner.message_hub.update_info(VERDICT_KEY, verdict, resumed=False)
+        for name in low:
+            message = (
+                f"Collapse in epoch {runner.epoch + 1}, iteration {runner.iter + 1}: "
+                f"{found[name][1]}, below {name}={self.thresholds[name]} of CollapseHook"
+            )
+            if self.action == "stop" and self._collapsed_for >= self.patience:
+                raise HCSCError(f"{message}, {self.patience} times in a row. {_remedy(runner)}")
+            if self._speaks(runner, name):
+                runner.logger.warning(f"{message}. {_remedy(runner)}; see docs/numerical_health.md")
+
+    def _speaks(self, runner: Runner, topic: str) -> bool:
+        """Once a topic, after the grace."""
+        if topic in self._warned or runner.epoch < self.grace_epochs:
+            return False
+        self._warned.add(topic)
+        return True
 
 
-def _queue_is_full(runner: Runner, model: HCSC) -> bool:
-    """Whether all random directions have gone: the run has delivered as many keys as the queue
-    holds.
-    """
+def _remedy(runner: Runner) -> str:
+    """What to change, with its value."""
+    lr = max(group["lr"] for group in runner.optim_wrapper.optimizer.param_groups)
     return (
-        runner.iter + 1
-    ) * runner.train_dataloader.batch_size * get_world_size() >= model.queue.length
+        "Start anew with a warm-up of the learning rate, or with a third of it: add --cfg-options "
+        f"optim_wrapper.optimizer.lr={lr / 3:.2g}"
+    )
+
+
+def _queue_is_full(runner: Runner, length: int) -> bool:
+    """Whether all random directions have gone: the run has delivered as many keys as it holds."""
+    per_step = runner.train_dataloader.batch_size * get_world_size()
+    return (runner.iter + 1) * per_step >= length

@@ -10,9 +10,9 @@ from mmengine.runner import Runner
 from ...datasets.same_classes import check_same_classes
 from ...errors import HCSCError
 from ...evaluation import KNN, build_feature_loader, extract_feature_set
+from ...evaluation.undisturbed import undisturbed
 from ...registry import HOOKS
-from ...utils.wrappers import unwrapped
-from ..aside import measured_aside
+from ...utils.models import unwrapped
 
 
 @HOOKS.register_module()
@@ -64,7 +64,7 @@ class KNNMonitorHook(Hook):
         if epoch % self.interval and epoch < runner.max_epochs:
             return
         model = unwrapped(runner.model)
-        with measured_aside(model.backbone):
+        with undisturbed(model.backbone):
             train, val = (extract_feature_set(model, loader) for loader in self._loaders)
             scores = self._metric.evaluate(val, train)
         runner.logger.info(

@@ -9,13 +9,13 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ...datasets import LabelledImages, check_same_classes
+from ...datasets import check_same_classes
 from ...datasets.same_classes import check_labels, class_names
 from ...errors import HCSCError
 from ...evaluation import build_feature_loader
 from ...models import pool
 from ...registry import HOOKS
-from ...utils.wrappers import unwrapped
+from ...utils.models import unwrapped
 from ..online_probe import OnlineProbe, labels_of
 
 CHECKPOINT_KEY = "online_linear_probe"
@@ -104,8 +104,7 @@ class OnlineLinearProbeHook(Hook):
                 f"{type(model).__name__} has not"
             )
         num_classes = len(class_names(dataset, "training"))
-        if not isinstance(dataset, LabelledImages):  # which has looked already
-            check_labels(dataset, num_classes, "training")
+        check_labels(dataset, num_classes, "training")
         device = next(model.backbone.parameters()).device
         self._probe = OnlineProbe(self.in_channels, num_classes, device, **self.sgd)
         if self._loaded is not None:

@@ -10,41 +10,30 @@ from ...errors import HCSCError
 _CHOICES = {
     "rejected": ("zero", "absent"),
     "instance_reduction": ("sum", "mean"),
-    "prototype_reduction": ("sum", "mean"),
-    "local_instance_reduction": ("sum", "mean"),
     "exclude": ("batch", "own"),
-    "local_instance_draws": ("shared", "fresh"),
 }
 
 
 @dataclass(frozen=True)
 class LossRule:
-    """How draws and levels become losses. The defaults are the released code, from which the
-    published numbers come.
+    """How draws and levels become losses.
 
-    The released code also never uses a level's last prototype as a negative. That is a plain
-    off-by-one and is not offered.
+    The defaults are the released code, from which the published numbers come. Local views are
+    always summed, the levels of the prototype losses always averaged. The released code also never
+    uses a level's last prototype as a negative; that is a plain off-by-one and is not offered.
 
     Attributes:
         rejected: What a rejected negative leaves in the denominator: 'zero' exp(0) = 1, 'absent'
             nothing.
-        instance_reduction: Over the levels of the instance losses of the query view.
-        prototype_reduction: Over the levels of the prototype losses of each view.
-        local_instance_reduction: Over the levels of the instance losses of each local view. Views
-            are always summed.
+        instance_reduction: Over the levels of a view's instance losses: 'sum' or 'mean'.
         exclude: Prototypes that are no negatives of a query: the positives of the whole 'batch' on
             this rank, or its 'own' only. With no more prototypes than images in a batch, 'batch'
             leaves no negatives at all.
-        local_instance_draws: Whether a local view uses the instance draws of its query view or
-            fresh ones.
     """
 
     rejected: str = "zero"
     instance_reduction: str = "sum"
-    prototype_reduction: str = "mean"
-    local_instance_reduction: str = "sum"
     exclude: str = "batch"
-    local_instance_draws: str = "shared"
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -66,8 +55,8 @@ class LossRule:
         if isinstance(rule, str):
             if rule not in PRESETS:
                 raise HCSCError(
-                    f"rule={rule!r} is unknown; choose one of {', '.join(map(repr, PRESETS))} or a "
-                    "dict of options"
+                    f"rule={rule!r} is unknown; choose one of {', '.join(map(repr, PRESETS))} or "
+                    "a dict of options"
                 )
             return PRESETS[rule]
         known = [field.name for field in fields(cls)]
@@ -82,7 +71,5 @@ class LossRule:
 
 PRESETS = {
     "released": LossRule(),
-    "paper": LossRule(
-        rejected="absent", instance_reduction="mean", local_instance_reduction="mean", exclude="own"
-    ),
+    "paper": LossRule(rejected="absent", instance_reduction="mean", exclude="own"),
 }

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import HCSCError
+from ...utils.precision import at_least_float32, full_precision
 
 
 def selective_info_nce(
@@ -24,18 +25,17 @@ def selective_info_nce(
             notation).
 
     Returns:
-        () mean over the batch, float32. With no negatives at all it is exactly 0.
+        () mean over the batch, float32 or wider. With no negatives at all it is exactly 0.
     """
     if rejected not in ("zero", "absent"):
         raise HCSCError(f"rejected={rejected!r} is unknown; choose 'zero' or 'absent'")
-    with torch.autocast(positive.device.type, enabled=False):
-        positive, negative = positive.float(), negative.float()
+    with full_precision(positive.device):
+        positive, negative = at_least_float32(positive), at_least_float32(negative)
         # A product and a sum, where a masked fill takes five times as long on a CPU.
         if keep is not None and rejected == "zero":
-            negative = negative * (keep | negative.isneginf()).float()  # −inf × 0 would be NaN
+            negative = negative * (keep | negative.isneginf()).to(negative)  # −inf × 0 would be NaN
         elif keep is not None:
-            negative = negative + keep.float().log()  # log 0 = −inf
+            negative = negative + keep.to(negative).log()  # log 0 = −inf
         logits = torch.cat([positive[:, None], negative], dim=1)  # (B, 1 + M)
-        return F.cross_entropy(
-            logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device)
-        )
+        first = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+        return F.cross_entropy(logits, first)

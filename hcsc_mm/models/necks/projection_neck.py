@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...errors import HCSCError
 from ...registry import MODELS
+from ...utils.precision import at_least_float32, full_precision
 from ..utils.pooling import pool
 
 
@@ -53,7 +53,7 @@ class ProjectionNeck(BaseModule):
                 that ends with one. Feature maps and tokens are averaged over their positions.
 
         Returns:
-            (B, D) float32, unit length.
+            (B, D) float32 or wider, unit length.
 
         Raises:
             HCSCError: another number of dimensions, or channels that do not fit ``in_channels``.
@@ -66,5 +66,5 @@ class ProjectionNeck(BaseModule):
                 "set in_channels to the backbone's last number of channels"
             )
         embedding = self.mlp(features)
-        with torch.autocast(embedding.device.type, enabled=False):
-            return F.normalize(embedding.float(), dim=1)
+        with full_precision(embedding.device):
+            return F.normalize(at_least_float32(embedding), dim=1)

@@ -1,3 +1,8 @@
+from ...utils.importing import import_all
 from .hcsc import HCSC, find_hcsc
+from .momentum_contrast import MomentumContrast
+from .pcl import PCL
 
-__all__ = ["HCSC", "find_hcsc"]
+__all__ = ["HCSC", "PCL", "MomentumContrast", "find_hcsc"]
+
+import_all(__name__, __path__)  # a new file needs no entry here

@@ -1,148 +1,93 @@
-"""HCSC: crops → query and key embeddings → head → queue."""
+"""HCSC: momentum contrast whose negatives a tree of prototypes selects."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import torch
-from mmengine.dist import all_gather
-from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from ...errors import HCSCError
+from ...clustering import hierarchical_kmeans
 from ...registry import MODELS
 from ...structures import PrototypeHierarchy
-from ..memories import NegativeQueue
-from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
-from ..utils.momentum_encoder import MomentumEncoder
+from ..selection import kept_shares
+from .momentum_contrast import MomentumContrast
 
 
 @MODELS.register_module()
-class HCSC(BaseSelfSupervisor):
+class HCSC(MomentumContrast):
     """Hierarchical Contrastive Selective Coding (Guo et al., CVPR 2022).
 
-    Until :meth:`set_hierarchy` gives it a hierarchy, the model is MoCo v2.
+    Until :meth:`set_hierarchy` gives it a hierarchy, the model is MoCo v2. From then on each step
+    finds the images' prototypes at every level, draws the negatives that are kept, and adds the
+    losses of instances and prototypes.
 
     Args:
-        backbone: Config or module; its last output goes to the neck.
-        neck: Config or module that ends in a unit-length embedding, such as
-            :class:`ProjectionNeck`.
-        head: Config or module with the ``loss`` of :class:`HCSCHead`.
-        queue_len: Q, number of negative keys.
-        momentum: Share of the query encoder in each update of the key encoder, as in
-            ``mmpretrain.MoCo``; the paper's m is 1 − momentum.
-        shuffle_key_batch: Shuffle the key images over ranks before the key encoder, so that query
-            and key do not share batch-norm statistics. On one process the shuffle has an effect
-            only with :class:`SplitBatchNorm2d`.
-        pretrained: Checkpoint of the model, local path or URL.
-        data_preprocessor: Config or module; ``SelfSupDataPreprocessor`` by default.
-        init_cfg: As in mmengine.
+        *args: As in :class:`MomentumContrast`; the head is a :class:`HCSCHead`.
+        selection: Config or module of the rule that selects negatives; :class:`ClusterSelection`
+            with its defaults, the released code's, by default.
+        **kwargs: As in :class:`MomentumContrast`.
     """
 
-    def __init__(
-        self,
-        backbone: dict | nn.Module,
-        neck: dict | nn.Module,
-        head: dict | nn.Module,
-        queue_len: int = 16384,
-        momentum: float = 0.001,
-        shuffle_key_batch: bool = True,
-        pretrained: str | None = None,
-        data_preprocessor: dict | nn.Module | None = None,
-        init_cfg: dict | list[dict] | None = None,
-    ) -> None:
-        super().__init__(
-            backbone=backbone,
-            neck=neck,
-            head=head,
-            pretrained=pretrained,
-            data_preprocessor=data_preprocessor,
-            init_cfg=init_cfg,
-        )
-        self.momentum_encoder = MomentumEncoder(self._query_encoder(), momentum)
-        self.queue = NegativeQueue(queue_len, self.neck.out_channels)
-        self.shuffle_key_batch = shuffle_key_batch
-        self.register_load_state_dict_post_hook(_follow_a_lone_query_encoder)
+    def __init__(self, *args: Any, selection: dict | nn.Module | None = None, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        selection = {"type": "hcsc_mm.ClusterSelection"} if selection is None else selection
+        self.selection = MODELS.build(selection) if isinstance(selection, dict) else selection
+        self.register_load_state_dict_post_hook(_select_by_loaded_keys)
 
-    def init_weights(self) -> None:
-        """Initialise as mmengine does, then make the key encoder equal to the query encoder."""
-        super().init_weights()
-        self.momentum_encoder.copy_from(self._query_encoder())
+    def contrast(
+        self, queries: Sequence[Tensor], key: Tensor, data_samples: Sequence[DataSample]
+    ) -> dict[str, Tensor]:
+        """Losses of instances and prototypes, and the shares of negatives kept, for the log."""
+        if self.hierarchy is None:
+            return super().contrast(queries, key, data_samples)
+        path = self.hierarchy.path([sample.sample_idx for sample in data_samples])
+        draws = self.selection.draw(self.queue.keys, path, len(queries))
+        losses = self.head.loss(queries, key, self.queue.keys, self.hierarchy, path, draws)
+        return {**losses, **kept_shares(draws[0])}
 
-    def set_hierarchy(self, hierarchy: PrototypeHierarchy | None) -> None:
-        """Train with this hierarchy from now on; None goes back to MoCo v2."""
-        if hierarchy is not None:
-            hierarchy = hierarchy.to(self.queue.keys.device)
-        self.queue.set_hierarchy(hierarchy)
+    def enqueue(self, keys: Tensor) -> None:
+        """Keep (B_total, D) keys, and what selection has to know of them."""
+        slots = self.queue.enqueue(keys)
+        self.selection.renew(slots, self.queue.keys[slots])
 
     @property
     def hierarchy(self) -> PrototypeHierarchy | None:
         """What the model trains with; None during warm-up."""
-        return self.queue.hierarchy
+        return self.selection.hierarchy
 
-    def preprocess(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) images of a data loader → what the encoders take, on the model's device."""
-        return self.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]
+    def set_hierarchy(self, hierarchy: PrototypeHierarchy | None) -> None:
+        """Train with this hierarchy from now on; None goes back to MoCo v2."""
+        keys = self.queue.keys
+        self.selection.set_hierarchy(None if hierarchy is None else hierarchy.to(keys.device), keys)
 
-    def encode_query(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) → (B, D) unit length, query encoder."""
-        return self.neck(self.backbone(images))
+    def build_hierarchy(
+        self, features: Tensor, num_prototypes: Sequence[int], **options: Any
+    ) -> PrototypeHierarchy:
+        """Cluster (n, D) features of this rank's shard, and the prototypes again, level by level.
 
-    @torch.no_grad()
-    def encode_key(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) → (B, D) unit length, key encoder, in whatever mode it is."""
-        return self.momentum_encoder(images)
-
-    def loss(
-        self, inputs: Sequence[Tensor], data_samples: Sequence[DataSample], **kwargs
-    ) -> dict[str, Tensor]:
-        """One training step's losses; moves the key encoder and the queue on.
-
-        Args:
-            inputs: Query crop, key crop, then the local crops, each (B, 3, H_v, W_v).
-            data_samples: B samples whose ``sample_idx`` is their index in the training set.
-
-        Returns:
-            See :meth:`HCSCHead.loss`.
+        Options are those of :func:`hierarchical_kmeans`.
         """
-        if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
-            raise HCSCError(
-                "HCSC trains on at least two views of each image; "
-                "use the MultiView transform in the training pipeline, or more views in "
-                "DeviceAugmentation"
-            )
-        query_images, key_images, *local_images = inputs
-        queries = [self.encode_query(images) for images in (query_images, *local_images)]
-        key, all_keys = self._encode_training_key(key_images)
-        path = None
-        if self.hierarchy is not None:
-            path = self.hierarchy.path([sample.sample_idx for sample in data_samples])
-        losses = self.head.loss(queries, key, self.queue, self.hierarchy, path)
-        self.queue.enqueue(all_keys)
-        return losses
+        return hierarchical_kmeans(features, num_prototypes, **options)
 
-    @torch.no_grad()
-    def _encode_training_key(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, D) keys of this rank's images, and (B_total, D) of all ranks' in rank order."""
-        self.momentum_encoder.update(self._query_encoder())
-        if not self.shuffle_key_batch:
-            key = self.encode_key(images)
-            return key, torch.cat(all_gather(key))
-        images, order = shuffle_over_ranks(images)
-        return unshuffle_over_ranks(self.encode_key(images), order)
+    def load_hierarchy(self, state: Mapping[str, Any]) -> PrototypeHierarchy:
+        """A hierarchy from a checkpoint's entry."""
+        return PrototypeHierarchy.from_state_dict(state)
 
-    def _query_encoder(self) -> nn.Sequential:
-        return nn.Sequential(self.backbone, self.neck)
+    @property
+    def concentration_temperature(self) -> float:
+        """Mean of every level's concentrations: the head's temperature."""
+        return self.head.temperature
+
+    def keep_shares(self) -> dict[str, float]:
+        """Mean probability of keeping a negative, per level, for the log."""
+        return self.selection.keep_shares()
 
 
-def _follow_a_lone_query_encoder(model: HCSC, incompatible_keys) -> None:
-    """Weights without a key encoder (a backbone, another method's checkpoint) would leave a random
-    one behind.
-    """
-    own = [f"momentum_encoder.{name}" for name, _ in model.momentum_encoder.named_parameters()]
-    if set(own) <= set(incompatible_keys.missing_keys):
-        model.momentum_encoder.copy_from(model._query_encoder())
+def _select_by_loaded_keys(model: HCSC, _: Any) -> None:
+    """Keys loaded from a checkpoint are other keys: what was known of the old ones is wrong."""
+    model.set_hierarchy(model.hierarchy)
 
 
 def find_hcsc(model: nn.Module) -> HCSC | None:

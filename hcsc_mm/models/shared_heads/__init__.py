@@ -3,7 +3,7 @@
 They need mmdetection, which pre-training does not: configs name this module in ``custom_imports``.
 """
 
-from ...utils.libraries import check_library
+from ...runtime.downstream import check_library
 
 check_library("mmdet")
 

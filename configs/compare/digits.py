@@ -1,0 +1,29 @@
+"""MoCo v2, PCL v2, SwAV, SimSiam, BYOL and HCSC on the digits: same network, views and steps.
+
+python tools/compare.py configs/compare/digits.py
+"""
+
+default_scope = "mmpretrain"
+custom_imports = dict(imports=["hcsc_mm"], allow_failed_imports=False)
+title = "Digits"
+seeds = (0, 1, 2)
+folder = "{{ fileDirname }}/.."
+data = dict(
+    digits=dict(
+        config=f"{folder}/hcsc_r18_digits.py",
+        train=dict(type="hcsc_mm.Digits", split="train"),
+        test=dict(type="hcsc_mm.Digits", split="test"),
+        num_clusters=(60, 30, 10),
+        note="1,437 scans to train on, 360 held out; kNN with k = 20.",
+    ),
+)
+methods = dict(
+    start=dict(config=f"{folder}/mocov2_r18_digits.py", trains=False, yardsticks=True),
+    mocov2=dict(config=f"{folder}/mocov2_r18_digits.py", yardsticks=True),
+    pclv2=dict(config=f"{folder}/pcl_r18_digits.py"),
+    swav=dict(config=f"{folder}/swav_r18_digits.py"),
+    simsiam=dict(config=f"{folder}/simsiam_r18_digits.py"),
+    byol=dict(config=f"{folder}/byol_r18_digits.py"),
+    hcsc_released=dict(options={"model.head.rule": "released"}),
+    hcsc_paper=dict(options={"model.head.rule": "paper"}),
+)

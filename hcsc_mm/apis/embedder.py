@@ -1,0 +1,195 @@
+"""A network that embeds images, with all that it takes to feed it and to place what comes out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from ..datasets import LoadImage
+from ..models.utils.pooling import pool
+from ..structures import PrototypeHierarchy
+from ..structures.checkpoint_entry import weights_digest
+
+_LOADERS = ("LoadImage", "LoadImageFromFile")
+# Of ImageNet, RGB: what weights expect that say nothing else.
+_IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
+
+
+class Embedded(NamedTuple):
+    """What a network makes of B images.
+
+    Attributes:
+        backbone: (B, C) float32, the backbone's output averaged over positions, of any length.
+        embedding: (B, D) float32, unit length, what the tree is made of: the projection of the key
+            encoder where the weights have one, otherwise the backbone's output.
+    """
+
+    backbone: Tensor
+    embedding: Tensor
+
+
+class Encoder(nn.Module):
+    """Images of a data loader → :class:`Embedded`, in eval mode.
+
+    Args:
+        backbone: Its last output is pooled.
+        neck: Backbone's output → (B, D) of unit length; without one the pooled output, scaled to
+            unit length, is the embedding.
+        data_preprocessor: As in mmengine.
+    """
+
+    def __init__(
+        self, backbone: nn.Module, neck: nn.Module | None, data_preprocessor: nn.Module
+    ) -> None:
+        super().__init__()
+        # The names of the two parts of a key encoder: its digest is that of these layers.
+        self.layers = nn.Sequential(*(part for part in (backbone, neck) if part is not None))
+        self.data_preprocessor = data_preprocessor
+        self.eval()
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Embedded:
+        """(B, 3, H, W) images → their backbone features and embeddings."""
+        inputs = self.data_preprocessor({"inputs": images, "data_samples": None})["inputs"]
+        return self.embed(self.layers, inputs)
+
+    @staticmethod
+    def embed(layers: nn.Sequential, inputs: Tensor) -> Embedded:
+        """(B, 3, H, W) normalised images → their backbone features and embeddings."""
+        features = layers[0](inputs)
+        backbone = pool(features).float()
+        if len(layers) > 1:  # a neck gives unit length: the very numbers of the clustering
+            return Embedded(backbone, layers[1](features).float())
+        return Embedded(backbone, F.normalize(backbone, dim=1))
+
+    def to(self, device: torch.device | str) -> Encoder:
+        """As in PyTorch; mmengine's preprocessors note their device when they are moved."""
+        self.data_preprocessor.to(device)
+        return super().to(device)
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """The images that a hierarchy was made of.
+
+    Attributes:
+        number: N.
+        fingerprint: Of their file names, see :func:`hcsc_mm.datasets.fingerprint.fingerprint`; None
+            where they have none, or an old checkpoint does not say.
+        dataset: Config of the data set; None where the checkpoint does not say.
+    """
+
+    number: int
+    fingerprint: str | None
+    dataset: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """An encoder, how images are prepared for it, and the tree that came with its weights.
+
+    Attributes:
+        name: What the weights are called in messages and files.
+        source: The two arguments of :func:`load_embedder` that make it again.
+        encoder: On the device where it is to run.
+        pipeline: Configs of transforms from loading to packing, without randomness.
+        hierarchy: Of the checkpoint; None where it has none.
+        training: The images of that hierarchy; None without one.
+        digest: Of the encoder's weights, see :func:`weights_digest`.
+        fits: Whether the hierarchy was built from these very weights; None where nobody noted that.
+    """
+
+    name: str
+    source: tuple[str, str | None]
+    encoder: Encoder
+    pipeline: tuple[dict, ...]
+    hierarchy: PrototypeHierarchy | None = None
+    training: TrainingImages | None = None
+    digest: str = ""
+    fits: bool | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.encoder.parameters()).device
+
+    def to(self, device: torch.device | str | None) -> Embedder:
+        """The same on another device; None: a GPU if there is one."""
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        return replace(self, encoder=self.encoder.to(device))
+
+    def embed(self, images: Tensor) -> Embedded:
+        """(B, 3, H, W) of the pipeline → on the CPU."""
+        found = self.encoder(images.to(self.device, non_blocking=True))
+        return Embedded(found.backbone.cpu(), found.embedding.cpu())
+
+
+def make_embedder(
+    source: tuple[str, str | None],
+    backbone: nn.Module,
+    neck: nn.Module | None,
+    preprocessing: Mapping[str, Any] | None,
+    pipeline: list[dict],
+    **more: Any,
+) -> Embedder:
+    """Put the parts together.
+
+    Args:
+        source: See :attr:`Embedder.source`.
+        backbone, neck: With their weights.
+        preprocessing: Config of the data preprocessor; None: ImageNet's mean and deviation.
+        pipeline: See :attr:`Embedder.pipeline`; the loading transform may be missing or mmcv's.
+        **more: Further attributes of :class:`Embedder`.
+    """
+    config = {"type": "mmpretrain.ClsDataPreprocessor", **(preprocessing or _IMAGENET)}
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        encoder = Encoder(backbone, neck, MODELS.build(config))
+    digest = weights_digest(encoder.layers.state_dict())["sha256"]
+    name = os.path.basename(source[1] or source[0])
+    return Embedder(name, source, encoder, tuple(with_our_loader(pipeline)), digest=digest, **more)
+
+
+def with_our_loader(pipeline: list[dict]) -> list[dict]:
+    """The pipeline with :class:`LoadImage` in front, in the place of another loader: it takes
+    images in memory, and says why a file cannot be read.
+    """
+    first = dict(pipeline[0]) if pipeline else {}
+    kind = str(first.pop("type", "")).rsplit(".", maxsplit=1)[-1]
+    if kind not in _LOADERS:
+        return [dict(type="hcsc_mm.LoadImage"), *pipeline]
+    kept = ("color_type", "to_float32", "backend_args", "max_pixels", "max_aspect")
+    if kind == LoadImage.__name__:
+        kept = (*kept, "imdecode_backend")
+    options = {key: first[key] for key in kept if key in first}
+    return [dict(type="hcsc_mm.LoadImage", **options), *pipeline[1:]]
+
+
+def standard_pipeline(
+    crop_size: int = 224, resize: int | None = None, interpolation: str = "bilinear"
+) -> list[dict]:
+    """Resize the short side, cut the centre, pack.
+
+    Args:
+        crop_size: Side of the crop, in pixels.
+        resize: Of the short side; by default crop_size · 8 / 7, which is 256 for 224.
+        interpolation: Of the resizing.
+    """
+    return [
+        dict(
+            type="ResizeEdge",
+            scale=resize or crop_size * 8 // 7,
+            edge="short",
+            backend="pillow",
+            interpolation=interpolation,
+        ),
+        dict(type="CenterCrop", crop_size=crop_size),
+        dict(type="PackInputs"),
+    ]

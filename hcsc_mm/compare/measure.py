@@ -1,0 +1,172 @@
+"""Train a cell and measure its features: the same protocol for every method."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS
+from sklearn.cluster import AgglomerativeClustering
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from ..clustering import hierarchical_kmeans, kmeans
+from ..errors import HCSCError
+from ..evaluation import clustering_scores, extract_feature_set, knn_classify
+from ..evaluation.collapse import effective_rank, relative_std
+from ..evaluation.feature_set import FeatureSet, build_feature_loader
+from ..evaluation.tree_scores import tree_scores
+from ..runtime.hooks.progress_hook import VERDICT_KEY
+from ..runtime.launch import build_runner, load_config
+from ..structures.checkpoint_entry import saved_tree
+from ..utils.models import unwrapped
+from ..utils.safe_load import load_data
+from .cells import Cell
+
+# An embedding below either has collapsed; see CollapseHook.
+COLLAPSED_STD, COLLAPSED_RANK_SHARE = 0.1, 0.05
+_MOST_WARD_IMAGES = 8000  # Ward's method keeps all distances: half a gigabyte
+
+
+def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
+    """Run a cell from its start to its numbers.
+
+    Args:
+        cell: What to run.
+        folder: For its config, log and checkpoints; a stopped cell goes on from there.
+
+    Returns:
+        Numbers and plain values: 'scores' by name, 'spread' of the embedding, 'collapsed',
+        'seconds' of training, 'steps', 'images_seen'.
+    """
+    cfg = cell.build_config(folder)
+    cfg.resume, cfg.load_from = cell.method_entry.trains, None
+    cfg.setdefault("log_level", "INFO")
+    runner = build_runner(cfg)
+    begun = time.perf_counter()
+    if cell.method_entry.trains:
+        runner.train()
+    else:
+        unwrapped(runner.model).init_weights()
+    seconds = time.perf_counter() - begun
+    model = unwrapped(runner.model).eval()
+    train, test = (_features(runner, model, cell, part) for part in ("train", "test"))
+    own = _own_tree(runner, cell) if cell.method_entry.trains else None
+    spread = _spread(train.features)
+    return {
+        "scores": {
+            **_knn(train, test, cell.data_entry.k),
+            **(_linear(train, test) if cell.data_entry.linear else {}),
+            **_trees(train, cell, own),
+        },
+        "spread": spread,
+        "collapsed": cell.method_entry.trains and _is_collapsed(runner, spread, train.features),
+        "seconds": seconds,
+        "steps": runner.iter if cell.method_entry.trains else 0,
+        "images_seen": runner.iter * cfg.train_dataloader.batch_size,
+    }
+
+
+def _features(runner: Runner, model: nn.Module, cell: Cell, part: str) -> FeatureSet:
+    pipeline = load_config(cell.data_entry.config).default_hooks.clustering.pipeline
+    dataset = {"pipeline": pipeline, **getattr(cell.data_entry, part)}
+    loader = build_feature_loader(runner, dict(batch_size=128, dataset=dataset))
+    return extract_feature_set(model, loader)
+
+
+def _knn(train: FeatureSet, test: FeatureSet, k: int) -> dict[str, float]:
+    found = knn_classify(train.features, train.labels, test.features, k=k)
+    return {"knn": 100 * float((found == test.labels).float().mean())}
+
+
+def _linear(train: FeatureSet, test: FeatureSet) -> dict[str, float]:
+    """Logistic regression by scikit-learn on standardised features."""
+    mean, std = train.features.mean(dim=0), train.features.std(dim=0).clamp(min=1e-6)
+    rows = [((part.features - mean) / std).cpu().numpy() for part in (train, test)]
+    classifier = LogisticRegression(max_iter=300).fit(rows[0], train.labels.cpu().numpy())
+    return {"linear": 100 * float(classifier.score(rows[1], test.labels.cpu().numpy()))}
+
+
+def _trees(train: FeatureSet, cell: Cell, own: Tensor | None) -> dict[str, float]:
+    """A tree of the backbone's features for every method; the method's own; the yardsticks."""
+    features = F.normalize(train.features, dim=1)
+    numbers = cell.data_entry.num_clusters
+    tree = hierarchical_kmeans(features, numbers, seed=cell.seed)
+    scores = _tree("features", tree.path(torch.arange(len(features))), numbers, train)
+    if own is not None:
+        scores.update(_tree("own", [level[train.sample_idx.cpu()] for level in own], None, train))
+    if cell.method_entry.yardsticks:
+        for number in numbers:
+            flat = kmeans(features, number, seed=cell.seed).assignment
+            scores.update(_agreement(f"flat/{number}", flat, train))
+            scores.update(_ward(features, number, train))
+    return scores
+
+
+def _own_tree(runner: Runner, cell: Cell) -> list[Tensor] | None:
+    """Where the method's own clusters have the training images; None for methods without."""
+    last = runner.message_hub.runtime_info.get("last_ckpt")
+    saved = saved_tree(load_data(last, map_location="cpu")) if last else None
+    if saved is None:
+        return None
+    expected = len(DATASETS.build({**cell.data_entry.train, "pipeline": []}))
+    if saved.num_samples != expected:
+        raise HCSCError(
+            f"{cell.data}: the pre-training has {saved.num_samples} images, and train names "
+            f"{expected}; both must be the same, in the same order"
+        )
+    return list(saved.hierarchy.path(torch.arange(saved.num_samples)))
+
+
+def _tree(name: str, path: Any, numbers: Any, train: FeatureSet) -> dict[str, float]:
+    scores = {}
+    for level, assignment in enumerate(path):
+        number = int(assignment.max()) + 1 if numbers is None else numbers[level]
+        scores.update(_agreement(f"{name}/{level}_{number}", assignment, train))
+    for kind, labels in _labels(train).items():
+        found = tree_scores([np.asarray(level.cpu()) for level in path], labels)
+        scores.update({f"{name}/{kind}{score}": value for score, value in found.items()})
+    return scores
+
+
+def _agreement(name: str, assignment: Tensor, images: FeatureSet) -> dict[str, float]:
+    return {
+        f"{name}/{kind}{score}": value
+        for kind, labels in _labels(images).items()
+        for score, value in clustering_scores(assignment.cpu(), labels).items()
+        if score in ("ami", "purity")
+    }
+
+
+def _labels(images: FeatureSet) -> dict[str, np.ndarray]:
+    labels = {"": images.labels.cpu().numpy()}
+    if images.coarse_labels is not None:
+        labels["coarse/"] = images.coarse_labels.cpu().numpy()
+    return labels
+
+
+def _ward(features: Tensor, number: int, images: FeatureSet) -> dict[str, float]:
+    if len(features) > _MOST_WARD_IMAGES:
+        return {}
+    found = AgglomerativeClustering(number, linkage="ward").fit_predict(features.cpu().numpy())
+    return _agreement(f"ward/{number}", torch.from_numpy(found), images)
+
+
+def _spread(features: Tensor) -> dict[str, float]:
+    """Of the backbone's features at unit length."""
+    unit = F.normalize(features.float(), dim=1)
+    return {"std": float(relative_std(unit)), "rank": float(effective_rank(unit[:4096]))}
+
+
+def _is_collapsed(runner: Runner, spread: dict[str, float], features: Tensor) -> bool:
+    """What CollapseHook found of the keys; for methods without keys, of the features."""
+    verdict = runner.message_hub.runtime_info.get(VERDICT_KEY)
+    if verdict is not None:
+        return verdict == "collapsed"
+    share = (spread["rank"] - 1) / max(1, min(features.shape) - 1)
+    return spread["std"] < COLLAPSED_STD or share < COLLAPSED_RANK_SHARE

@@ -1,0 +1,1 @@
+"""The tree as files and as a page: tables, thumbnails, the static site."""

@@ -1,0 +1,156 @@
+"""Which negatives to keep: one formula for instance and prototype negatives (HCSC, Section 3.2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...utils.precision import at_least_float32, full_precision
+from ...utils.products import inner_products
+
+# Rows of a similarity matrix that are alive at once: bounds memory at (rows, K) floats whatever the
+# number of candidates.
+_CHUNK_ROWS = 4096
+
+
+class Draw(NamedTuple):
+    """The Bernoulli draws of one view; True = keep the negative.
+
+    Attributes:
+        instances: (B, Q) bool per level; () where the view selects no instances: each query then
+            has one plain InfoNCE over all keys.
+        prototypes: (B, K_l) bool per level but the last, where every negative prototype is kept;
+            () where the view keeps all negative prototypes of all levels.
+    """
+
+    instances: tuple[Tensor, ...]
+    prototypes: tuple[Tensor, ...]
+
+
+def log_partition(candidates: Tensor, prototypes: Tensor, concentrations: Tensor) -> Tensor:
+    """Log of the selection softmax's denominator: log Σ_i exp(x·c_i / φ_i) for every candidate x.
+
+    It depends on the candidate and the prototypes only, not on any query, which is why it can be
+    kept (HCSC, Eq. 7 and 9).
+
+    Args:
+        candidates: (M, D) queue keys or child prototypes.
+        prototypes: (K, D), unit length.
+        concentrations: (K,), > 0.
+
+    Returns:
+        (M,) in float32 or wider, whatever the inputs' dtype or autocast.
+    """
+    with full_precision(candidates.device):
+        scaled = _scaled(prototypes, concentrations).T  # (D, K)
+        chunks = [
+            (at_least_float32(rows) @ scaled).logsumexp(dim=1)
+            for rows in candidates.split(_CHUNK_ROWS)
+        ]
+    return torch.cat(chunks)
+
+
+def keep_probability(
+    candidates: Tensor,
+    prototypes: Tensor,
+    concentrations: Tensor,
+    anchors: Tensor,
+    *,
+    clamp: tuple[float, float] = (0.0, 0.999),
+    log_partition: Tensor | None = None,
+) -> Tensor:
+    """Probability of keeping each candidate as a negative: 1 − softmax_i(x·c_i / φ_i)[anchor].
+
+    A candidate that most likely belongs to the anchor's cluster is a probable false negative and is
+    seldom kept (HCSC, Eq. 7 and 9).
+
+    Args:
+        candidates: (M, D) queue keys (instance negatives) or level-l prototypes (prototype
+            negatives), unit length.
+        prototypes: (K, D) of the anchors' level, unit length.
+        concentrations: (K,) of the anchors' level, > 0.
+        anchors: (B,) int, each query's prototype at that level.
+        clamp: Bounds of the result, within [0, 1]; (0, 0.999) for instances and (0.0001, 0.999) for
+            prototypes in the released code.
+        log_partition: (M,), if the caller keeps the softmax's log denominator; computed here by
+            default.
+
+    Returns:
+        (B, M) in float32 or wider, whatever the inputs' dtype or autocast.
+    """
+    if log_partition is None:
+        log_partition = _log_partition(candidates, prototypes, concentrations)
+    with full_precision(candidates.device):
+        scaled_anchors = _scaled(prototypes[anchors], concentrations[anchors])  # (B, D)
+        log_posterior = inner_products(
+            scaled_anchors, at_least_float32(candidates), -log_partition
+        )  # (B, M)
+        # in place: a training step makes L of these
+        return log_posterior.exp_().neg_().add_(1).clamp_(*clamp)
+
+
+def mean_keep_probability(
+    candidates: Tensor,
+    prototypes: Tensor,
+    concentrations: Tensor,
+    log_partition: Tensor,
+    sizes: Tensor,
+) -> Tensor:
+    """Mean of :func:`keep_probability`, without clamp, over all pairs of candidate and image.
+
+    1 − mean over candidates x of Σ_a (share of images in a) · softmax(x)[a]: all pairs at the cost
+    of (M, K).
+
+    Args:
+        candidates: (M, D), unit length.
+        prototypes: (K, D), unit length.
+        concentrations: (K,), > 0.
+        log_partition: (M,) of the candidates.
+        sizes: (K,) number of images of each prototype.
+
+    Returns:
+        () in [0, 1].
+    """
+    share = at_least_float32(sizes / sizes.sum())  # (K,)
+    with full_precision(candidates.device):
+        scaled = _scaled(prototypes, concentrations).T  # (D, K)
+        sums = [
+            ((at_least_float32(rows) @ scaled - known[:, None]).exp() @ share.to(scaled)).sum()
+            for rows, known in zip(
+                candidates.split(_CHUNK_ROWS), log_partition.split(_CHUNK_ROWS), strict=True
+            )
+        ]
+    return 1 - torch.stack(sums).sum() / len(candidates)
+
+
+def bernoulli(probability: Tensor) -> Tensor:
+    """One draw per entry, True with its probability.
+
+    Random bits are what selection spends most on after the products, so an entry takes 16 of them
+    instead of a float's 32, and all share the 8 bits v that follow: (a + v) / 2¹⁶, with a in 0 …
+    2¹⁶ − 1 and v in 0, 1/256, … 255/256, is as fine as ``torch.rand``, so that every single
+    probability is met. Two draws depend on each other only if both fall within 2⁻¹⁶ of their
+    probabilities.
+
+    Args:
+        probability: float32 or wider, any shape and device.
+
+    Returns:
+        bool of the same shape.
+    """
+    count = probability.numel()
+    words = torch.empty((count + 3) // 4, dtype=torch.int64, device=probability.device)
+    coarse = words.random_(-(2**63), None).view(torch.int16)[:count]  # a − 2¹⁵
+    fine = torch.randint(256, (), device=probability.device) / 256  # v
+    # exact: float32 has eighths of a bit to spare at 2¹⁵
+    return coarse.view(probability.shape) < (probability * 2.0**16).sub_(fine + 2.0**15)
+
+
+def _scaled(prototypes: Tensor, concentrations: Tensor) -> Tensor:
+    """(K, D) c_i / φ_i."""
+    return at_least_float32(prototypes) / at_least_float32(concentrations)[:, None]
+
+
+_log_partition = log_partition  # keep_probability has an argument of the name

@@ -1,0 +1,38 @@
+"""What any long run of mmengine needs, whatever it trains.
+
+Exact resume, whole files, pre-emption, non-finite values, bad images, launching, one-line errors.
+Nothing here imports models, clustering or structures of this package.
+"""
+
+from ..utils.safe_load import make_mmengine_load_safely
+from .hooks import (
+    EpochSeedHook,
+    NonFiniteHook,
+    PreemptionHook,
+    PreflightHook,
+    ProgressHook,
+    ResumableCheckpointHook,
+    UnreadableImagesHook,
+)
+from .seeded_pipeline import SeededPipeline
+from .taking_part import ChecksTraining, GathersForCheckpoint, KeepsResumeState
+from .train_loop import ResumableTrainLoop
+from .worker_seed import seed_worker
+
+make_mmengine_load_safely()
+
+__all__ = [
+    "ChecksTraining",
+    "EpochSeedHook",
+    "GathersForCheckpoint",
+    "KeepsResumeState",
+    "NonFiniteHook",
+    "PreemptionHook",
+    "PreflightHook",
+    "ProgressHook",
+    "ResumableCheckpointHook",
+    "ResumableTrainLoop",
+    "SeededPipeline",
+    "UnreadableImagesHook",
+    "seed_worker",
+]

@@ -1,0 +1,14 @@
+"""Configs that obey: what the command line changes, and what it may say."""
+
+from .keys import UnknownKeyError
+from .options import OptionsAction
+from .read import RAISED_BY_CONFIGS, check_kept, merge_options, read_config
+
+__all__ = [
+    "RAISED_BY_CONFIGS",
+    "OptionsAction",
+    "UnknownKeyError",
+    "check_kept",
+    "merge_options",
+    "read_config",
+]

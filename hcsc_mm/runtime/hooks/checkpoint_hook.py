@@ -1,0 +1,261 @@
+"""Checkpoints from which a run goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from ...errors import HCSCError
+from ...registry import HOOKS
+from ...utils.agreement import on_main_process, raise_together
+from ...utils.files import WHOLE_FILES, remove_unfinished, write_text
+from ..checkpoint_files import histories_from_plain, newest_checkpoint, to_plain
+from ..resume_state import gather_state, restore_state
+from ..taking_part import GathersForCheckpoint
+from ..train_loop import ResumableTrainLoop
+from .non_finite_hook import NonFiniteHook
+
+RESUME_KEY = "resume"  # the entry of the checkpoint
+# of the message hub: names of the files that ``max_keep_ckpts`` counts
+KEPT_KEY = "kept_checkpoints"
+WITHIN_EPOCH = "iter_{}.pth"
+
+
+@HOOKS.register_module()
+class ResumableCheckpointHook(CheckpointHook):
+    """mmengine's ``CheckpointHook`` whose files are whole and hold all that an exact resume needs.
+
+    Besides mmengine's entries a checkpoint holds the generators and batch-norm statistics of every
+    rank and the place in the epoch, all in tensors and plain values:
+    ``torch.load(weights_only=True)`` reads it. A file is written aside, read back and renamed, and
+    older ones go only then. A resume without a path takes the newest whole checkpoint of the work
+    folder, and starts anew if there is none.
+
+    Args:
+        every_n_iters: Also save in the middle of epochs, after every so many iterations of the run.
+            Of these checkpoints the newest is kept, until the epoch's end. Needs
+            ``train_cfg=dict(type='hcsc_mm.ResumableTrainLoop')``.
+        max_keep_ckpts: Of the checkpoints at an epoch's end keep the last so many; -1 keeps all.
+        **kwargs: As in mmengine; ``by_epoch=False`` is said with ``every_n_iters``.
+    """
+
+    def __init__(
+        self, every_n_iters: int | None = None, max_keep_ckpts: int = -1, **kwargs: Any
+    ) -> None:
+        if not kwargs.get("by_epoch", True):
+            raise HCSCError(
+                "ResumableCheckpointHook saves at the ends of epochs; set every_n_iters to save "
+                "within them, too"
+            )
+        if every_n_iters is not None and every_n_iters < 1:
+            raise HCSCError(
+                f"every_n_iters={every_n_iters} must be at least 1; leave it out to save at the "
+                "ends of epochs only"
+            )
+        super().__init__(max_keep_ckpts=max_keep_ckpts, **kwargs)
+        self.every_n_iters = every_n_iters
+        self.saved_iter = -1  # iterations done when the last checkpoint was written
+        self._due = False
+        self._pending: dict[str, Any] | None = None
+        self._loaded: dict[str, Any] | None = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Decide where a resume without a path starts: the first rank looks, all follow."""
+        if not (runner._resume and runner._load_from is None):
+            return
+        path = on_main_process(lambda: newest_checkpoint(runner.work_dir))
+        runner._load_from, runner._resume = path, path is not None
+        runner.logger.info(
+            f"resumes from {path}"
+            if path
+            else f"no checkpoint in {runner.work_dir} to resume from: starts anew"
+        )
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        if runner._resume:
+            self._loaded = checkpoint.get(RESUME_KEY)
+            if "message_hub" in checkpoint:
+                checkpoint["message_hub"] = histories_from_plain(checkpoint["message_hub"])
+
+    def before_train(self, runner: Runner) -> None:
+        """Take up the loaded state, and tidy what a killed run left behind."""
+        if self.every_n_iters is not None and not isinstance(runner.train_loop, ResumableTrainLoop):
+            raise HCSCError(
+                "every_n_iters needs train_cfg=dict(type='hcsc_mm.ResumableTrainLoop'), which can "
+                "resume within an epoch"
+            )
+        if self.backend_args is None and isinstance(
+            get_file_backend(self.out_dir or runner.work_dir), LocalBackend
+        ):
+            self.backend_args = {"backend": WHOLE_FILES}
+        super().before_train(runner)
+        if self._loaded is not None:
+            self._resume(runner, self._loaded)
+            self._loaded = None
+        self.saved_iter = runner.iter if runner._resume else -1
+        if (
+            is_main_process()
+            and isinstance(self.file_backend, LocalBackend)
+            and os.path.isdir(self.out_dir)
+        ):
+            unfinished = remove_unfinished(self.out_dir)
+            if unfinished:
+                runner.logger.info(
+                    "removed what an interrupted run had not finished writing: "
+                    f"{', '.join(unfinished)}"
+                )
+            self._prune(runner)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: dict | None = None
+    ) -> None:
+        if self.every_n_iters is None:
+            return
+        self._due = self._due or self.every_n_train_iters(runner, self.every_n_iters)
+        if self._due and gradients_are_used_up(runner):
+            self.save_within_epoch(runner, batch_idx + 1)
+
+    def save_within_epoch(self, runner: Runner, batches_done: int) -> str:
+        """Save between two iterations, all ranks together; returns the file's path."""
+        iterations = runner.epoch * len(runner.train_dataloader) + batches_done
+        if self.saved_iter != iterations:
+            for hook in runner.hooks:
+                if isinstance(hook, NonFiniteHook):
+                    hook.check(runner)  # on all ranks; nothing broken is saved
+            self._save(
+                runner,
+                WITHIN_EPOCH.format(iterations),
+                {"epoch": runner.epoch, "iter": iterations},
+                batches_done,
+            )
+        return self.last_ckpt
+
+    def _last_good(self, runner: Runner, before: str | None = None) -> str:
+        kept = [
+            name for name in runner.message_hub.runtime_info.get(KEPT_KEY, []) if name != before
+        ]
+        return (
+            f"the last good checkpoint is {os.path.join(self.out_dir, kept[-1])}"
+            if kept
+            else "no checkpoint was saved before"
+        )
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        self._save(runner, self.filename_tmpl.format(step), meta, batches_done=0)
+
+    def _save(self, runner: Runner, name: str, meta: dict, batches_done: int) -> None:
+        self._due = False
+        for hook in runner.hooks:  # on all ranks; before_save_checkpoint runs on the first alone
+            if isinstance(hook, GathersForCheckpoint):
+                hook.gather_for_checkpoint(runner)
+        self._pending = gather_state(runner, batches_done)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        kept = [
+            other for other in runner.message_hub.runtime_info.get(KEPT_KEY, []) if other != name
+        ]
+        # With those that are to go: should the run die before they are gone, the next one knows of
+        # them.
+        runner.message_hub.update_info(KEPT_KEY, [*kept, name])
+        runner.message_hub.update_info("last_ckpt", self.last_ckpt)
+        problem = self._write(runner, name, meta) if is_main_process() else None
+        self._pending = None
+        raise_together(problem, "writing a checkpoint")
+        self.saved_iter = meta["iter"]
+        self._prune(runner)
+
+    def _write(self, runner: Runner, name: str, meta: dict) -> str | None:
+        """Write the file; returns what went wrong."""
+        try:
+            runner.save_checkpoint(
+                self.out_dir,
+                name,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            write_text(os.path.join(runner.work_dir, "last_checkpoint"), self.last_ckpt)
+        except OSError as error:
+            reason, last = error.strerror or str(error), self._last_good(runner, before=name)
+            return (
+                f"cannot write the checkpoint {self.last_ckpt} ({reason}); {last}. Make room "
+                "there "
+                "and go on with --resume"
+            )
+        return None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add this hook's entry and turn all entries into plain values; the last of all hooks by
+        its priority.
+        """
+        if self._pending is not None:
+            checkpoint[RESUME_KEY] = self._pending
+        for key in checkpoint:
+            if key != "state_dict":
+                checkpoint[key] = to_plain(checkpoint[key], key)
+
+    def _resume(self, runner: Runner, saved: dict[str, Any]) -> None:
+        """Statistics now, generators and the place in the epoch when the loop comes to it."""
+        generators = restore_state(runner, saved)
+        loader, loop = runner.train_dataloader, runner.train_loop
+        images_done = saved["batches_done"] * saved["batch_size"] * saved["world_size"]
+        total_batch = loader.batch_size * get_world_size()
+        same = (saved["world_size"], saved["batch_size"]) == (get_world_size(), loader.batch_size)
+        if not same:
+            runner.logger.warning(
+                f"resumes with {get_world_size()} × {loader.batch_size} images a step what ran "
+                f"with {saved['world_size']} × "
+                f"{saved['batch_size']}: weights, optimizer, learning rate, queue and hierarchy go "
+                "on as they were; number of steps, "
+                "make-up of the batches, draws and batch-norm statistics cannot be equal"
+            )
+        if not isinstance(loop, ResumableTrainLoop):
+            if images_done:
+                raise HCSCError(
+                    "this checkpoint lies within an epoch; set "
+                    "train_cfg=dict(type='hcsc_mm.ResumableTrainLoop') to resume it"
+                )
+            return
+        if images_done or not same:
+            # No image comes twice in the epoch; the rest of a batch that the new size splits is
+            # left out.
+            loop.resume_within_epoch(
+                min(-(-images_done // total_batch), len(loader)),
+                generators if images_done and same else None,
+            )
+            runner.optim_wrapper.initialize_count_status(
+                runner.model, runner.iter, runner.max_iters
+            )
+
+    def _prune(self, runner: Runner) -> None:
+        """Delete what is too old; what is newest has been read back before."""
+        kept = list(runner.message_hub.runtime_info.get(KEPT_KEY, []))
+        between, _ = WITHIN_EPOCH.split("{}")
+        at_ends = [name for name in kept if not name.startswith(between)]
+        old = [name for name in kept[:-1] if name.startswith(between)]
+        if self.max_keep_ckpts > 0:
+            old += at_ends[: -self.max_keep_ckpts]
+        runner.message_hub.update_info(KEPT_KEY, [name for name in kept if name not in old])
+        for name in old if is_main_process() else ():
+            path = self.file_backend.join_path(self.out_dir, name)
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+
+
+def gradients_are_used_up(runner: Runner) -> bool:
+    """Whether the optimizer has stepped; between the parts of an accumulated batch a checkpoint
+    would lose gradients.
+    """
+    wrapper = runner.optim_wrapper
+    return getattr(wrapper, "_inner_count", 0) % getattr(wrapper, "_accumulative_counts", 1) == 0
+
+
+def checkpoint_hook(runner: Runner) -> ResumableCheckpointHook | None:
+    """The runner's hook of this kind."""
+    return next((hook for hook in runner.hooks if isinstance(hook, ResumableCheckpointHook)), None)

@@ -1,0 +1,232 @@
+"""From a config file to a running Runner, on any number of processes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..errors import HCSCError
+from ..utils.files import write_text
+from ..utils.metric_values import Value, plain, show
+from ..utils.models import unwrapped
+from ..utils.text import first_line
+from .configs import RAISED_BY_CONFIGS, merge_options, read_config
+from .console import ConsoleRunner
+from .downstream import check_library, let_configs_inherit_from_libraries
+from .error_reports import failures_reported, one_line_errors
+from .preemption import signals_noted
+from .pretrained import check_loadable, check_pretrained, configs_of_type
+from .processes import prepare_for_gloo
+
+_HOOKS_OF_MMENGINE = (
+    "runtime_info",
+    "timer",
+    "sampler_seed",
+    "logger",
+    "param_scheduler",
+    "checkpoint",
+)
+
+
+def load_config(
+    path: str,
+    options: Mapping[str, Any] | None = None,
+    flags: Callable[[Config], Config] = lambda cfg: cfg,
+    flag: str = "--cfg-options ",
+) -> Config:
+    """Read a config file, changed as the command line says; see :func:`read_config`.
+
+    Args:
+        path: Of the config file.
+        options: Key → text of the command line, or value.
+        flags: Puts the tool's other flags into the config; the options win over them.
+        flag: What stands before a key on the command line, for messages.
+
+    Raises:
+        HCSCError: it does not exist, or cannot be read, or needs a library that is not installed;
+            with the reason. Or an option is misspelt, or has a value that it does not take.
+    """
+    cfg, changes = load_changed_config(path, options, flag)
+    cfg = flags(cfg)
+    merge_options(cfg, changes)
+    return cfg
+
+
+def load_changed_config(
+    path: str, options: Mapping[str, Any] | None, flag: str = "--cfg-options "
+) -> tuple[Config, dict[str, Any]]:
+    """As :func:`load_config` without other flags; also what was changed, for who merges it again
+    or sees whether it was kept.
+    """
+    if not os.path.isfile(path):
+        raise HCSCError(f"there is no config file {path}")
+    let_configs_inherit_from_libraries()
+    try:
+        cfg, changes = read_config(path, options, flag)
+    except HCSCError:
+        raise
+    except RAISED_BY_CONFIGS as error:
+        if isinstance(error, ImportError):
+            check_library(first_line(error).split()[0])  # mmengine: "mmdet is not installed, ..."
+        raise HCSCError(
+            f"cannot read the config {path}: {type(error).__name__}: {first_line(error)}"
+        ) from error
+    check_library(cfg.get("default_scope"))
+    return cfg, changes
+
+
+def use_mixed_precision(cfg: Config) -> None:
+    """Let a config train with automatic mixed precision."""
+    cfg.optim_wrapper.type = "AmpOptimWrapper"
+    cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The config's runner, with what processes without a GPU need.
+
+    Raises:
+        HCSCError: the config asks for what cannot be had here; before anything is built.
+    """
+    prepare_for_gloo(cfg)
+    _check_wishes(cfg)
+    _leave_out_hooks(cfg)
+    not_synchronised = without_sync_batch_norm(cfg.get("model"))
+    kind = (
+        ConsoleRunner
+        if any(configs_of_type(cfg.get("default_hooks"), "hcsc_mm.ProgressHook"))
+        else Runner
+    )
+    runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
+    if not_synchronised:
+        runner.logger.info(
+            "without a GPU batch norms are not synchronised: every process has statistics of its "
+            "own"
+        )
+    return runner
+
+
+def _leave_out_hooks(cfg: Config) -> None:
+    """Let ``default_hooks.<name>=None`` leave a hook out, whatever its name.
+
+    mmengine knows this for its own six, and stumbles over any other.
+    """
+    hooks = cfg.get("default_hooks") or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in _HOOKS_OF_MMENGINE:
+            hooks.pop(name)
+
+
+def _check_wishes(cfg: Config) -> None:
+    amp = (cfg.get("optim_wrapper") or {}).get("type") == "AmpOptimWrapper"
+    if amp and not torch.cuda.is_available():
+        raise HCSCError(
+            "mixed precision needs a GPU, which PyTorch does not see here; leave out --amp"
+        )
+    scaling = cfg.get("auto_scale_lr")
+    if scaling and scaling.get("enable") and not scaling.get("base_batch_size"):
+        raise HCSCError(
+            "--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the "
+            "total batch that its lr is meant for"
+        )
+    source = cfg.get("load_from")
+    if source and "://" not in source and not os.path.isfile(source):
+        purpose = "resume" if cfg.get("resume") else "start"
+        raise HCSCError(f"there is no checkpoint {source} to {purpose} from")
+
+
+def without_sync_batch_norm(model: Any) -> bool:
+    """Have plain batch norms built where there is no GPU: PyTorch synchronises none on CPUs.
+
+    Names of weights stay.
+
+    Args:
+        model: Config of a model, changed in place.
+
+    Returns:
+        Whether there were synchronised ones.
+    """
+    if torch.cuda.is_available():
+        return False
+    norms = list(configs_of_type(model, "SyncBN"))
+    for norm in norms:
+        norm["type"] = "BN"
+    return bool(norms)
+
+
+def run_training(
+    config: str, options: Mapping[str, Any], flags: Callable[[Config], Config]
+) -> None:
+    """Train what a config file and the command line say; see :func:`load_config`."""
+    with one_line_errors(), signals_noted(), failures_reported():
+        train(load_config(config, options, flags))
+
+
+def run_test(
+    config: str,
+    options: Mapping[str, Any],
+    flags: Callable[[Config], Config],
+    out: str | None = None,
+) -> None:
+    """Test what a config file and the command line say, print the metrics, and write them to a JSON
+    file ``out``.
+    """
+    with one_line_errors(), failures_reported():
+        metrics = test(load_config(config, options, flags))
+        if is_main_process():
+            print(show(*metrics))
+            if out is not None:
+                write_text(out, json.dumps(metrics.values, indent=2))
+
+
+def train(cfg: Config) -> Runner:
+    """Train what a config says, from all of its pre-trained weights or not at all.
+
+    Returns:
+        The runner at its end.
+    """
+    runner = build_runner(cfg)
+    check_pretrained(unwrapped(runner.model))
+    runner.train()
+    return runner
+
+
+def test(cfg: Config) -> Metrics:
+    """The metrics of the checkpoint ``cfg.load_from``, which must hold all of the model."""
+    if cfg.get("test_evaluator") is None:
+        raise HCSCError(
+            "the config says nothing to test: it has no test_evaluator; benchmark configs are "
+            "under configs/benchmarks"
+        )
+    runner = build_runner(cfg)
+    check_loadable(unwrapped(runner.model), cfg.load_from)
+    return test_metrics(runner)
+
+
+class Metrics(NamedTuple):
+    """What a test found.
+
+    Attributes:
+        values: By name; numbers, lists of them, or matrices.
+        classes: Names of the data set's classes, where there are lists that may be of them.
+    """
+
+    values: dict[str, Value]
+    classes: list[str] | None
+
+
+def test_metrics(runner: Runner) -> Metrics:
+    """What the runner's test loop finds, as plain values."""
+    values = plain(runner.test())
+    dataset = runner.test_loop.dataloader.dataset
+    metainfo = getattr(getattr(dataset, "dataset", dataset), "metainfo", {})  # of an ExtractionView
+    has_lists = any(isinstance(value, list) for value in values.values())
+    classes = metainfo.get("classes") if has_lists else None
+    return Metrics(values, None if classes is None else [str(name) for name in classes])

@@ -1,0 +1,31 @@
+"""How two sets of weights differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+
+def describe_difference(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
+    """How weights differ in names and shapes: counts, and the first difference; None if not at all.
+
+    Args:
+        own: What the model wants.
+        given: What the checkpoint holds for it.
+    """
+    missing = [name for name in own if name not in given]
+    unknown = [name for name in given if name not in own]
+    reshaped = [name for name in own if name in given and own[name].shape != given[name].shape]
+    if reshaped:
+        name = reshaped[0]
+        there, here = tuple(given[name].shape), tuple(own[name].shape)
+        example = f"{name} is {there} there and {here} in the model"
+    elif missing or unknown:
+        example = (
+            f"{missing[0]} is missing there" if missing else f"{unknown[0]} is unknown to the model"
+        )
+    else:
+        return None
+    counts = f"{len(reshaped)} weights of another shape, {len(missing)} missing"
+    return f"{counts}, {len(unknown)} unexpected; {example}"

@@ -1,0 +1,200 @@
+"""A vision transformer's weights: timm's names and mmpretrain's, and which one they are.
+
+Within this room they have timm's names, which are also those of the code that DINO, MAE and
+MoCo v3 publish.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from ..errors import HCSCError
+
+_TIMM = re.compile(
+    r"(cls_token|pos_embed|dist_token|reg_token|norm_pre\..*|norm\.\w+|patch_embed\..+|blocks\.\d+\..+)"
+)
+_OPENMMLAB = {  # within a layer, timm's → mmpretrain's
+    "norm1": "ln1",
+    "norm2": "ln2",
+    "mlp.fc1": "ffn.layers.0.0",
+    "mlp.fc2": "ffn.layers.1",
+}
+_HEAD_WIDTH = 64  # of every published ViT but MoCo v3's small one
+
+
+@dataclass(frozen=True)
+class ViTShape:
+    """What tells one ViT from another. The number of heads has no part in the weights: it is taken
+    as one for every 64 channels.
+
+    Attributes:
+        width: Channels.
+        depth: Layers.
+        hidden: Channels within an MLP.
+        patch: Side of a patch in pixels.
+        image: Side of the images that the positions are of.
+        in_channels: Of the images.
+    """
+
+    width: int
+    depth: int
+    hidden: int
+    patch: int
+    image: int
+    in_channels: int = 3
+
+    def __str__(self) -> str:
+        return f"ViT of {self.depth} layers of {self.width}, patches of {self.patch}"
+
+    @property
+    def heads(self) -> int:
+        return max(1, self.width // _HEAD_WIDTH) if self.width % _HEAD_WIDTH == 0 else 1
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """Layouts that can hold it."""
+        return frozenset({"hcsc_mm", "mmpretrain", "timm"})
+
+    @property
+    def out_channels(self) -> int:
+        return self.width
+
+    def config(self) -> dict:
+        """The backbone in an OpenMMLab config, without the library's name."""
+        return dict(
+            type="VisionTransformer",
+            arch=dict(
+                embed_dims=self.width,
+                num_layers=self.depth,
+                num_heads=self.heads,
+                feedforward_channels=self.hidden,
+            ),
+            img_size=self.image,
+            patch_size=self.patch,
+            in_channels=self.in_channels,
+        )
+
+    @property
+    def timm_name(self) -> str:
+        """Of one of timm's, which :meth:`timm_options` makes this one."""
+        return "vit_base_patch16_224"
+
+    def timm_options(self) -> dict:
+        """What makes any of timm's ViTs this one."""
+        return dict(
+            embed_dim=self.width,
+            depth=self.depth,
+            num_heads=self.heads,
+            mlp_ratio=self.hidden / self.width,
+            patch_size=self.patch,
+            img_size=self.image,
+            in_chans=self.in_channels,
+        )
+
+    def build(self, **changes: Any) -> nn.Module:
+        """mmpretrain's network of this shape, in eval mode, which gives all tokens."""
+        cfg = self.config()
+        backbone = MODELS.build(
+            {**cfg, "type": f"mmpretrain.{cfg['type']}", **self.whole, **changes}
+        )
+        backbone.eval()
+        return backbone
+
+    @property
+    def whole(self) -> dict:
+        """Options of the config that let it give all that it computes."""
+        return {"out_type": "raw"}
+
+    def openmmlab_name(self, name: str) -> str:
+        """timm's name → that in a backbone of OpenMMLab."""
+        return to_mmpretrain(name)
+
+    def template(self) -> dict[str, Tensor]:
+        """Name → tensor of the network's shapes."""
+        return rename_vit(self.build().state_dict())
+
+    def loaded(self, backbone: Mapping[str, Tensor]) -> nn.Module:
+        """mmpretrain's network with these weights."""
+        network = self.build()
+        network.load_state_dict({to_mmpretrain(name): value for name, value in backbone.items()})
+        return network
+
+    def fit(self, images: Tensor) -> Tensor:
+        """Images of the size that the positions are of."""
+        size = (self.image, self.image)
+        return F.interpolate(images, size, mode="bilinear", antialias=True)[:, : self.in_channels]
+
+
+def is_vit_name(name: str) -> bool:
+    """Whether a tensor belongs to the backbone of a ViT, by timm's name."""
+    return _TIMM.fullmatch(name) is not None
+
+
+def to_mmpretrain(name: str) -> str:
+    """timm's name → mmpretrain's."""
+    name = name.replace("patch_embed.proj.", "patch_embed.projection.")
+    name = re.sub(r"^norm\.", "ln1.", name)
+    match = re.match(r"blocks\.(\d+)\.(norm[12]|mlp\.fc[12])\.(\w+)$", name)
+    if match is not None:
+        return f"layers.{match[1]}.{_OPENMMLAB[match[2]]}.{match[3]}"
+    return re.sub(r"^blocks\.", "layers.", name)
+
+
+def to_timm(name: str) -> str:
+    """mmpretrain's name → timm's; timm's own stay as they are."""
+    name = name.replace("patch_embed.projection.", "patch_embed.proj.")
+    name = re.sub(r"^ln1\.", "norm.", name)
+    for theirs, ours in _OPENMMLAB.items():
+        name = re.sub(
+            rf"^layers\.(\d+)\.{re.escape(ours)}\.(\w+)$", rf"blocks.\1.{theirs}.\2", name
+        )
+    return re.sub(r"^layers\.", "blocks.", name)
+
+
+def rename_vit(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A backbone's weights by timm's names, if they are a ViT's of mmpretrain; any others as they
+    are.
+    """
+    if "layers.0.attn.qkv.weight" not in weights:
+        return dict(weights)
+    return {to_timm(name): value for name, value in weights.items()}
+
+
+def recognize_vit(backbone: Mapping[str, Tensor]) -> ViTShape:
+    """The ViT whose weights these seem to be.
+
+    Raises:
+        HCSCError: it has no class token, or positions of no square.
+    """
+    patch, positions = backbone.get("patch_embed.proj.weight"), backbone.get("pos_embed")
+    mlp = backbone.get("blocks.0.mlp.fc1.weight")
+    if "cls_token" not in backbone or positions is None or patch is None or mlp is None:
+        lacking = next(
+            name
+            for name in (
+                "cls_token",
+                "pos_embed",
+                "patch_embed.proj.weight",
+                "blocks.0.mlp.fc1.weight",
+            )
+            if name not in backbone
+        )
+        raise HCSCError(f"the backbone is no plain ViT: {lacking} is missing")
+    grid = round((positions.shape[1] - 1) ** 0.5)
+    if positions.ndim != 3 or patch.ndim != 4 or grid**2 + 1 != positions.shape[1] or mlp.ndim != 2:
+        raise HCSCError(
+            f"the backbone is no plain ViT: its positions, {tuple(positions.shape)}, are not those "
+            "of a class token and a square of patches"
+        )
+    numbers = {int(name.split(".")[1]) for name in backbone if name.startswith("blocks.")}
+    side = patch.shape[-1]
+    return ViTShape(
+        patch.shape[0], max(numbers) + 1, mlp.shape[0], side, grid * side, patch.shape[1]
+    )

@@ -1,0 +1,87 @@
+#!/usr/bin/env python
+"""Place new images in a tree: ``python tools/assign.py tree --images NEW_DIR``. See docs/tree.md.
+
+They are appended to the tables; the last line says how many lie far out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+try:
+    import hcsc_mm  # noqa: F401  first: it checks what is installed
+except ImportError as error:
+    sys.exit(
+        f"error: {error}"
+        if type(error).__name__ == "DependencyError"
+        else f"error: {error}; run: pip install -e ."
+    )
+
+from hcsc_mm import HCSCError
+from hcsc_mm.apis import load_embedder
+from hcsc_mm.explore.assigning import assign_images
+from hcsc_mm.explore.page import write_page
+from hcsc_mm.explore.tree import Tree
+from hcsc_mm.explore.tree_images import open_folder
+from hcsc_mm.runtime.error_reports import one_line_errors
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Place new images in a tree")
+    parser.add_argument("tree", help="the tree folder")
+    parser.add_argument("--images", required=True, metavar="DIR", help="folder of new images")
+    parser.add_argument(
+        "--labels",
+        metavar="LIST",
+        help="their labels, as for tools/build_tree.py; the tree must know them",
+    )
+    parser.add_argument("--classes", metavar="FILE", help="names of the labels, one a line")
+    parser.add_argument(
+        "--weights", metavar="FILE", help="the tree's weights, if they have been moved"
+    )
+    parser.add_argument("--pretrained", metavar="FILE", help="weights of a config or a name")
+    parser.add_argument(
+        "--unreadable",
+        choices=["list", "stop"],
+        default="list",
+        help="images that cannot be read: list them in the table with the reason, or stop",
+    )
+    parser.add_argument("--batch-size", type=int, default=64, help="images at a time")
+    parser.add_argument(
+        "--num-workers", type=int, default=min(4, os.cpu_count() or 1), help="loader processes"
+    )
+    parser.add_argument("--device", help="such as cuda:1 or cpu; by default a GPU if there is one")
+    return parser.parse_args(arguments)
+
+
+def renew_page(folder: Path) -> None:
+    """The page shows the new images, too, if the tree has one."""
+    if (folder / "index.html").exists():
+        print(f"open {write_page(folder, Tree(folder).facts.root)}")
+
+
+def main() -> None:
+    args = parse_args()
+    with one_line_errors("interrupted; the tree is as it was"):
+        tree = Tree(Path(args.tree))
+        weights = (args.weights, args.pretrained) if args.weights else tree.facts.model
+        if not weights[0]:
+            raise HCSCError(f"{args.tree} was made of given embeddings: no weights belong to it")
+        embedder = load_embedder(*weights, args.device)
+        drift = assign_images(
+            tree,
+            embedder,
+            open_folder(args.images, args.labels, args.classes),
+            batch_size=args.batch_size,
+            num_workers=args.num_workers,
+            unreadable=args.unreadable,
+        )
+        print(drift)
+        renew_page(Path(args.tree))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+#!/usr/bin/env python
+"""Methods beside each other: ``python tools/compare.py GRID`` runs data × method × seed.
+
+A finished cell is a small JSON file, and the same command goes on where it was stopped. Each cell
+is a process of its own; ``--array i/n`` runs every n-th of them, for a Slurm array.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+try:
+    import hcsc_mm
+except ImportError as error:
+    sys.exit(
+        f"error: {error}"
+        if type(error).__name__ == "DependencyError"
+        else f"error: {error}; run: pip install -e ."
+    )
+
+import torch
+
+from hcsc_mm import HCSCError
+from hcsc_mm.compare import Cell, cells_of, measure_cell, read_grid, save_comparison
+from hcsc_mm.compare.cells import finished
+from hcsc_mm.runtime.console import duration
+from hcsc_mm.runtime.error_reports import one_line_errors
+from hcsc_mm.utils.files import write_text
+
+NOTHING = {"scores": {}, "spread": {}, "collapsed": False, "seconds": 0.0, "steps": 0}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("grid", help="path of a grid, such as configs/compare/digits.py")
+    parser.add_argument("--out", default="work_dirs/compare", help="folder of cells and table")
+    parser.add_argument("--work-dir", help="folder of configs, logs and checkpoints of the cells")
+    parser.add_argument("--array", default="0/1", metavar="I/N", help="only every N-th cell")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="cells by name")
+    parser.add_argument("--hours", type=float, help="begin no cell after so many hours")
+    parser.add_argument("--table", action="store_true", help="make the table of what is there")
+    parser.add_argument("--cell", metavar="NAME", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    with one_line_errors("interrupted; the same command goes on"):
+        grid, out = read_grid(args.grid), Path(args.out)
+        cells = list(cells_of(grid))
+        if args.cell is not None:
+            run_cell(next(cell for cell in cells if cell.name == args.cell), args)
+            return
+        wanted = [] if args.table else choose(cells, args)
+        run_all(wanted, args)
+        print(save_comparison(grid, collect(cells, out), out))
+
+
+def choose(cells: list[Cell], args: argparse.Namespace) -> list[Cell]:
+    """Those of this call, without finished ones."""
+    unknown = set(args.only) - {name for cell in cells for name in names_of(cell)}
+    if unknown:
+        raise HCSCError(f"there is no cell, data or method {min(unknown)!r} in {args.grid}")
+    index, _, number = args.array.partition("/")
+    if not (index.isdigit() and number.isdigit() and int(index) < int(number)):
+        raise HCSCError(f"--array {args.array}: give I/N with I from 0 to N - 1, such as 0/4")
+    mine = cells[int(index) :: int(number)]
+    mine = [cell for cell in mine if not args.only or set(args.only) & set(names_of(cell))]
+    return [cell for cell in mine if finished(cell, Path(args.out)) is None]
+
+
+def names_of(cell: Cell) -> tuple[str, ...]:
+    return cell.name, cell.data, cell.method, f"{cell.data}-{cell.method}"
+
+
+def run_all(cells: list[Cell], args: argparse.Namespace) -> None:
+    begun = time.monotonic()
+    for number, cell in enumerate(cells, start=1):
+        hours = (time.monotonic() - begun) / 3600
+        if args.hours is not None and hours >= args.hours:
+            print(f"{len(cells) - number + 1} cells are left for another time", file=sys.stderr)
+            return
+        print(f"=== cell {number} of {len(cells)}: {cell.name}", file=sys.stderr, flush=True)
+        start = time.monotonic()
+        command = [sys.executable, __file__, args.grid, "--cell", cell.name, "--out", args.out]
+        if args.work_dir is not None:
+            command += ["--work-dir", args.work_dir]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode < 0 or done.returncode == 130:
+            raise KeyboardInterrupt
+        words = "done"
+        if done.returncode != 0:
+            words = f"broke down with exit code {done.returncode}; its traceback is above"
+            save(cell, {**NOTHING, "error": words, "broken": True}, args)
+        print(f"    {words} after {duration(time.monotonic() - start)}", file=sys.stderr)
+
+
+def run_cell(cell: Cell, args: argparse.Namespace) -> None:
+    """In a process of its own. A mistake, such as a collapse that stopped, is a result, too."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(args.work_dir or temporary) / cell.name
+        result = dict(NOTHING)
+        try:
+            result = measure_cell(cell, folder)
+        except HCSCError as error:
+            result |= {"error": error.one_line(), "collapsed": "Collapse in epoch" in str(error)}
+    save(cell, result, args)
+
+
+def save(cell: Cell, result: dict, args: argparse.Namespace) -> None:
+    facts = {
+        "cell": cell.name,
+        "inputs": cell.inputs(),
+        **result,
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M"),
+        "commit": commit(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {device()}",
+        "versions": {"hcsc_mm": hcsc_mm.__version__, "torch": torch.__version__},
+    }
+    write_text(Path(args.out) / f"{cell.name}.json", json.dumps(facts, indent=1) + "\n")
+
+
+def collect(cells: list[Cell], out: Path) -> dict:
+    results: dict = {}
+    for cell in cells:
+        found = finished(cell, out, broken=True)
+        if found is not None:
+            results.setdefault(cell.data, {}).setdefault(cell.method, []).append(found)
+    return results
+
+
+def commit() -> str:
+    """Of the code that ran; empty outside of a clone."""
+    root = Path(__file__).resolve().parents[1]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+
+
+if __name__ == "__main__":
+    main()
