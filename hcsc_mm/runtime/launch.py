@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -19,6 +19,7 @@ from ..utils.metric_values import Value, plain, show
 from ..utils.models import unwrapped
 from ..utils.text import first_line
 from .configs import RAISED_BY_CONFIGS, merge_options, read_config
+from .configs.fitted import FITTED
 from .console import ConsoleRunner
 from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
@@ -105,12 +106,31 @@ def build_runner(cfg: Config) -> Runner:
         else Runner
     )
     runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
+    _report_recipe(cfg, runner)
     if not_synchronised:
         runner.logger.info(
             "without a GPU batch norms are not synchronised: every process has statistics of its "
             "own"
         )
     return runner
+
+
+def _report_recipe(cfg: Config, runner: Runner) -> None:
+    """Log what a recipe found.
+
+    Raises:
+        HCSCError: it was meant for another number of processes.
+    """
+    fitted = cfg.get(FITTED)
+    if fitted is None:
+        return
+    if fitted.world_size not in (None, get_world_size()):
+        raise HCSCError(
+            f"the recipe was fitted to {fitted.world_size} processes and {get_world_size()} run; "
+            "set the environment variable WORLD_SIZE to their number before they start"
+        )
+    for line in fitted.lines:
+        runner.logger.info(line)
 
 
 def _leave_out_hooks(cfg: Config) -> None:

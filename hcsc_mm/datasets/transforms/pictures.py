@@ -152,7 +152,7 @@ def tiff_picture(content: bytes, max_pixels: int, max_aspect: float, *, whole: b
 
 
 def size_of(path: str) -> tuple[int, int] | None:
-    """Height and width of an upright local image by its header; None where there is none to read."""
+    """Height and width of an upright local image by its header; None where none can be read."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None
