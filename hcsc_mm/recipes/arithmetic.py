@@ -19,6 +19,7 @@ from ..errors import HCSCError
 _SMALL = 40  # pixels; images of fewer get a stem that does not shrink them
 _SIDES = {"cpu": 64, "accelerator": 224}
 _STEPS = {"cpu": 1000, "accelerator": 20000}
+_STEPS_OF_A_PROJECTION = 400
 _LARGEST_BATCH = {"cpu": 64, "accelerator": 256}
 _MOST_EPOCHS = 400
 _IMAGES_PER_SPLIT = 16  # as on each of MoCo's GPUs; fewer make the statistics noisy
@@ -36,8 +37,8 @@ class Material:
         device: 'cpu', or anything else for an accelerator.
         cores: Processor cores for this process and its loader workers.
         world_size: Number of processes that train together.
-        trained: Whether the backbone starts from trained weights and stays as it is, so that
-            the projection alone is trained.
+        trained: Whether the backbone starts from trained weights.
+        frozen: Whether it also stays as it is, so that the projection alone is trained.
     """
 
     num_images: int
@@ -46,6 +47,7 @@ class Material:
     cores: int = 2
     world_size: int = 1
     trained: bool = False
+    frozen: bool = False
 
     @property
     def kind(self) -> str:
@@ -72,7 +74,13 @@ class Recipe:
 
     def lines(self) -> list[str]:
         """For the log: a line per value, with its arithmetic."""
-        return [f"{name} = {value}: {self.reasons[name]}" for name, value in self.values.items()]
+        return [
+            f"{name} = {_shown(value)}: {self.reasons[name]}" for name, value in self.values.items()
+        ]
+
+
+def _shown(value: Any) -> str:
+    return f"of {len(value)} parameters" if isinstance(value, Mapping) else str(value)
 
 
 def fit_recipe(material: Material, by_hand: Mapping[str, Any] | None = None) -> Recipe:
@@ -117,12 +125,14 @@ class _Draft:
 
 
 def _choose_network(draft: _Draft, material: Material) -> None:
-    side, most = material.side, 128 if material.trained else _SIDES[material.kind]
-    step = 4 if side < 64 else 32
+    side, most = material.side, _SIDES[material.kind]
+    least, step = 16, 4 if side < 64 else 32
+    if material.trained:  # networks of photographs, which shrink views by 32
+        least, most, step = 64, max(128, most), 32
     size = draft.put(
         "image_size",
-        max(16, min(most, side // step * step)),
-        f"the median image's shorter side is {side} pixels; at most {most} on this device, in "
+        max(least, min(most, side // step * step)),
+        f"the median image's shorter side is {side} pixels; {least} to {most} on this device, in "
         f"steps of {step}",
     )
     short_side = draft.put(
@@ -150,7 +160,7 @@ def _choose_network(draft: _Draft, material: Material) -> None:
 
 def _choose_batch(draft: _Draft, material: Material) -> None:
     images, most = material.num_images, _LARGEST_BATCH[material.kind]
-    if material.trained:
+    if material.frozen:
         most = _LARGEST_BATCH["accelerator"]
     share = images // 4 // material.world_size
     batch = draft.put(
@@ -182,7 +192,7 @@ def _choose_batch(draft: _Draft, material: Material) -> None:
 def _choose_length(draft: _Draft, material: Material) -> None:
     total = draft.values["batch_size"] * material.world_size
     per_epoch = max(1, material.num_images // total)
-    steps = 400 if material.trained else _STEPS[material.kind]
+    steps = _STEPS_OF_A_PROJECTION if material.frozen else _STEPS[material.kind]
     epochs = draft.put(
         "max_epochs",
         min(_MOST_EPOCHS, math.ceil(steps / per_epoch)),
@@ -220,9 +230,12 @@ def _choose_optimizer(draft: _Draft, material: Material) -> None:
     draft.put("lr", base * total / 256, f"{base} × the total batch of {total} / 256")
     draft.put("weight_decay", 1e-4, "MoCo v2's")
     draft.put("momentum", 0.01, "share of the query encoder at the start: a short run follows fast")
+    if material.trained:
+        draft.put("momentum_end", 0.01, "and at the end: it stays, the features are there already")
+        return
     draft.put(
         "momentum_end",
-        0.01 if material.trained else 0.001,
+        0.001,
         "and at the end, along a cosine (solo-learn's MoCo v2+: m from 0.99 to 0.999)",
     )
 

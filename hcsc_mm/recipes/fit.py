@@ -12,10 +12,13 @@ from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.device import get_device
 from mmengine.registry import DATASETS, DefaultScope
-from torch.nn.functional import conv2d
+from mmpretrain.registry import MODELS
+from torch import nn
 
 from ..datasets.transforms.pictures import size_of
 from ..errors import HCSCError
+from ..models.backbones import timm_backbone
+from ..models.backbones.timm_backbone import build_network
 from ..registry import FUNCTIONS
 from ..runtime.configs.fitted import Fitted
 from ..runtime.console import duration
@@ -25,28 +28,50 @@ _LOOKED_AT = 200  # images, evenly spread, whose sizes are read
 
 
 @FUNCTIONS.register_module()
-def fit_to_images(cfg: Config, by_hand: Mapping[str, Any]) -> Fitted:
+def fit_to_images(
+    cfg: Config,
+    by_hand: Mapping[str, Any],
+    start: str = "scratch",
+    model_name: str = "",
+    frozen_stages: int = 0,
+    layer_decay: float = 1.0,
+) -> Fitted:
     """Fit a config to its images and to this machine; see :func:`fit_recipe`.
 
     Args:
         cfg: As read so far; the images are those of its ``train_dataloader.dataset``.
         by_hand: Values that stay.
+        start: 'scratch' (the default), or 'timm': a network of timm with trained weights. The
+            recipe then has its mean and std, its channels, and the learning rates of its
+            parameters, too.
+        model_name, frozen_stages: With 'timm', as in :class:`TIMMBackbone`.
+        layer_decay: With 'timm', as in :func:`layer_decay`.
 
     Raises:
-        HCSCError: there are no images, or none whose size can be read.
+        HCSCError: there are no images, or none whose size can be read, or no such network.
     """
-    material = look(cfg)
+    if start not in ("scratch", "timm"):
+        raise HCSCError(f"start={start!r} of the recipe is 'scratch' or 'timm'")
+    trained = start == "timm"
+    material = look(cfg, trained, trained and frozen_stages == -1)
     recipe = fit_recipe(material, by_hand)
+    size = recipe.values["image_size"]
+    if trained:
+        network = look_at_network(model_name, layer_decay, by_hand)
+        recipe = Recipe({**recipe.values, **network.values}, {**recipe.reasons, **network.reasons})
+        per_view = seconds_of(build_network(model_name), size, material.device)
+    else:
+        per_view = seconds_of(_resnet18(recipe.values), size, material.device)
     head = (
         f"a recipe for {material.num_images:,} images with a median shorter side of "
         f"{material.side} pixels, on {material.device} with {material.cores} cores and "
         f"{material.world_size} processes"
     )
-    lines = [head, *recipe.lines(), announce(material, recipe)]
+    lines = [head, *recipe.lines(), announce(material, recipe, per_view)]
     return Fitted(recipe.values, lines, material.world_size)
 
 
-def look(cfg: Config) -> Material:
+def look(cfg: Config, trained: bool = False, frozen: bool = False) -> Material:
     """What a config's recipe is to fit.
 
     Raises:
@@ -72,6 +97,8 @@ def look(cfg: Config) -> Material:
         device=get_device(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         world_size=int(os.environ.get("WORLD_SIZE", 1)),
+        trained=trained,
+        frozen=frozen,
     )
 
 
@@ -81,51 +108,89 @@ def _size(sample: Mapping[str, Any]) -> tuple[int, int] | None:
     return size_of(sample["img_path"])
 
 
-def announce(material: Material, recipe: Recipe) -> str:
-    """How long the run will take at most, from what this machine computes at present."""
+def look_at_network(model_name: str, decay: float, by_hand: Mapping[str, Any]) -> Recipe:
+    """What a network of timm adds to a recipe.
+
+    Raises:
+        HCSCError: timm has no such network.
+    """
+    mean, std = timm_backbone.mean_and_std(model_name)
+    found = {
+        "mean": (mean, f"{model_name}'s, RGB"),
+        "std": (std, f"{model_name}'s, RGB"),
+        "in_channels": (timm_backbone.out_channels(model_name), f"of {model_name}'s features"),
+        "lr_multipliers": (
+            timm_backbone.layer_decay(model_name, decay),
+            f"layer_decay={decay} to the power of the stages behind a parameter",
+        ),
+    }
+    return Recipe(
+        {name: by_hand.get(name, value) for name, (value, _) in found.items()},
+        {
+            name: f"set by hand; {why}" if name in by_hand else why
+            for name, (_, why) in found.items()
+        },
+    )
+
+
+def announce(material: Material, recipe: Recipe, per_view: float) -> str:
+    """How long the run will take at most.
+
+    Args:
+        material, recipe: What it is.
+        per_view: Seconds that the backbone takes forward for one view.
+    """
     values = recipe.values
     steps = values["max_epochs"] * (
         material.num_images // (values["batch_size"] * material.world_size)
     )
     images = steps * values["batch_size"]
-    rate = measured_rate(material.device)
-    # forward and backward of the query encoder cost three forwards, the key encoder's one
-    work = 4 * images * _multiply_adds(values)
-    # each clustering, and the last one, looks at all images once
-    passes = values["max_epochs"] // values["every_epochs"] + 1
-    work += passes * material.num_images * _multiply_adds(values)
-    seconds = 2 * (work / rate + 2 * images / _VIEWS_PER_SECOND)
+    # forward and backward of the query encoder cost three forwards, the key encoder's one; each
+    # clustering, and the last one, looks at all images once
+    forwards = (2 if material.frozen else 4) * images
+    clusterings = values["max_epochs"] // values["every_epochs"] + 1
+    forwards += clusterings * material.num_images // material.world_size
+    seconds = 2 * (forwards * per_view + 2 * images / _VIEWS_PER_SECOND)
     return (
         f"{steps:,} steps of {values['batch_size']} images will take at most about "
-        f"{duration(seconds)}: twice what {rate / 1e9:.0f} billion multiply-adds a second need, "
-        "which is the speed measured here just now"
+        f"{duration(seconds)}: twice what {1 / per_view:,.0f} views a second need, which is the "
+        "backbone's speed forward, measured here just now"
     )
 
 
-_VIEWS_PER_SECOND = 800  # on a core of 2024, of 64 pixels; accelerators make them sooner
+_VIEWS_PER_SECOND = 800  # of 64 pixels on a CPU's core; accelerators make them sooner
+_VIEWS = 16  # at a time
 
 
-def _multiply_adds(values: Mapping[str, Any]) -> float:
-    """Of a ResNet-18 for one view: 1.8 billion at 224 pixels and 64 channels (He et al., 2016)."""
-    scale = (values["base_channels"] / 64) ** 2
-    if values["small_stem"]:  # 0.56 billion at 32 pixels, and here a first stage of stride 2
-        return 0.56e9 / 3 * scale * (values["image_size"] / 32) ** 2
-    return 1.8e9 * scale * (values["image_size"] / 224) ** 2
+def _resnet18(values: Mapping[str, Any]) -> nn.Module:
+    kind = "ResNet_CIFAR" if values["small_stem"] else "ResNet"
+    return MODELS.build(
+        dict(
+            type=f"mmpretrain.{kind}",
+            depth=18,
+            strides=(2, 2, 2, 1) if values["small_stem"] else (1, 2, 2, 2),
+            stem_channels=values["base_channels"],
+            base_channels=values["base_channels"],
+        )
+    )
 
 
-def measured_rate(device: str) -> float:
-    """Multiply-adds per second of a 3 × 3 convolution like a ResNet's, forward, in a fraction of a
-    second.
+@torch.no_grad()
+def seconds_of(network: nn.Module, size: int, device: str) -> float:
+    """Seconds per view of a network, forward, in eval mode; a fraction of a second is measured.
+
+    Args:
+        network: Moved to the device.
+        size: Pixels of a view's side.
+        device: Where it is to run.
     """
-    images = torch.rand(32, 32, 16, 16, device=device)
-    weight = torch.rand(32, 32, 3, 3, device=device)
-    done, began = 0, 0.0
-    with torch.no_grad():
-        for number in range(60):
-            if number == 10:  # warm
-                float(images[0, 0, 0, 0])  # an accelerator has done what it was told
-                began = time.perf_counter()
-            images = conv2d(images, weight, padding=1).clamp_(-1, 1)
-            done += number >= 10
-        float(images[0, 0, 0, 0])
-    return done * 32 * 32 * 32 * 9 * 16 * 16 / (time.perf_counter() - began)
+    network = network.to(device).eval()
+    views = torch.zeros(_VIEWS, 3, size, size, device=device)
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    times = []
+    for _ in range(4):  # the first one warms up
+        began = time.perf_counter()
+        network(views)
+        wait()
+        times.append(time.perf_counter() - began)
+    return min(times[1:]) / _VIEWS

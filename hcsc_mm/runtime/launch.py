@@ -26,6 +26,7 @@ from .error_reports import failures_reported, one_line_errors
 from .preemption import signals_noted
 from .pretrained import check_loadable, check_pretrained, configs_of_type
 from .processes import prepare_for_gloo
+from .trained_weights import HOOK, NO_FILE
 
 _HOOKS_OF_MMENGINE = (
     "runtime_info",
@@ -156,10 +157,20 @@ def _check_wishes(cfg: Config) -> None:
             "--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the "
             "total batch that its lr is meant for"
         )
+    for hook in configs_of_type(cfg.get("custom_hooks"), HOOK):
+        if not cfg.get("resume"):
+            _check_trained(hook.get("checkpoint"))
     source = cfg.get("load_from")
     if source and "://" not in source and not os.path.isfile(source):
         purpose = "resume" if cfg.get("resume") else "start"
         raise HCSCError(f"there is no checkpoint {source} to {purpose} from")
+
+
+def _check_trained(checkpoint: str | None) -> None:
+    if checkpoint is None:
+        raise HCSCError(NO_FILE)
+    if not os.path.isfile(checkpoint):
+        raise HCSCError(f"there is no file {checkpoint} to start from")
 
 
 def without_sync_batch_norm(model: Any) -> bool:

@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from PIL import Image
 from tiny import ROOT, Record
 
 from hcsc_mm import HCSCError
 from hcsc_mm.runtime.launch import build_runner, load_config
+from hcsc_mm.runtime.trained_weights import start_from
 
 FOLDER = ROOT / "configs" / "hcsc_folder.py"
+TIMM = ROOT / "configs" / "hcsc_timm_folder.py"
 
 
 @pytest.fixture(scope="module")
@@ -105,5 +108,34 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 def test_unknown_recipe_is_refused(images, tmp_path):
     child = tmp_path / "child.py"
     child.write_text(f"_base_ = ['{FOLDER}']\nrecipe = dict(type='hcsc_mm.guess')\n")
-    with pytest.raises(HCSCError, match="there is no recipe hcsc_mm.guess"):
+    with pytest.raises(HCSCError, match=r"there is no recipe hcsc_mm\.guess"):
         fitted(images, child)
+
+
+def test_a_network_of_timm_brings_its_own_statistics_and_channels(images):
+    pytest.importorskip("timm")
+    cfg = fitted(images, TIMM, layer_decay="0.5")
+    assert cfg.model.data_preprocessor.mean == [127.5] * 3
+    assert cfg.model.neck.in_channels == 1280
+    assert (cfg.image_size, cfg.batch_size, cfg.temperature) == (64, 8, 0.07)
+    keys = cfg.optim_wrapper.paramwise_cfg.custom_keys
+    assert keys["backbone.timm_model.conv_head.weight"].lr_mult == 0.5
+    assert fitted(images, TIMM).optim_wrapper.paramwise_cfg is None
+    other = fitted(images, TIMM, model_name="resnet18")
+    assert other.model.neck.in_channels == 512
+    assert other.model.data_preprocessor.mean == pytest.approx([123.675, 116.28, 103.53])
+
+
+def test_projection_is_trained_on_a_frozen_network_with_trained_weights(images, tmp_path):
+    timm = pytest.importorskip("timm")
+    weights = timm.create_model("resnet18").state_dict()
+    torch.save(weights, tmp_path / "trained.pth")
+    cfg = fitted(images, TIMM, model_name="resnet18", max_epochs="1", image_size="32")
+    cfg.work_dir, cfg.experiment_name = str(tmp_path), tmp_path.name
+    assert start_from(cfg, str(tmp_path / "trained.pth"))
+    runner = build_runner(cfg)
+    runner.train()
+    state = runner.model.backbone.timm_model.state_dict()
+    assert all(torch.equal(value, weights[key]) for key, value in state.items())
+    log = next(tmp_path.glob("*/*.log")).read_text()
+    assert "share their batch-norm statistics" not in log
