@@ -31,7 +31,9 @@ def test_frozen_stages_keep_weights_and_statistics_and_others_move():
         for name in moved
         if ".layer1." in name or ".layer2." in name or (".bn1" in name and ".layer" not in name)
     ]
-    assert "timm_model.layer3.0.conv1.weight" in moved
+    assert (
+        "timm_model.layer3.0.downsample.0.weight" in moved
+    )  # timm starts blocks at their shortcuts
     assert "timm_model.layer3.0.bn1.running_mean" in moved
 
 
