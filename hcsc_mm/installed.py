@@ -1,5 +1,5 @@
-"""Where this package's configs lie: beside it in a clone, and under ``.mim`` in an installation,
-where OpenMMLab's libraries have theirs.
+"""Where this package's configs and tools lie, and what they are called: beside it in a clone, and
+under ``.mim`` in an installation, where OpenMMLab's libraries have theirs.
 """
 
 from __future__ import annotations
@@ -25,6 +25,35 @@ def config_file(path: str) -> str:
     if not path.startswith(_SCOPE):
         return path
     return str(configs_folder() / path.removeprefix(_SCOPE))
+
+
+def config_name(file: str) -> str:
+    """What a user calls a config file: ``hcsc_mm::NAME`` where it is one of an installation's, a
+    path relative to the current folder where it lies below it, else the path.
+    """
+    if (inside := configs_folder()).parent.name == ".mim" and inside in Path(file).parents:
+        return _SCOPE + Path(file).relative_to(inside).as_posix()
+    return shown_path(file)
+
+
+def shown_path(path: str) -> str:
+    """Relative where it lies below the current folder."""
+    try:
+        return str(Path(path).resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def tool_command(name: str) -> str:
+    """What runs a tool: ``python tools/run_stages.py`` in a clone, ``hcsc run-stages`` in an
+    installation.
+
+    Args:
+        name: File name of the tool, without its ending.
+    """
+    if configs_folder().parent.name == ".mim":
+        return f"hcsc {name.replace('_', '-')}"
+    return f"python tools/{name}.py"
 
 
 def let_configs_inherit() -> None:

@@ -4,7 +4,8 @@ import pytest
 from mmengine.config import Config
 from tiny import DIGITS
 
-from hcsc_mm.installed import config_file, configs_folder
+from hcsc_mm import installed
+from hcsc_mm.installed import config_file, config_name, configs_folder, tool_command
 from hcsc_mm.runtime.command_line import default_work_dir
 from hcsc_mm.stages.plan import stages_of
 
@@ -52,3 +53,16 @@ def test_config_that_the_package_does_not_have_is_named(tmp_path):
     mine.write_text('_base_ = "hcsc_mm::gone.py"\n')
     with pytest.raises(FileNotFoundError, match=r"configs/gone\.py"):
         Config.fromfile(mine)
+
+
+def test_commands_that_are_shown_are_those_of_a_clone_or_of_an_installation(tmp_path, monkeypatch):
+    monkeypatch.chdir(DIGITS.parents[1])
+    assert tool_command("build_tree") == "python tools/build_tree.py"
+    assert config_name(str(DIGITS)) == "configs/hcsc_r18_digits.py"
+    inside = tmp_path / "hcsc_mm/.mim/configs"
+    monkeypatch.setattr(installed, "configs_folder", lambda: inside)
+    assert tool_command("build_tree") == "hcsc build-tree"
+    assert config_name(str(inside / "benchmarks/knn_digits.py")) == (
+        "hcsc_mm::benchmarks/knn_digits.py"
+    )
+    assert config_name(str(tmp_path / "mine.py")) == str(tmp_path / "mine.py")

@@ -55,7 +55,7 @@ from hcsc_mm.structures import PrototypeHierarchy
 from hcsc_mm.structures.checkpoint_entry import saved_tree
 from hcsc_mm.utils.files import write_text
 from hcsc_mm.utils.safe_load import load_data
-from hcsc_mm.utils.seeds_table import markdown_table, mean_std, shown
+from hcsc_mm.utils.tables import markdown_table, mean_std, shown
 from hcsc_mm.visualization import draw_hierarchy
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -327,11 +327,10 @@ def format_table(results: dict) -> str:
     lines = [
         f"{results['protocol']}; seed{'s' if len(results['seeds']) > 1 else ''} {seeds}",
         "",
-        *markdown_table(["features", "kNN accuracy, %", "training, s"], features),
-        "",
-        *markdown_table(["HCSC's tree against the digit labels", "AMI", "purity"], levels),
+        markdown_table(["features", "kNN accuracy, %", "training, s"], features),
+        markdown_table(["HCSC's tree against the digit labels", "AMI", "purity"], levels),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils.files import write_text, written_whole
-from ..utils.seeds_table import markdown_table, mean_std, shown
+from ..utils.tables import markdown_table, mean_std, shown
 from .grid import Grid
 
 Results = Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]  # data → method → one per seed
@@ -58,7 +58,7 @@ def markdown(grid: Grid, summary: Mapping[str, Any]) -> str:
         parts += [f"## {data}", "", *([entry.note, ""] if entry.note else [])]
         heads = ["method", "seeds", *(title for title, _ in columns), "seconds", ""]
         rows = [[f"`{m}`", *_row(found, columns)] for m, found in summary[data].items()]
-        parts += [*markdown_table(heads, rows), ""]
+        parts.append(markdown_table(heads, rows))
     return "\n".join(parts)
 
 

@@ -106,9 +106,8 @@ class OnlineProbe:
         if state["weight"].shape != self.weight.shape:
             raise HCSCError(
                 f"the checkpoint's online probe has {tuple(state['weight'].shape)} classes and "
-                "channels, the run's "
-                f"{tuple(self.weight.shape)}; restore the data set and in_channels, or start anew "
-                "with load_from instead of resume"
+                f"channels, the run's {tuple(self.weight.shape)}; restore the data set and "
+                "in_channels, or start anew with load_from instead of resume"
             )
         self.weight.copy_(state["weight"])
         self.bias.copy_(state["bias"])

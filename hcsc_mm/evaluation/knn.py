@@ -101,8 +101,7 @@ def nearest_neighbours(
     ):
         raise HCSCError(
             f"shapes do not fit: train features {tuple(train_features.shape)}, labels "
-            f"{tuple(train_labels.shape)}, "
-            f"test features {tuple(test_features.shape)}"
+            f"{tuple(train_labels.shape)}, test features {tuple(test_features.shape)}"
         )
     train, labels = F.normalize(train_features.float(), dim=1), train_labels.long()
     rows = max(1, min(chunk_size, _CHUNK_FLOATS // max(1, len(train))))

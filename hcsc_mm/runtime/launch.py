@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -19,6 +19,7 @@ from ..utils.text import first_line
 from .compilation import compile_encoders
 from .config_errors import check_optimizers, config_errors
 from .configs import RAISED_BY_CONFIGS, merge_options, read_config
+from .configs.fitted import FITTED
 from .console import ConsoleRunner
 from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
@@ -29,6 +30,7 @@ from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
 from .test_output import Item, TestOutput
 from .trained_otherwise import say_differences
+from .trained_weights import HOOK, NO_FILE
 
 _HOOKS_OF_MMENGINE = (
     "runtime_info",
@@ -114,12 +116,31 @@ def build_runner(cfg: Config) -> Runner:
     with config_errors(cfg):
         runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
     compile_encoders(runner)
+    _report_recipe(cfg, runner)
     if not_synchronised:
         runner.logger.info(
             "without a GPU batch norms are not synchronised: every process has statistics of its "
             "own"
         )
     return runner
+
+
+def _report_recipe(cfg: Config, runner: Runner) -> None:
+    """Log what a recipe found.
+
+    Raises:
+        HCSCError: it was meant for another number of processes.
+    """
+    fitted = cfg.get(FITTED)
+    if fitted is None:
+        return
+    if fitted.world_size not in (None, get_world_size()):
+        raise HCSCError(
+            f"the recipe was fitted to {fitted.world_size} processes and {get_world_size()} run; "
+            "set the environment variable WORLD_SIZE to their number before they start"
+        )
+    for line in fitted.lines:
+        runner.logger.info(line)
 
 
 def _leave_out_hooks(cfg: Config) -> None:
@@ -145,10 +166,20 @@ def _check_wishes(cfg: Config) -> None:
             "--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the "
             "total batch that its lr is meant for"
         )
+    for hook in configs_of_type(cfg.get("custom_hooks"), HOOK):
+        if not cfg.get("resume"):
+            _check_trained(hook.get("checkpoint"))
     source = cfg.get("load_from")
     if source and "://" not in source and not os.path.isfile(source):
         purpose = "resume" if cfg.get("resume") else "start"
         raise HCSCError(f"there is no checkpoint {source} to {purpose} from")
+
+
+def _check_trained(checkpoint: str | None) -> None:
+    if checkpoint is None:
+        raise HCSCError(NO_FILE)
+    if not os.path.isfile(checkpoint):
+        raise HCSCError(f"there is no file {checkpoint} to start from")
 
 
 def without_sync_batch_norm(model: Any) -> bool:

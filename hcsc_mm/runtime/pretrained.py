@@ -193,7 +193,7 @@ def load_weights(checkpoint: str) -> dict[str, Tensor]:
     Raises:
         HCSCError: it is not there, damaged, or holds no weights.
     """
-    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger="silent")
     weights = weights_of(loaded)
     if not weights:
         raise HCSCError(f"{checkpoint} holds no weights")
@@ -221,8 +221,7 @@ def weights_under(weights: Mapping[str, Tensor], prefix: str, checkpoint: str) -
     if not found:
         raise HCSCError(
             f"{checkpoint} holds no weight under '{prefix}': its names begin like "
-            f"{next(iter(weights))}; "
-            "tools/convert_checkpoint.py brings other layouts into this one"
+            f"{next(iter(weights))}; tools/convert_checkpoint.py brings other layouts into this one"
         )
     return found
 

@@ -254,8 +254,8 @@ class Chain:
                 others = ",".join(other for other in configs if other != name)
                 raise HCSCError(
                     f"{name} needs the data in {missing[0]}, which does not exist; put them there, "
-                    "say where data sets lie with "
-                    f"--data-root DIR, or leave the stage out: --stages {others}"
+                    "say where data sets lie with --data-root DIR, or leave the stage out: "
+                    f"--stages {others}"
                 )
 
     def _finished_pretraining(self, folder: str) -> str | None:

@@ -38,7 +38,8 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
     pre-training; ``cfg`` is changed in place.
 
     Split batch norm becomes plain batch norm: it has the same weights, and in the benchmarks there
-    is no key to keep from the query. Detectors and segmentation networks, whose backbones are set
+    is no key to keep from the query. Where the benchmark's norms are synchronised, so are they
+    then. Detectors and segmentation networks, whose backbones are set
     up for their libraries, take the weights alone.
     """
     model, source = cfg.model, pretraining.model
@@ -46,11 +47,16 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
     if cfg.get("default_scope") != "mmpretrain":
         use_checkpoint(model, checkpoint)
         return
-    model.backbone = copy.deepcopy(source.backbone)
+    own, model.backbone = model.backbone, copy.deepcopy(source.backbone)
     model.backbone.pop("init_cfg", None)
     for norm in list(configs_of_type(model.backbone, "hcsc_mm.SplitBatchNorm2d")):
         norm["type"] = "BN"
         norm.pop("num_splits", None)
+    if any(configs_of_type(own, "SyncBN")):
+        if model.backbone.type == own.type:  # of another kind the norm may not be a batch norm
+            model.backbone.setdefault("norm_cfg", dict(type="BN", requires_grad=True))
+        for norm in list(configs_of_type(model.backbone, "BN")):
+            norm["type"] = "SyncBN"
     if "data_preprocessor" in model:
         model.data_preprocessor.update(normalisation_of(pretraining))
     channels = source.get("neck", {}).get("in_channels")

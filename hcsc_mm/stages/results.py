@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 
 from ..errors import HCSCError
 from ..utils.files import write_text
-from ..utils.metric_values import Value, markdown, short, tables
+from ..utils.metric_values import Value, short, tables
+from ..utils.tables import markdown_table
 
 RESULT_FILE = "result.json"  # in a stage's folder, when it is finished
 
@@ -72,7 +73,9 @@ def table(results: Sequence[Result]) -> str:
         for what, values in _grouped(result.metrics).items()
     ]
     below = [(result.stage, tables(result.metrics, result.classes)) for result in results]
-    return markdown(head, rows) + "".join(f"\n{stage}:\n\n{text}" for stage, text in below if text)
+    return markdown_table(head, rows) + "".join(
+        f"\n{stage}:\n\n{text}" for stage, text in below if text
+    )
 
 
 def _grouped(metrics: dict[str, Value]) -> dict[str, str]:

@@ -219,8 +219,7 @@ def _refusal(name: str, error: Exception) -> str:
         return f"{name} is no checkpoint: PyTorch did not write it; have its owner save it anew"
     return (
         f"{name} is refused: it holds more than tensors and plain values, and loading it could run "
-        f"code ({_culprit(error)}); "
-        "have its owner save the state dict alone"
+        f"code ({_culprit(error)}); have its owner save the state dict alone"
     )
 
 

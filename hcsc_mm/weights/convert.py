@@ -88,9 +88,8 @@ class Report:
             return f"by tensors only, not by {self.target_layout}: {result.obstacle}; {tensors}"
         return (
             f"by {self.target_layout}: largest difference of a feature "
-            f"{result.features.difference:.2g} "
-            f"(allowed {result.features.allowed:.2g}; the largest feature is "
-            f"{result.features.largest:.3g}); {tensors}"
+            f"{result.features.difference:.2g} (allowed {result.features.allowed:.2g}; the largest "
+            f"feature is {result.features.largest:.3g}); {tensors}"
         )
 
 

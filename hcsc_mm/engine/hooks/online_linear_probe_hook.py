@@ -210,8 +210,8 @@ class OnlineLinearProbeHook(Hook, GathersForCheckpoint, LoadsImages):
         if self.views is None or len(features) % number:
             raise HCSCError(
                 f"the backbone's first call embeds {len(features)} views of {number} images; set "
-                "views='interleaved' (SimCLR) or "
-                "'stacked' (SwAV) of OnlineLinearProbeHook, whichever the model does"
+                "views='interleaved' (SimCLR) or 'stacked' (SwAV) of OnlineLinearProbeHook, "
+                "whichever the model does"
             )
         return (
             features[:: len(features) // number]

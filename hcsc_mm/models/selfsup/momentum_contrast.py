@@ -206,7 +206,9 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
                 f"model.queue_len to at most {max(total_batch, num_images // 2)}."
             )
         shares_statistics = any(
-            isinstance(module, _BatchNorm) and not isinstance(module, SplitBatchNorm2d)
+            isinstance(module, _BatchNorm)
+            and not isinstance(module, SplitBatchNorm2d)
+            and module.training  # others have statistics that no batch changes
             for module in self.modules()
         )
         if get_world_size() == 1 and shares_statistics:

@@ -54,8 +54,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         if batch % self.num_splits:
             raise HCSCError(
                 f"batch {batch} is not divisible by num_splits={self.num_splits}; change the batch "
-                "size, "
-                "set num_splits in norm_cfg, or drop the last batch"
+                "size, set num_splits in norm_cfg, or drop the last batch"
             )
         # Image i goes to part i % num_splits: each part becomes C further channels of a batch of B
         # / num_splits.
@@ -81,5 +80,6 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         output = output.view(batch, channels, height, width)
         # Inside a checkpoint of activations (with_cp=True) gradients are off for what has them;
         # PyTorch refuses a view that leaves one and is changed in place, as a residual sum is.
-        recomputed = self.weight.requires_grad and not torch.is_grad_enabled()
+        learns = self.affine and self.weight.requires_grad
+        recomputed = learns and not torch.is_grad_enabled()
         return output.clone() if recomputed else output

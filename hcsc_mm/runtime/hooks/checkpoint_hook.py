@@ -257,8 +257,7 @@ class ResumableCheckpointHook(CheckpointHook):
         except OSError as error:
             reason, last = error.strerror or str(error), self._last_good(runner, before=name)
             return (
-                f"cannot write the checkpoint {self.last_ckpt} ({reason}); {last}. Make room "
-                "there "
+                f"cannot write the checkpoint {self.last_ckpt} ({reason}); {last}. Make room there "
                 "and go on with --resume"
             )
         return None
@@ -283,10 +282,9 @@ class ResumableCheckpointHook(CheckpointHook):
         if not same:
             runner.logger.warning(
                 f"resumes with {get_world_size()} × {loader.batch_size} images a step what ran "
-                f"with {saved['world_size']} × "
-                f"{saved['batch_size']}: weights, optimizer, learning rate, queue and hierarchy go "
-                "on as they were; number of steps, "
-                "make-up of the batches, draws and batch-norm statistics cannot be equal"
+                f"with {saved['world_size']} × {saved['batch_size']}: weights, optimizer, learning "
+                "rate, queue and hierarchy go on as they were; number of steps, make-up of the "
+                "batches, draws and batch-norm statistics cannot be equal"
             )
         if saved.get("cut_short") and runner.iter < runner.max_iters:
             raise HCSCError(

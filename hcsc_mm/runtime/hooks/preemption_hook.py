@@ -41,8 +41,8 @@ class PreemptionHook(Hook):
         if checkpoint_hook(runner) is None:
             raise HCSCError(
                 "PreemptionHook needs "
-                "default_hooks.checkpoint=dict(type='hcsc_mm.ResumableCheckpointHook'); "
-                "use that, or leave the hook out with default_hooks.preemption=None"
+                "default_hooks.checkpoint=dict(type='hcsc_mm.ResumableCheckpointHook'); use that, "
+                "or leave the hook out with default_hooks.preemption=None"
             )
         if not (isinstance(runner.train_loop, ResumableTrainLoop) or counts_iterations(runner)):
             raise HCSCError(

@@ -177,7 +177,7 @@ def test_progress_lines_have_the_measures(tmp_path):
     assert "; spread 0." in log
     assert " of 16; " in log
     assert "waiting for images" in log
-    assert "look at it" not in log  # the digits have no folder
+    assert f"look at it  python tools/build_tree.py {tmp_path}/epoch_3.pth --out tree" in log
     assert "measure it" in log
     assert "  health      healthy: spread 0." in log
 

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from hcsc_mm.utils.seeds_table import markdown_table, mean_std, shown
+from hcsc_mm.utils.tables import markdown_table, mean_std, shown
 
 
 def test_mean_and_deviation_are_the_samples():
@@ -26,10 +26,10 @@ def test_a_single_value_has_no_spread_and_none_is_a_dash(values, text):
 
 
 def test_columns_are_aligned_and_a_head_may_be_empty():
-    assert markdown_table(["method", ""], [["a", "not run"], ["longer name", ""]]) == [
-        "| method      |         |",
-        "| ----------- | ------- |",
-        "| a           | not run |",
-        "| longer name |         |",
-    ]
-    assert markdown_table([""], [["x"]])[1] == "| --- |"
+    assert markdown_table(["method", ""], [["a", "not run"], ["longer name", ""]]) == (
+        "| method      |         |\n"
+        "| ----------- | ------- |\n"
+        "| a           | not run |\n"
+        "| longer name |         |\n"
+    )
+    assert markdown_table([""], [["x"]]).splitlines()[1] == "| --- |"

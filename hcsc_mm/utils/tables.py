@@ -1,4 +1,4 @@
-"""Numbers of several seeds, as Markdown tables that also read well on a console."""
+"""Markdown tables that also read well on a console, and numbers of several seeds in them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def shown(value: Mapping[str, Any] | None, digits: int) -> str:
     return f"{value['mean']:.{digits}f}{spread}"
 
 
-def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table whose columns are as wide as their widest cell."""
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose columns are as wide as their widest cell, with a line break at its end."""
     # Markdown wants a rule of three dashes under an empty head, too
     widths = [max(3, *map(len, column)) for column in zip(heads, *rows, strict=True)]
     ruled = ["-" * width for width in widths]
-    return [
-        f"| {' | '.join(f'{cell:<{width}}' for cell, width in zip(cells, widths, strict=True))} |"
+    return "".join(
+        f"| {' | '.join(f'{cell:<{width}}' for cell, width in zip(cells, widths, strict=True))} |\n"
         for cells in (heads, ruled, *rows)
-    ]
+    )
