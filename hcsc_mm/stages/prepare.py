@@ -147,9 +147,9 @@ def _moved(root: str, folder: str) -> str:
     return os.path.join(folder, root.removeprefix("data/")) if root.startswith("data/") else root
 
 
-def is_downloaded(kind: str) -> bool:
+def is_downloaded(kind: str | type) -> bool:
     """Whether a kind of data set is fetched where it is missing."""
-    dataset = DATASETS.get(kind)
+    dataset = DATASETS.get(kind) if isinstance(kind, str) else kind
     return dataset is not None and "download" in inspect.signature(dataset).parameters
 
 
