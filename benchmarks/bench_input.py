@@ -38,8 +38,8 @@ def rows(scale: str, repeats: int, device: str, photographs: str | None = None) 
 
     Args:
         scale: 'small' or 'large', the number of photographs.
-        repeats: Turns.
-        device: Ignored.
+        repeats: Turns, of which the median counts.
+        device: Not used: the loader's part runs on the CPU.
         photographs: Folder of photographs, cut to 3 : 4 and resized to 500 × 375; by default they
             are made of coloured noise.
     """
@@ -197,9 +197,10 @@ def _noise(seed: int) -> Image.Image:
     spectrum = np.fft.rfft2(random.standard_normal((3, height, width))) / frequency
     spectrum[:, 0, 0] = 0
     planes = np.fft.irfft2(spectrum, s=(height, width))
+    # Colours follow the brightness
     planes = (
         planes[:1] + 0.4 * planes[1:].take([0, 1, 0], axis=0) * np.array([1, 1, -1])[:, None, None]
-    )  # colours follow the brightness
+    )
     return Image.fromarray(
         (128 + 45 * planes / planes.std()).clip(0, 255).astype(np.uint8).transpose(1, 2, 0)
     )

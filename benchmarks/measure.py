@@ -16,12 +16,12 @@ class Row:
 
     Attributes:
         name: What is measured, and against what.
-        measured: Median.
+        measured: Median of what is measured.
         yardstick: Median; None where the goal is absolute.
-        unit: Of both.
+        unit: Unit of both values, such as 'ms'.
         ratio: Median of the turns' ratios, the way round in which the goal is stated.
         low, high: Smallest and largest ratio of a turn.
-        goal: Of the ratio (of the measured value without a yardstick); None: there is none.
+        goal: The ratio to reach (the value, without a yardstick); None: there is none.
         at_most: Whether the goal is an upper bound.
     """
 

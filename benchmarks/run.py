@@ -20,7 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import hcsc_mm  # noqa: I001  before torchvision, which it makes importable beside a torch of another build
+# Before torchvision, which it makes importable beside a torch of another build
+import hcsc_mm  # noqa: I001
 
 import torch
 from measure import Row

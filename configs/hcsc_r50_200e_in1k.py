@@ -21,14 +21,16 @@ num_prototypes = (
     2000,
     1000,
 )  # finest first; 1,281,167 images / 3000 = 427 each; 1000 as many as classes
+# of k-means: random rows and five full restarts, as in the released code; 'k-means++' is faster and
+# comes to smaller distances, and to other clusters
+seeding = "random"
 queue_len = 16384  # keys of the last 16384 / 256 = 64 steps; at least the total batch
 unreadable = "stop"  # 'skip' goes on with another image, and counts
 max_unreadable = 0.01  # with 'skip': more than this share of the images stops the run all the same
 # ---------------------------------------------------------------------------------
 
-total_batch = (
-    num_gpus * batch_size
-)  # 8 × 32 = 256; 1,281,167 / 256 = 5004 steps an epoch, the rest is dropped
+# 8 × 32 = 256; 1,281,167 / 256 = 5004 steps an epoch, the rest is dropped.
+total_batch = num_gpus * batch_size
 lr = 0.03 * total_batch / 256  # 0.03 × 256 / 256 = 0.03
 load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable)
 
@@ -41,6 +43,7 @@ default_hooks = dict(
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
+        seeding=seeding,
         pipeline=[load, *_base_.centre_crop],
     ),
     unreadable=dict(max_share=max_unreadable),

@@ -4,9 +4,13 @@ faults``.
 
 from __future__ import annotations
 
+import sys
+
+if not sys.platform.startswith("linux"):
+    sys.exit("error: runs are watched and killed by way of /proc, which only Linux has")
+
 import argparse
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable

@@ -4,9 +4,10 @@ from .dependencies import check_dependencies
 
 check_dependencies()
 
-from . import moved  # noqa: E402
+from . import installed, moved  # noqa: E402
 
 moved.install()
+installed.let_configs_inherit()
 
 from . import (  # noqa: E402
     clustering,

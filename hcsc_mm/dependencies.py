@@ -60,8 +60,7 @@ def check_dependencies() -> None:
     except (RuntimeError, ImportError) as error:
         raise DependencyError(
             f"torchvision {version('torchvision')} does not fit torch {installed} "
-            f"({first_line(error)}); "
-            "run: pip install torch==2.13.0 torchvision==0.28.0"
+            f"({first_line(error)}); run: pip install torch==2.13.0 torchvision==0.28.0"
         ) from error
     # mmcv's deformable attention is not used here, and its absence from builds without operators is
     # no news to anybody.

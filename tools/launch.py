@@ -9,12 +9,19 @@ first one to fail died of.
 
 from __future__ import annotations
 
+import sys
+
+if not sys.platform.startswith("linux"):
+    sys.exit(
+        "error: this launcher finds its processes in /proc, which only Linux has; elsewhere run: "
+        "torchrun --nproc_per_node=N tools/train.py CONFIG --launcher pytorch"
+    )
+
 import contextlib
 import fcntl
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,9 +99,8 @@ def children() -> list[int]:
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, parent = (
-                status.read_text().rsplit(")", maxsplit=1)[1].split()[:2]
-            )  # the name before may hold anything
+            # The name before may hold anything.
+            state, parent = status.read_text().rsplit(")", maxsplit=1)[1].split()[:2]
         except OSError:  # it has ended meanwhile
             continue
         if int(parent) == os.getpid() and state != "Z":

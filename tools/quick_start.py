@@ -1,9 +1,10 @@
 #!/usr/bin/env python
 """See HCSC learn on handwritten digits: ``python tools/quick_start.py [--seeds 3]``.
 
-Trains the same small network as MoCo v2 (no hierarchy) and as HCSC for the same number of steps,
-and compares their features on held-out digits with raw pixels and with the untrained network. Every
-number of the table is measured in this run.
+Trains the same small network for the same number of steps as MoCo v2 (no clusters), as PCL
+(clusters, no tree) and as HCSC, and compares their features on held-out digits with raw pixels and
+with the untrained network. Every number of the table is measured in this run. HCSC's tree becomes
+a page to open in a browser: work_dirs/quick_start/tree/index.html.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import io
 import json
 import logging
 import os
-import statistics
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 try:
     import hcsc_mm
@@ -38,14 +40,27 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from hcsc_mm.apis import load_embedder
 from hcsc_mm.datasets import Digits, ExtractionView
 from hcsc_mm.evaluation import clustering_scores, extract_features, knn_classify
-from hcsc_mm.runtime.configs import OptionsAction, check_kept
+from hcsc_mm.explore.build import BuildOptions, build_tree
+from hcsc_mm.explore.page import PageOptions, write_page
+from hcsc_mm.explore.sources import Sources
+from hcsc_mm.explore.tree_images import open_dataset
+from hcsc_mm.models import MomentumContrast
+from hcsc_mm.runtime.configs import OptionsAction, UnknownKeyError, check_kept
 from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.runtime.launch import build_runner, load_changed_config
+from hcsc_mm.structures import PrototypeHierarchy
+from hcsc_mm.structures.checkpoint_entry import saved_tree
+from hcsc_mm.utils.files import write_text
+from hcsc_mm.utils.safe_load import load_data
+from hcsc_mm.utils.tables import markdown_table, mean_std, shown
 from hcsc_mm.visualization import draw_hierarchy
 
-CONFIG = Path(__file__).resolve().parents[1] / "configs" / "hcsc_r18_digits.py"
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+# HCSC's config first: an option that it does not know is refused.
+METHODS = {"HCSC": "hcsc", "MoCo v2": "mocov2", "PCL": "pcl"}
 NEIGHBOURS = 20
 
 
@@ -57,14 +72,14 @@ def main() -> None:
     parser.add_argument(
         "--work-dir",
         default="work_dirs/quick_start",
-        help="folder for the table, the picture, logs and checkpoints",
+        help="folder for the table, the picture, the tree, logs and checkpoints",
     )
     parser.add_argument(
         "--cfg-options",
         nargs="+",
         action=OptionsAction,
         metavar="KEY=VALUE",
-        help="change entries of the config",
+        help="change entries of the configs: of HCSC's, and of the others' that have them",
     )
     args = parser.parse_args()
     if args.seeds < 1:
@@ -79,63 +94,92 @@ def main() -> None:
         for seed in range(args.seeds):
             runs.append(compare(seed, folder, args.cfg_options or {}))
             results = summarise(runs, time.perf_counter() - start)
-            write(folder / "results.json", json.dumps(results, indent=2) + "\n")
+            write_text(folder / "results.json", json.dumps(results, indent=2) + "\n")
         table = format_table(results)
-        write(folder / "table.md", table)
+        write_text(folder / "table.md", table)
         print(
             f"\n{table}\nwritten to {folder}: results.json, table.md, hierarchy.png; took "
-            f"{results['seconds']:.0f} s"
+            f"{results['seconds']:.0f} s\nthe tree of the digits, to open in a browser: "
+            f"{folder / 'tree' / 'index.html'}"
         )
 
 
 def compare(seed: int, folder: Path, options: dict) -> dict:
-    """All rows of the table for one seed; the first seed also draws the picture."""
+    """All rows of the table for one seed; the first seed also draws the picture and the tree."""
     train, test = Digits(split="train", pipeline=[]), Digits(split="test", pipeline=[])
-    cfg = configure(seed, folder / f"seed{seed}" / "hcsc", options)
-    pipeline = cfg.default_hooks.clustering.pipeline
+    cfgs = configure(seed, folder / f"seed{seed}", options)
+    pipeline = cfgs["HCSC"].default_hooks.clustering.pipeline
     rows = {"raw pixels": {"knn": knn_accuracy(pixels(train), pixels(test), train, test)}}
+    for name in ("MoCo v2", "PCL", "HCSC"):
+        runner = build_quietly(cfgs[name], f"seed {seed}: {name}")
+        if "untrained" not in rows:
+            runner.model.init_weights()
+            rows["untrained"] = {"knn": evaluate(runner.model, pipeline, train, test)}
+        rows[name] = {
+            "seconds": seconds_of(runner.train),
+            "knn": evaluate(runner.model, pipeline, train, test),
+        }
+    # the last runner is HCSC's
+    checkpoint = runner.message_hub.get_info("last_ckpt")
+    hierarchy = final_hierarchy(checkpoint)
+    if seed == 0:
+        scans = [train.get_data_info(index)["img"] for index in range(len(train))]
+        keys = embed(runner.model.encode_key, runner.model, train, pipeline)
+        draw_hierarchy(scans, keys, hierarchy).save(folder / "hierarchy.png")
+        write_tree(checkpoint, folder / "tree")
+    levels = [
+        {"prototypes": number, **clustering_scores(prototype, labels(train))}
+        for number, prototype in zip(
+            hierarchy.num_prototypes, hierarchy.path(torch.arange(len(train))), strict=True
+        )
+    ]
+    return {"seed": seed, "rows": rows, "levels": levels}
 
-    moco_cfg = configure(seed, folder / f"seed{seed}" / "moco_v2", options)
-    moco_cfg.default_hooks.clustering = None  # no hierarchy, ever: this is MoCo v2
-    runner = build_quietly(moco_cfg, f"seed {seed}: MoCo v2")
-    runner.model.init_weights()
-    rows["untrained"] = {"knn": evaluate(runner.model, pipeline, train, test)}
-    rows["MoCo v2"] = {
-        "seconds": seconds_of(runner.train),
-        "knn": evaluate(runner.model, pipeline, train, test),
-    }
 
-    runner = build_quietly(cfg, f"seed {seed}: HCSC")
-    rows["HCSC"] = {
-        "seconds": seconds_of(runner.train),
-        "knn": evaluate(runner.model, pipeline, train, test),
-    }
-    hierarchy = runner.model.hierarchy
-    if hierarchy is None:
+def configure(seed: int, work_dir: Path, options: Mapping[str, Any]) -> dict[str, Config]:
+    """The config of each method, changed by the options that it knows."""
+    cfgs = {}
+    for name, method in METHODS.items():
+        cfg, changes = read_config(CONFIGS / f"{method}_r18_digits.py", options, name == "HCSC")
+        cfg.work_dir, cfg.launcher = str(work_dir / method), "none"
+        cfg.randomness.seed = seed
+        cfg.experiment_name = f"{work_dir.name}_{method}"
+        check_kept(cfg, changes, "--cfg-options ", "tools/quick_start.py")
+        cfgs[name] = cfg
+    return cfgs
+
+
+def read_config(path: Path, options: Mapping[str, Any], strict: bool) -> tuple[Config, dict]:
+    """A config and what was changed in it; options that it does not know are left out, unless
+    ``strict``.
+    """
+    try:
+        return load_changed_config(str(path), options)
+    except UnknownKeyError as error:
+        if strict or error.key not in options:
+            raise
+        rest = {key: value for key, value in options.items() if key != error.key}
+        return read_config(path, rest, strict)
+
+
+def final_hierarchy(checkpoint: str) -> PrototypeHierarchy:
+    """The tree of a run's final weights."""
+    saved = saved_tree(load_data(checkpoint, map_location="cpu"), checkpoint)
+    if saved is None:
         raise HCSCError(
             "the warm-up lasts as long as the run, so there is no hierarchy to look at; lower "
             "default_hooks.clustering.warmup_epochs"
         )
-    path = hierarchy.path(torch.arange(len(train)))
-    levels = [
-        {"prototypes": number, **clustering_scores(prototype.cpu(), labels(train))}
-        for number, prototype in zip(hierarchy.num_prototypes, path, strict=True)
-    ]
-    if seed == 0:
-        scans = [train.get_data_info(index)["img"] for index in range(len(train))]
-        draw_hierarchy(
-            scans, embed(runner.model.encode_key, runner.model, train, pipeline), hierarchy
-        ).save(folder / "hierarchy.png")
-    return {"seed": seed, "rows": rows, "levels": levels}
+    return saved.hierarchy
 
 
-def configure(seed: int, work_dir: Path, options: dict) -> Config:
-    cfg, changes = load_changed_config(str(CONFIG), options)
-    cfg.work_dir, cfg.launcher = str(work_dir), "none"
-    cfg.randomness.seed = seed
-    cfg.experiment_name = f"{work_dir.parent.name}_{work_dir.name}"
-    check_kept(cfg, changes, "--cfg-options ", "tools/quick_start.py")
-    return cfg
+def write_tree(checkpoint: str, folder: Path) -> None:
+    """What tools/build_tree.py makes of the checkpoint."""
+    embedder = load_embedder(checkpoint)
+    images = open_dataset(embedder.training.dataset, embedder.name)
+    options = BuildOptions(batch_size=256, num_workers=0, redo=True)
+    build_tree(Sources(embedder, images), folder, options)
+    write_page(folder, images, title="Handwritten digits", options=PageOptions(thumbnail_size=64))
 
 
 def build_quietly(cfg: Config, name: str) -> Runner:
@@ -179,9 +223,7 @@ class EpochLine(Hook):
             print(line, flush=True)
 
 
-def evaluate(
-    model: hcsc_mm.models.HCSC, pipeline: list[dict], train: Digits, test: Digits
-) -> float:
+def evaluate(model: MomentumContrast, pipeline: list[dict], train: Digits, test: Digits) -> float:
     """kNN accuracy in percent of the query backbone's pooled features."""
     model.eval()
     features = [
@@ -191,7 +233,9 @@ def evaluate(
     return knn_accuracy(*features, train, test)
 
 
-def embed(encode, model: hcsc_mm.models.HCSC, split: Digits, pipeline: list[dict]) -> Tensor:
+def embed(
+    encode: Callable[[Tensor], Tensor], model: MomentumContrast, split: Digits, pipeline: list[dict]
+) -> Tensor:
     """(N, D) features of every scan of a split."""
     model.eval()
     loader = DataLoader(ExtractionView(split, pipeline), batch_size=256, collate_fn=default_collate)
@@ -229,34 +273,34 @@ def seconds_of(action) -> float:
 
 def summarise(runs: list[dict], seconds: float) -> dict:
     """Means and standard deviations over seeds, and all single values."""
-    table = {}
-    for name in runs[0]["rows"]:
-        values = [run["rows"][name]["knn"] for run in runs]
-        table[name] = {
-            "knn_accuracy_percent": mean_and_spread(values),
-            "knn_accuracy_percent_per_seed": values,
+    features = {
+        name: {
+            key: mean_std([run["rows"][name][key] for run in runs])
+            for key in ("knn", "seconds")
+            if key in row
         }
-        if "seconds" in runs[0]["rows"][name]:
-            table[name]["seconds"] = mean_and_spread([run["rows"][name]["seconds"] for run in runs])
-    levels = [
+        for name, row in runs[0]["rows"].items()
+    }
+    hierarchy = [
         {
-            key: value
-            if key == "prototypes"
-            else mean_and_spread([run["levels"][level][key] for run in runs])
-            for key, value in first.items()
+            "prototypes": first["prototypes"],
+            **{
+                key: mean_std([run["levels"][level][key] for run in runs])
+                for key in first
+                if key != "prototypes"
+            },
         }
         for level, first in enumerate(runs[0]["levels"])
     ]
     return {
         "protocol": (
-            f"weighted kNN, k = {NEIGHBOURS}, temperature 0.07, cosine; 1437 digits to "
-            "train on, "
-            "360 held out"
+            f"kNN accuracy in percent, weighted, k = {NEIGHBOURS}, temperature 0.07, cosine; 1437 "
+            "digits to train on, 360 held out"
         ),
         "seeds": [run["seed"] for run in runs],
         "seconds": seconds,
-        "features": table,
-        "hierarchy": levels,
+        "features": features,
+        "hierarchy": hierarchy,
         "versions": {
             "hcsc_mm": hcsc_mm.__version__,
             "torch": torch.__version__,
@@ -265,47 +309,28 @@ def summarise(runs: list[dict], seconds: float) -> dict:
     }
 
 
-def mean_and_spread(values: list[float]) -> dict[str, float]:
-    return {
-        "mean": statistics.fmean(values),
-        "std": statistics.stdev(values) if len(values) > 1 else 0.0,
-    }
-
-
 def format_table(results: dict) -> str:
     """Markdown that also reads well on a console."""
-    several = len(results["seeds"]) > 1
-
-    def show(value: dict[str, float], digits: int) -> str:
-        return f"{value['mean']:.{digits}f}" + (f" ± {value['std']:.{digits}f}" if several else "")
-
+    features = [
+        [name, shown(row["knn"], 1), shown(row.get("seconds"), 0)]
+        for name, row in results["features"].items()
+    ]
+    levels = [
+        [
+            f"level {index}, {level['prototypes']} prototypes",
+            shown(level["ami"], 3),
+            shown(level["purity"], 3),
+        ]
+        for index, level in enumerate(results["hierarchy"])
+    ]
     seeds = ", ".join(map(str, results["seeds"]))
-    lines = [f"{results['protocol']}; seed{'s' if several else ''} {seeds}", ""]
-    lines += [
-        "| features   | kNN accuracy, %  | training, s  |",
-        "|------------|------------------|--------------|",
-    ]
-    for name, row in results["features"].items():
-        seconds = show(row["seconds"], 0) if "seconds" in row else "–"
-        lines.append(f"| {name:<10} | {show(row['knn_accuracy_percent'], 1):<16} | {seconds:<12} |")
-    lines += [
+    lines = [
+        f"{results['protocol']}; seed{'s' if len(results['seeds']) > 1 else ''} {seeds}",
         "",
-        "| HCSC's hierarchy against the digit labels | AMI             | purity          |",
+        markdown_table(["features", "kNN accuracy, %", "training, s"], features),
+        markdown_table(["HCSC's tree against the digit labels", "AMI", "purity"], levels),
     ]
-    lines += ["|-------------------------------------------|-----------------|-----------------|"]
-    for index, level in enumerate(results["hierarchy"]):
-        name = f"level {index + 1}, {level['prototypes']} prototypes"
-        lines.append(
-            f"| {name:<41} | {show(level['ami'], 3):<15} | {show(level['purity'], 3):<15} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    aside = path.with_suffix(path.suffix + ".tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ import signal
 import sys
 
 if __name__ == "__main__":  # before the imports, which take seconds
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(
-            number, lambda *_: sys.exit(75)
-        )  # "start me again": there is nothing to save yet
+    for name in ("SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):  # Windows lacks one
+            # "start me again": there is nothing to save yet
+            signal.signal(getattr(signal, name), lambda *_: sys.exit(75))
 
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed

@@ -19,9 +19,8 @@ def info_nce(query: Tensor, key: Tensor, queue: Tensor, temperature: float = 0.2
             pass.
     """
     positive = (query * key).sum(dim=1, keepdim=True)  # (B, 1)
-    logits = (
-        torch.cat([positive, query @ queue.detach().clone().T], dim=1) / temperature
-    )  # (B, 1 + Q)
+    # (B, 1 + Q)
+    logits = torch.cat([positive, query @ queue.detach().clone().T], dim=1) / temperature
     return _first_is_right(logits)
 
 
@@ -67,9 +66,8 @@ def _keep(
     candidates: Tensor, hierarchy: PrototypeHierarchy, level: int, anchors: Tensor, lowest: float
 ) -> Tensor:
     """(B, M) draws."""
-    similarity = (
-        candidates @ hierarchy.prototypes[level].T / hierarchy.concentrations[level]
-    )  # (M, K)
+    # (M, K)
+    similarity = candidates @ hierarchy.prototypes[level].T / hierarchy.concentrations[level]
     posterior = similarity.softmax(dim=1)[:, anchors].T  # (B, M)
     return torch.bernoulli((1 - posterior).clamp(lowest, 0.999))
 

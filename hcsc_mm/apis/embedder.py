@@ -43,7 +43,7 @@ class Encoder(nn.Module):
         backbone: Its last output is pooled.
         neck: Backbone's output → (B, D) of unit length; without one the pooled output, scaled to
             unit length, is the embedding.
-        data_preprocessor: As in mmengine.
+        data_preprocessor: The model's own, as in mmengine; it normalises the images.
     """
 
     def __init__(
@@ -81,9 +81,10 @@ class TrainingImages:
     """The images that a hierarchy was made of.
 
     Attributes:
-        number: N.
-        fingerprint: Of their file names, see :func:`hcsc_mm.datasets.fingerprint.fingerprint`; None
-            where they have none, or an old checkpoint does not say.
+        number: How many images the tree was built from.
+        fingerprint: Identifies these images by their file names, see
+            :func:`hcsc_mm.datasets.fingerprint.fingerprint`; None where they have none, or an old
+            checkpoint does not say.
         dataset: Config of the data set; None where the checkpoint does not say.
     """
 
@@ -101,9 +102,9 @@ class Embedder:
         source: The two arguments of :func:`load_embedder` that make it again.
         encoder: On the device where it is to run.
         pipeline: Configs of transforms from loading to packing, without randomness.
-        hierarchy: Of the checkpoint; None where it has none.
+        hierarchy: The tree that the checkpoint holds; None where it holds none.
         training: The images of that hierarchy; None without one.
-        digest: Of the encoder's weights, see :func:`weights_digest`.
+        digest: Identifies the encoder's weights, see :func:`weights_digest`.
         fits: Whether the hierarchy was built from these very weights; None where nobody noted that.
     """
 
@@ -143,10 +144,11 @@ def make_embedder(
     """Put the parts together.
 
     Args:
-        source: See :attr:`Embedder.source`.
+        source: What the embedder was made from, see :attr:`Embedder.source`.
         backbone, neck: With their weights.
         preprocessing: Config of the data preprocessor; None: ImageNet's mean and deviation.
-        pipeline: See :attr:`Embedder.pipeline`; the loading transform may be missing or mmcv's.
+        pipeline: Transforms of one image, see :attr:`Embedder.pipeline`; the loading transform may
+            be missing or mmcv's.
         **more: Further attributes of :class:`Embedder`.
     """
     config = {"type": "mmpretrain.ClsDataPreprocessor", **(preprocessing or _IMAGENET)}
@@ -179,8 +181,9 @@ def standard_pipeline(
 
     Args:
         crop_size: Side of the crop, in pixels.
-        resize: Of the short side; by default crop_size · 8 / 7, which is 256 for 224.
-        interpolation: Of the resizing.
+        resize: Pixels that the short side is resized to; by default crop_size · 8 / 7, which is 256
+            for 224.
+        interpolation: How resizing interpolates, a name of mmcv's ``imresize`` such as 'bicubic'.
     """
     return [
         dict(

@@ -52,7 +52,7 @@ class ImageView(Dataset):
     """A source under a pipeline.
 
     Args:
-        source: Of the images.
+        source: Where the images lie; it reads them.
         pipeline: Configs of transforms, the first of them ``hcsc_mm.LoadImage``.
     """
 
@@ -94,7 +94,7 @@ def iterate(view: ImageView, batches: Sequence[Sequence[int]], num_workers: int)
     """A loader of :class:`ImageBatch`.
 
     Args:
-        view: The images.
+        view: Describes the images that the data set gives.
         batches: The rows of each.
         num_workers: Processes that load; 0: this one.
     """

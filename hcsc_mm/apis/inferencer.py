@@ -91,7 +91,7 @@ class HierarchyInferencer:
         device: Where to run; None: a GPU if there is one.
 
     Attributes:
-        embedder: The network.
+        embedder: The network, with the transforms that its images go through.
         hierarchy: The tree; None for weights without one, until :meth:`cluster` makes it.
         gallery: What :meth:`similar` searches: the images that :meth:`embed` saw last.
 
@@ -150,7 +150,7 @@ class HierarchyInferencer:
         """Embed images without placing them, and keep them as the gallery of :meth:`similar`.
 
         Args:
-            images, batch_size, channel_order: As in :meth:`__call__`.
+            images, batch_size, channel_order: What to embed and how, as in :meth:`__call__`.
         """
         self.gallery = self._embed(images, batch_size, channel_order)
         return self.gallery
@@ -186,11 +186,12 @@ class HierarchyInferencer:
         """Make a tree of images, for weights that have none, and place images in it from now on.
 
         Args:
-            images: As in :meth:`__call__`, or what :meth:`embed` gave.
+            images: What to cluster: images as in :meth:`__call__`, or embeddings that :meth:`embed`
+                gave.
             num_prototypes: K per level, the finest first, strictly decreasing; by default from the
                 number of images, see :func:`default_num_prototypes`.
-            batch_size, channel_order: As in :meth:`__call__`.
-            seed: Of the clustering.
+            batch_size, channel_order: How images are read, as in :meth:`__call__`.
+            seed: Seeds the clustering; equal seeds give equal trees.
         """
         found = images
         if not isinstance(images, EmbeddedImages):

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..datasets.image_folder import EXTENSIONS, list_images
+from ..datasets.file_kinds import EXTENSIONS
+from ..datasets.listing import list_images
 from ..errors import HCSCError
 from ..utils.text import one_line_path
 

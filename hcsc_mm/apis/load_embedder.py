@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from ..errors import HCSCError
 from ..runtime.checkpoint_files import newest_checkpoint
+from ..runtime.configs.text import read_config_text
 from ..runtime.launch import load_config, without_sync_batch_norm
 from ..runtime.pretrained import compare_weights, configs_of_type, load_weights, weights_under
 from ..structures.checkpoint_entry import saved_tree
 from ..weights import TARGETS, read_checkpoint, select, sort_weights
-from .config_text import read_config_text
 from .embedder import Embedder, TrainingImages, make_embedder, standard_pipeline
-from .libraries import LIBRARIES, mmpretrain_config
+from .named_backbones import LIBRARIES, mmpretrain_config
 from .registered_types import registered_only
 
 _KEY_ENCODER = "momentum_encoder.encoder."
@@ -110,7 +110,7 @@ def _of_file(path: str) -> Embedder:
 
 
 def _read(path: str) -> Mapping[str, Any]:
-    loaded = CheckpointLoader.load_checkpoint(path, map_location="cpu", logger=None)
+    loaded = CheckpointLoader.load_checkpoint(path, map_location="cpu", logger="current")
     if not isinstance(loaded, Mapping):
         raise HCSCError(f"{path} holds a {type(loaded).__name__}, not the weights of a model")
     return loaded

@@ -33,7 +33,7 @@ def get_model(
     take their configs and checkpoints as they are.
 
     Args:
-        model, pretrained, device: See :func:`load_embedder`.
+        model, pretrained, device: Which network, and where to run it, see :func:`load_embedder`.
         task: 'features', for ``FeatureExtractor``; 'retrieval', for ``ImageRetrievalInferencer``.
 
     Raises:
@@ -55,7 +55,7 @@ class FeatureModel(BaseModel):
     """An embedder with the face of mmpretrain's models.
 
     Args:
-        embedder: See :class:`Embedder`.
+        embedder: The network to wrap, see :class:`Embedder`.
     """
 
     def __init__(self, embedder: Embedder) -> None:

@@ -37,7 +37,7 @@ def place(
     """Place embeddings in a tree, in chunks of bounded memory.
 
     Args:
-        hierarchy: The tree.
+        hierarchy: The tree that images are placed in.
         embeddings: (B, D) float32, unit length, on the hierarchy's device.
         path: (B,) int64 per level, where the tree itself says where the images are; by default the
             nearest prototype of level 0, and up from there.

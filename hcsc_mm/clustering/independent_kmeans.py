@@ -106,7 +106,7 @@ def independent_kmeans(
         features: (n, D) float, unit length; with several ranks each gives its own shard.
         num_prototypes: K per level, in any order.
         warm_start: The last clusterings; their prototypes are the first centroids.
-        **options: As in :func:`hierarchical_kmeans`.
+        **options: How each clustering runs, as in :func:`hierarchical_kmeans`.
 
     Returns:
         The same clusterings on all ranks, on the features' device.

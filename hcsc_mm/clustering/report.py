@@ -52,11 +52,11 @@ def report(
 
     Args:
         runner: Its logger gets the line, its visualizer the numbers.
-        name: Of the clustering, such as 'before epoch 21'.
+        name: What the log calls the clustering, such as 'before epoch 21'.
         hierarchy: The new clusters.
         previous: Those before, over the same images; None if there were none.
         own: Numbers of the model's own, 'level<l>/<name>'.
-        times: Of this clustering.
+        times: Seconds that its parts took.
     """
     scalars, parts = times.scalars(), []
     for level, statistics in enumerate(hierarchy_statistics(hierarchy, previous)):

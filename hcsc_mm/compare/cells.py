@@ -87,8 +87,8 @@ def finished(cell: Cell, folder: Path, broken: bool = False) -> dict[str, Any] |
     """The cell's result, if it has been run with these inputs.
 
     Args:
-        cell: Which.
-        folder: Of the results.
+        cell: Which data set, method and seed to run.
+        folder: Folder that results are written to.
         broken: Also one that broke down, which the next call tries again.
 
     Raises:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..utils.files import write_text, written_whole
+from ..utils.tables import markdown_table, mean_std, shown
 from .grid import Grid
 
 Results = Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]  # data → method → one per seed
@@ -41,9 +41,9 @@ def summarise(grid: Grid, results: Results) -> dict[str, Any]:
                 "seeds": len(cells),
                 "collapsed": sum(bool(cell["collapsed"]) for cell in cells),
                 "failed": [cell["error"] for cell in cells if cell.get("error")],
-                "seconds": _mean_std([cell["seconds"] for cell in cells]),
+                "seconds": mean_std([cell["seconds"] for cell in cells]),
                 "scores": {
-                    name: _mean_std([c["scores"][name] for c in cells if name in c["scores"]])
+                    name: mean_std([c["scores"][name] for c in cells if name in c["scores"]])
                     for name in names
                 },
             }
@@ -58,7 +58,7 @@ def markdown(grid: Grid, summary: Mapping[str, Any]) -> str:
         parts += [f"## {data}", "", *([entry.note, ""] if entry.note else [])]
         heads = ["method", "seeds", *(title for title, _ in columns), "seconds", ""]
         rows = [[f"`{m}`", *_row(found, columns)] for m, found in summary[data].items()]
-        parts += [_line(heads), _line(["---"] * len(heads)), *map(_line, rows), ""]
+        parts.append(markdown_table(heads, rows))
     return "\n".join(parts)
 
 
@@ -77,32 +77,14 @@ def _columns(methods: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _row(found: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> list[str]:
     cells = [str(found["seeds"])]
     for _, name in columns:
-        cells.append(_shown(found["scores"].get(name), 1 if name in ("knn", "linear") else 3))
-    cells.append(_shown(found["seconds"], 0))
+        cells.append(shown(found["scores"].get(name), 1 if name in ("knn", "linear") else 3))
+    cells.append(shown(found["seconds"], 0))
     words = []
     if found["collapsed"]:
         words.append(f"collapsed in {found['collapsed']} of {found['seeds']}")
     if found["failed"]:
         words.append(f"failed: {found['failed'][0]}")
     return [*cells, "; ".join(words) or ("" if found["seeds"] else "not run yet")]
-
-
-def _shown(value: Mapping[str, float] | None, digits: int) -> str:
-    if not value:
-        return "–"
-    spread = f" ± {value['std']:.{digits}f}" if len(value["values"]) > 1 else ""
-    return f"{value['mean']:.{digits}f}{spread}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _mean_std(values: Sequence[float]) -> dict[str, Any] | None:
-    if not values:
-        return None
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return {"mean": statistics.fmean(values), "std": spread, "values": list(values)}
 
 
 def draw(grid: Grid, summary: Mapping[str, Any], path: str) -> None:

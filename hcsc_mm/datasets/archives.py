@@ -28,7 +28,7 @@ class Member(NamedTuple):
     """Where a file lies in an archive.
 
     Attributes:
-        start: Of a zip's local header, or of a tar's data.
+        start: Where in the archive it begins, in bytes: at a zip's local header, or a tar's data.
         stored: Bytes in the archive.
         size: Bytes of the file.
         method: A zip's way of compression; None in a tar.

@@ -21,7 +21,7 @@ class Digits(BaseDataset):
 
     Args:
         split: 'train', 'test' or 'all'.
-        **kwargs: As in mmpretrain's ``BaseDataset``.
+        **kwargs: Further arguments of mmpretrain's ``BaseDataset``.
     """
 
     METAINFO: ClassVar[dict] = {"classes": tuple(str(digit) for digit in range(10))}

@@ -58,8 +58,7 @@ class ExtractionView(Dataset):
             raise HCSCError("no image of the data set can be read")
         raise HCSCError(
             f"{len(tried)} images from all over the data set cannot be read, the first is "
-            f"{self.describe(index)}; "
-            "see whether its folder is still there"
+            f"{self.describe(index)}; see whether its folder is still there"
         )
 
     def _candidates(self, index: int) -> Iterator[int]:

@@ -42,12 +42,12 @@ class ImageFolder(CustomDataset):
             stops.
         extensions: Endings of images' names, in small letters or capitals; those of all formats
             that can be read here by default.
-        backend_args: Of mmengine's file back end, such as ``dict(backend='lmdb', db_path=...)``;
-            None: by the address.
+        backend_args: Arguments of mmengine's file back end, such as ``dict(backend='lmdb',
+            db_path=...)``; None: the address tells.
         memory: Options of :class:`ImageMemory`, to keep the images in memory once they are decoded;
             None decodes them in each epoch. ``dict()`` keeps them as they are in at most half of
             the memory that is free.
-        **kwargs: As in ``CustomDataset``.
+        **kwargs: Further arguments of mmpretrain's ``CustomDataset``.
 
     Attributes:
         sources: Where the images are, see :class:`Source`.

@@ -92,9 +92,9 @@ def log_repeated(twice: dict[str, list[int]], numbers: Sequence[int], file: str)
     """Say how many images a list repeats: each counts as often as it is listed.
 
     Args:
-        twice: Of :func:`~.text_list.repeated`.
-        numbers: Of the lines, by place.
-        file: The list.
+        twice: Images that the list has twice, from :func:`~.text_list.repeated`.
+        numbers: Number of each image's line, for messages.
+        file: Path of the list, for messages.
     """
     if twice:
         name, places = next(iter(twice.items()))
@@ -177,8 +177,7 @@ def keep_listed(images: Sequence[LabelledPath], file: str) -> list[LabelledPath]
     if missing:
         raise HCSCError(
             f"{len(missing)} of the {len(wanted)} images in {one_line_path(file)} are not in the "
-            "data set, the first is "
-            f"{one_line_path(missing[0])}; mend the list, or data_root"
+            f"data set, the first is {one_line_path(missing[0])}; mend the list, or data_root"
         )
     chosen = {image.path for image in found.values()}
     return [image for image in images if image.path in chosen]
@@ -198,7 +197,7 @@ def draw_per_class(
         images: In an order that is equal everywhere.
         per_class: A whole number: so many of each class. A fraction: that share of each class,
             rounded, at least one.
-        seed: Of the draw.
+        seed: Seeds the draw.
         classes: Their names, for messages.
 
     Raises:
@@ -218,8 +217,8 @@ def draw_per_class(
         if number > len(members):
             raise HCSCError(
                 f"per_class={per_class} exceeds the {len(members)} images of class "
-                f"{one_line_path(classes[label])}; "
-                f"set at most {np.bincount(labels)[np.unique(labels)].min()}"
+                f"{one_line_path(classes[label])}; set at most "
+                f"{np.bincount(labels)[np.unique(labels)].min()}"
             )
         # The smallest of random doubles: their stream is PCG64's own, whatever the version of
         # NumPy's permutations.

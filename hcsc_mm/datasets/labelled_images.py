@@ -50,12 +50,12 @@ class LabelledImages(ImageFolder):
             are kept.
         per_class: A whole number: so many images of each class. A fraction: that share of each
             class, at least one image.
-        seed: Of that draw, which is equal on every machine and process.
+        seed: Seeds that draw, which is equal on every machine and process.
         coarse: Coarse class of each class, C whole numbers, where no third column says it.
         classes: Names of the classes, or a text file with one a line, relative to ``data_root`` or
             absolute. For folders it fixes which folder has which number, and a folder of another
             name is refused; for lists it names the numbers.
-        **kwargs: As in :class:`ImageFolder`.
+        **kwargs: Further arguments of :class:`ImageFolder`.
     """
 
     def __init__(

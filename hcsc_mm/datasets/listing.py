@@ -19,7 +19,7 @@ class Listing:
     """What was found.
 
     Attributes:
-        paths: Of the images, relative to where they were looked for, sorted.
+        paths: Paths of the images, relative to where they were looked for, sorted.
         unlisted: Ending → files of other kinds.
         left_out: What systems put there (:func:`not_of_the_set`) → how often.
     """

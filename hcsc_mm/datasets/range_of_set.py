@@ -33,7 +33,7 @@ class Look:
     Attributes:
         number: Files that were looked at and could be read.
         deep: How many of them have more than 8 bits and do not say what white is.
-        kind: Of their values, such as '16-bit'.
+        kind: What kind of values the images have, such as '16-bit'.
         largest, smallest: Value in them; 0 without any.
         white: What the loader takes for white in them; None where it reads none of them.
         clipped: Share of their pixels above that.

@@ -32,7 +32,7 @@ class Source:
         root: What the user calls it.
         folder: What paths of images are relative to: the root, and the prefix within it.
         ann_file: A list of images there; '' for all there are.
-        backend_args: Of mmengine's file back end; None: by the address.
+        backend_args: Arguments of mmengine's file back end; None: the address tells.
     """
 
     root: str
@@ -105,9 +105,9 @@ def sources_of(
 
     Args:
         data_root: Folders, archives, addresses.
-        ann_file: Of each root, or one name for all of them; relative to the root.
+        ann_file: A list for each root, or one name for all of them; relative to the root.
         data_prefix: Folder below each root.
-        backend_args: Of mmengine's file back end.
+        backend_args: Arguments of mmengine's file back end.
 
     Raises:
         HCSCError: something is missing, or of a kind that is not read.

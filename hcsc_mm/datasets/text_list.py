@@ -27,7 +27,7 @@ def read_lines(file: str, backend_args: Mapping[str, Any] | None = None) -> list
 
     Args:
         file: A path, or an address of mmengine's file back ends.
-        backend_args: Of those.
+        backend_args: Arguments of mmengine's file back end.
 
     Raises:
         HCSCError: it cannot be read, or is no UTF-8 text.
@@ -105,7 +105,8 @@ def find_listed(
     """The images that a list names, as the file system has them.
 
     Args:
-        listed: Of each image the number of its line, and what its path may be, the likeliest first.
+        listed: For each image the number of its line, and what its path may be, the likeliest
+            first.
         source: Where they are; only of a local one it is known whether they are there.
 
     Returns:

@@ -19,8 +19,10 @@ from ..datasets.fingerprint import difference, fingerprint
 from ..errors import HCSCError
 from ..evaluation import extract_features
 from ..models.memories import KeyBank
+from ..runtime.trial import trial_batch
 from ..structures import ClustersImages
 from ..utils.ranks import WAIT_MINUTES
+from ..utils.samples import check_numbered
 
 
 class TrainingFeatures:
@@ -28,13 +30,13 @@ class TrainingFeatures:
 
     Args:
         runner: Its training loader tells the images, and the habits of loading.
-        model: Encodes them.
+        model: Encodes the images, with its key encoder.
         pipeline: Transforms for extraction, from loading to packing, without randomness.
         use_bank: Take the images' latest keys of training, and extract only those of images that
             have none. Off by default.
         batch_size: Images per rank and step of extraction, at least 1; by default twice the
             training batch.
-        num_workers: Of the extraction loader; by default as many as in training.
+        num_workers: Workers of the loader that reads the images; by default as many as in training.
         dataset: Config of the data set to extract, if it is to be another object than the training
             set; it must list the same images.
 
@@ -116,6 +118,34 @@ class TrainingFeatures:
             wanted = (torch.isnan(known[:, 0]).nonzero().squeeze(1) + shard.shard.start).tolist()
         with self._model.encoding_keys():
             return extract_features(self._encode, self._loader(wanted), len(self._view), known)
+
+    def trial_loader(self) -> DataLoader:
+        """A loader of the images as they are extracted."""
+        return self._loader(range(len(self._view)))
+
+    def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
+        """Embed a few images, the model in eval mode.
+
+        Returns:
+            A warning if the pipeline gives the same images otherwise a second time.
+
+        Raises:
+            HCSCError: an image comes with several views, or without its number.
+        """
+        images = batch["inputs"]
+        if not torch.is_tensor(images):
+            raise HCSCError(
+                "the clustering pipeline gives several views of each image; it takes one, such as "
+                "the centre crop: leave MultiView out"
+            )
+        check_numbered(batch["data_samples"], "the clustering pipeline")
+        self._encode(images)
+        if torch.equal(images, trial_batch(self.trial_loader(), seed=1)["inputs"]):
+            return []
+        return [
+            "The clustering pipeline is random: it gives an image otherwise each time, and the "
+            "clusters differ with it; leave random transforms out of the hook's pipeline."
+        ]
 
     def _encode(self, images: Tensor) -> Tensor:
         wrapper = self._runner.optim_wrapper

@@ -49,7 +49,8 @@ class ClusterBalance(NamedTuple):
     Attributes:
         largest_share: Share of the images in the largest cluster; 1 / K when even, 1 when one has
             them all.
-        entropy: Of the cluster sizes, divided by log K: 1 when even, 0 when one has them all.
+        entropy: Entropy of the cluster sizes, divided by log K: 1 when even, 0 when one has them
+            all.
     """
 
     largest_share: float

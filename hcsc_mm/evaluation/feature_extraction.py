@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,65 +41,82 @@ def extract_features(
             first ones.
     """
     shard = shard_slice(num_samples)
-    num_rows = shard.stop - shard.start
-    features = known
-    written = (
-        torch.zeros(num_rows, dtype=torch.bool)
-        if known is None
-        else torch.isfinite(known[:, 0]).cpu()
-    )
-    skipped = torch.zeros(num_rows, dtype=torch.bool)
-    foreign: int | None = None
+    rows = _Rows(shard, known)
     for batch in track(dataloader, "extracting features"):
-        encoded = encode(batch["inputs"]).float()
-        samples = batch["data_samples"]
-        rows = torch.tensor([int(sample.sample_idx) for sample in samples]) - shard.start
-        inside = (rows >= 0) & (rows < num_rows)
-        if foreign is None and not bool(inside.all()):
-            foreign = int(rows[~inside][0]) + shard.start
-        fresh = _first_occurrence(rows, inside, written).nonzero().squeeze(1)
-        if features is None:
-            features = encoded.new_full((num_rows, encoded.shape[1]), float("nan"))
+        rows.put(encode(batch["inputs"]).float(), batch["data_samples"])
+    raise_together(rows.problem(dataloader), "feature extraction")
+    rows.features[rows.skipped.to(rows.features.device)] = float("nan")
+    return rows.features
+
+
+class _Rows:
+    """A rank's rows as they come in.
+
+    Args:
+        shard: Which of all rows are this rank's.
+        known: (n, D) float32 features that need no encoding, as in :func:`extract_features`.
+
+    Attributes:
+        features: (n, D) float32; None before the first batch.
+        skipped: (n,) bool, images that the data set could not read.
+    """
+
+    def __init__(self, shard: slice, known: Tensor | None) -> None:
+        self.features = known
+        self._shard = shard
+        self._number = shard.stop - shard.start
+        self._written = torch.zeros(self._number, dtype=torch.bool)
+        if known is not None:
+            self._written = torch.isfinite(known[:, 0]).cpu()
+        self.skipped = torch.zeros(self._number, dtype=torch.bool)
+        self._foreign: int | None = None
+
+    def put(self, encoded: Tensor, samples: Sequence[Any]) -> None:
+        """Take (B, D) features of a batch."""
+        rows = torch.tensor([int(sample.sample_idx) for sample in samples]) - self._shard.start
+        inside = (rows >= 0) & (rows < self._number)
+        if self._foreign is None and not bool(inside.all()):
+            self._foreign = int(rows[~inside][0]) + self._shard.start
+        fresh = _first_occurrence(rows, inside, self._written).nonzero().squeeze(1)
+        if self.features is None:
+            self.features = encoded.new_full((self._number, encoded.shape[1]), float("nan"))
         # By indices that the host knows: a mask would wait for the device, and the next batch with
         # it.
         source, target = (
             index.to(encoded.device, non_blocking=True) for index in (fresh, rows[fresh])
         )
-        features.index_copy_(0, target, encoded[source])
-        written[rows[fresh]] = True
-        skipped[rows[fresh]] = torch.tensor(
-            [bool(sample.get("unreadable", False)) for sample in samples]
-        )[fresh]
-    missing = (~written).nonzero().squeeze(1) + shard.start
-    problem = None
-    if foreign is not None:
-        problem = (
-            f"row {foreign} lies outside of this rank's shard [{shard.start}, "
-            f"{shard.stop}); use "
-            "the sampler hcsc_mm.ShardSampler"
-        )
-    elif len(missing):
-        problem = (
-            f"{len(missing)} of {num_rows} rows were never delivered, the first ones are "
-            f"{missing[:5].tolist()}"
-        )
-    elif features is None:
-        problem = (
-            "the data loader delivered no batch; with fewer images than processes some have "
-            "none: "
-            "use fewer processes"
-        )
-    else:
-        broken = (~torch.isfinite(features).all(dim=1)).cpu() & ~skipped
-        if bool(broken.any()):
-            first = int(broken.nonzero()[0]) + shard.start
-            problem = (
-                f"{int(broken.sum())} features are NaN or infinite, the first is of "
-                f"{_describe(dataloader, first)}; the weights are broken"
+        self.features.index_copy_(0, target, encoded[source])
+        self._written[rows[fresh]] = True
+        unreadable = torch.tensor([bool(sample.get("unreadable", False)) for sample in samples])
+        self.skipped[rows[fresh]] = unreadable[fresh]
+
+    def problem(self, dataloader: DataLoader) -> str | None:
+        """What is wrong with the rows when all batches are there."""
+        start, stop = self._shard.start, self._shard.stop
+        if self._foreign is not None:
+            return (
+                f"row {self._foreign} lies outside of this rank's shard [{start}, {stop}); use the "
+                "sampler hcsc_mm.ShardSampler"
             )
-    raise_together(problem, "feature extraction")
-    features[skipped.to(features.device)] = float("nan")
-    return features
+        missing = (~self._written).nonzero().squeeze(1) + start
+        if len(missing):
+            return (
+                f"{len(missing)} of {self._number} rows were never delivered, the first ones are "
+                f"{missing[:5].tolist()}"
+            )
+        if self.features is None:
+            return (
+                "the data loader delivered no batch; with fewer images than processes some have "
+                "none: use fewer processes"
+            )
+        broken = (~torch.isfinite(self.features).all(dim=1)).cpu() & ~self.skipped
+        if not bool(broken.any()):
+            return None
+        first = _describe(dataloader, int(broken.nonzero()[0]) + start)
+        return (
+            f"{int(broken.sum())} features are NaN or infinite, the first is of {first}; the "
+            "weights are broken"
+        )
 
 
 def _first_occurrence(rows: Tensor, inside: Tensor, written: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class KNN:
 
     Args:
         k: Numbers of neighbours.
-        temperature: Of the weights exp(cosine / temperature).
+        temperature: Above 0; a neighbour weighs exp(cosine / temperature).
     """
 
     def __init__(self, k: Sequence[int] = (10, 20, 100, 200), temperature: float = 0.07) -> None:
@@ -75,8 +75,8 @@ class LinearSVM:
 
     Args:
         costs: To choose from, for each class.
-        num_folds: Of the cross-validation.
-        seed: Of folds and solver.
+        num_folds: Parts that the cross-validation of the cost splits the training images into.
+        seed: Seeds folds and solver.
     """
 
     def __init__(
@@ -128,8 +128,8 @@ class LowShotSVM:
     Args:
         shots: Positives per class.
         num_draws: Draws of the training images; the same ones for every checkpoint.
-        cost: Of the machine; there is too little to cross-validate.
-        seed: Of the first draw; the next ones count on from it.
+        cost: Cost C of the machine; there is too little to cross-validate.
+        seed: Seeds the first draw; the next ones count on from it.
     """
 
     def __init__(

@@ -57,18 +57,17 @@ def build_feature_loader(runner: Runner, config: DataLoader | dict) -> DataLoade
     """A loader that :func:`extract_feature_set` takes.
 
     Args:
-        runner: Builds it.
-        config: As any ``test_dataloader`` of mmengine, but sampler and collation, which are given
-            here. Without others there are 64 images a batch and no workers. An image that the
-            pipeline skips as unreadable keeps its place in the order. A loader that is built
-            already is left as it is.
+        runner: Its method builds the loader, with its seed.
+        config: Any ``test_dataloader`` of mmengine, but without sampler and collation, which are
+            given here. Unless it says otherwise there are 64 images a batch and no workers. An
+            image that the pipeline skips as unreadable keeps its place in the order. A loader that
+            is built already is left as it is.
     """
     if isinstance(config, DataLoader):
         return config
     dataset = DATASETS.build({**config["dataset"], "pipeline": []})
-    timeout = (
-        60 * WAIT_MINUTES if config.get("num_workers") else 0
-    )  # without one a worker that hangs is waited for for ever
+    # Without one a worker that hangs is waited for for ever.
+    timeout = 60 * WAIT_MINUTES if config.get("num_workers") else 0
     return runner.build_dataloader(
         {
             "batch_size": 64,
@@ -94,7 +93,7 @@ def extract_feature_set(model: nn.Module, loader: DataLoader) -> FeatureSet:
     Args:
         model: With ``backbone`` and ``data_preprocessor``; any of mmpretrain's classifiers and
             self-supervised algorithms.
-        loader: Of :func:`build_feature_loader`; its data set may have 'gt_label', and
+        loader: What :func:`build_feature_loader` built; its data set may have 'gt_label', and
             'coarse_label', for each image. Without any, the result's ``labels`` are None.
 
     Raises:

@@ -48,7 +48,7 @@ def knn_classify(
         train_labels: (N,) int.
         test_features: (M, D).
         k: Number of neighbours.
-        temperature: Of the weights.
+        temperature: Above 0; a neighbour weighs exp(cosine / temperature).
         num_classes: C, if labels are to be checked against it; votes are counted among the classes
             that the neighbours have, however many there are.
         chunk_size: Test images at a time: memory is bounded by chunk_size × N floats, and by half a
@@ -101,8 +101,7 @@ def nearest_neighbours(
     ):
         raise HCSCError(
             f"shapes do not fit: train features {tuple(train_features.shape)}, labels "
-            f"{tuple(train_labels.shape)}, "
-            f"test features {tuple(test_features.shape)}"
+            f"{tuple(train_labels.shape)}, test features {tuple(test_features.shape)}"
         )
     train, labels = F.normalize(train_features.float(), dim=1), train_labels.long()
     rows = max(1, min(chunk_size, _CHUNK_FLOATS // max(1, len(train))))
@@ -160,8 +159,7 @@ def _of_all_ranks(mine: Neighbours, k: int) -> Neighbours:
     """The k nearest of all ranks' nearest."""
     if get_world_size() == 1:
         return mine
-    similarity, labels = (
-        torch.cat(all_gather(part.contiguous()), dim=1) for part in mine
-    )  # (m, W k)
+    # (m, W k)
+    similarity, labels = (torch.cat(all_gather(part.contiguous()), dim=1) for part in mine)
     best, column = similarity.topk(k, dim=1)
     return Neighbours(best, labels.gather(1, column))

@@ -17,12 +17,12 @@ class LabelCounts:
     """Of a data set, or of some of its images.
 
     Attributes:
-        num_images: N.
+        num_images: How many images there are.
         several: Whether an image may have several labels.
         labels: (C,) that any image has.
         positive: (C,) images that show the class.
         judged: (C,) images that show it or do not, without those that are not to be judged.
-        names: Of the classes, as the user knows them.
+        names: Names of the classes, as the user knows them.
     """
 
     num_images: int

@@ -48,9 +48,9 @@ def svm_scores(
         test_features: (M, D).
         costs: C of the machine; of several, each class takes the one with the largest average
             precision in cross-validation.
-        num_folds: Of the cross-validation.
-        seed: Of folds and solver.
-        names: Of the C classes, for messages; their places by default.
+        num_folds: Parts that the cross-validation of the cost splits the training images into.
+        seed: Seeds folds and solver.
+        names: Names of the C classes, for messages; their places by default.
 
     Returns:
         (M, C) float64 decision values and (C,) the cost of each class. The classes are shared over
@@ -130,7 +130,7 @@ def choose_cost(
         costs: To choose from.
         num_folds: At most as many as there are positives; with a single positive nothing can be
             held out, and the middle cost is taken.
-        seed: Of the folds.
+        seed: Seeds the folds.
     """
     costs = sorted(costs)
     num_folds = min(num_folds, int(positive.sum()), int((~positive).sum()))
@@ -207,8 +207,8 @@ def draw_shots(
     Args:
         targets: (N, C): 1 for images that show the class.
         shots: Positives of each class.
-        seed: Of the draw.
-        names: Of the C classes, for messages; their places by default.
+        seed: Seeds the draw.
+        names: Names of the C classes, for messages; their places by default.
 
     Raises:
         HCSCError: a class has fewer positives.

@@ -81,7 +81,7 @@ class _Count(NamedTuple):
         number: (n,) images.
         pairs: (n,) pairs of these images.
         share: (n,) of the node's images.
-        num_classes: C.
+        num_classes: Number of classes, C.
     """
 
     key: NDArray

@@ -73,9 +73,10 @@ def assign_images(
     Args:
         tree: Where they belong.
         embedder: The weights that the tree was made with.
-        images: New ones.
-        batch_size, num_workers, unreadable: See :func:`embed_images`.
-        exhaustive: See :func:`search`.
+        images: New images, with the tree's transforms.
+        batch_size, num_workers, unreadable: How images are read and embedded, see
+            :func:`embed_images`.
+        exhaustive: Whether all leaves are searched, see :func:`search`.
 
     Raises:
         HCSCError: other weights, images that are in the tree already, or labels that it does not
@@ -155,7 +156,7 @@ class _Grown:
     Attributes:
         num_old: How many are the tree's.
         new: Embeddings of the new images.
-        columns: Of all n.
+        columns: Columns of all n images, by name.
     """
 
     def __init__(self, tree: Tree, new: Embeddings, work: Path, exhaustive: int) -> None:

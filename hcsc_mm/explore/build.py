@@ -38,12 +38,12 @@ class BuildOptions:
     Attributes:
         num_prototypes: K per level, the finest first; None: the weights' own tree, or numbers that
             suit the number of images.
-        dtype: Of the embeddings in the table, 'float16' or 'float32'.
+        dtype: Type of the embeddings in the table, 'float16' or 'float32'.
         npy: Write embeddings.npy, too.
         batch_size: Images at a time.
         num_workers: Loader processes, per process.
         unreadable: 'list' images that cannot be read in the table, or 'stop' at the first.
-        seed: Of a new clustering.
+        seed: Seeds a new clustering.
         redo: Build anew in a folder that holds a tree of other inputs.
         keep: Keep what the steps have left: with other options the build then goes on from there.
         exhaustive: Up to so many images all are compared with all, see :func:`search`.
@@ -70,7 +70,7 @@ def build_tree(sources: Sources, out: Path, options: BuildOptions) -> bool:
     Args:
         sources: What it is made of.
         out: The folder; it is made.
-        options: How.
+        options: How to build, see :class:`BuildOptions`.
 
     Returns:
         Whether anything was left to do.

@@ -70,7 +70,7 @@ def alike_pairs(signatures: NDArray, exhaustive: int, since: int = 0) -> NDArray
 
     Args:
         signatures: (n, 256) uint8.
-        exhaustive: See above.
+        exhaustive: Whether all leaves are searched, see above.
         since: Only pairs with an image from this place on are wanted.
     """
     number = len(signatures)

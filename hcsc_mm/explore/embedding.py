@@ -35,7 +35,7 @@ class Embeddings(NamedTuple):
             were given.
         rows: (n,) int64, place of each among the N.
         reasons: Row → why its image cannot be read.
-        num_images: N.
+        num_images: How many images the folder is for, N.
     """
 
     embedding: NDArray
@@ -60,8 +60,8 @@ def embed_images(
     the number of processes was.
 
     Args:
-        embedder: The network.
-        images: N images.
+        embedder: The network, with the transforms that its images go through.
+        images: The N images to embed.
         folder: For the pieces, and at the end for what :func:`open_embeddings` reads.
         batch_size: Images at a time.
         num_workers: Loader processes, per process.

@@ -58,11 +58,11 @@ def grow(
     """The tree over the images that can be read, called by all processes.
 
     Args:
-        embedder: The weights.
-        origin: Of :func:`origin_of_tree`.
-        embeddings: Of the images.
+        embedder: The network whose weights the tree is for.
+        origin: Where the tree comes from, from :func:`origin_of_tree`.
+        embeddings: Embeddings of the images that can be read.
         num_prototypes: K per level, the finest first; None: by the number of images, said aloud.
-        seed: Of the clustering.
+        seed: Seeds the clustering.
 
     Returns:
         A hierarchy whose images are the n of the embeddings, equal on all processes.

@@ -24,7 +24,7 @@ def lay_out(hierarchy: PrototypeHierarchy, path: NDArray, embedding: NDArray) ->
     The same input gives the same positions.
 
     Args:
-        hierarchy: The tree.
+        hierarchy: The tree whose nodes get places.
         path: (L, n) int prototypes of the images.
         embedding: (n, D) float32.
     """

@@ -12,7 +12,7 @@ def name_to_text(name: str) -> str:
     """The name itself if it is text; otherwise with ``\\xe9`` in the place of bytes that are none.
 
     Args:
-        name: As Python gives it, with lone surrogates for such bytes.
+        name: A path as Python gives it, with lone surrogates for bytes that are no UTF-8.
     """
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
@@ -21,7 +21,7 @@ def text_to_name(text: str, folder: str = "") -> str:
     """The path that :func:`name_to_text` was given.
 
     Args:
-        text: Of the table.
+        text: A path as it stands in the table.
         folder: That it is relative to. A name may hold a backslash and an x of its own: the text is
             taken as it is if there is such a file.
     """

@@ -77,7 +77,7 @@ def search(
         prototypes: (K, D) float32 of level 0.
         folder: For a copy of the embeddings in the order of the leaves.
         k: Neighbours per image.
-        exhaustive: See above.
+        exhaustive: Whether all leaves are searched, see above.
         since: Only the neighbours of images from this place on are wanted, among all.
 
     Raises:
@@ -179,7 +179,7 @@ def find_neighbours(
 
     Args:
         embedding: (n, D) float32, unit length, n at least 2.
-        leaf, prototypes, folder, exhaustive, since: See :func:`search`.
+        leaf, prototypes, folder, exhaustive, since: What to search and where, see :func:`search`.
         signatures: (n, 256) uint8, or None, see :func:`duplicate_pairs`.
 
     Returns:

@@ -28,7 +28,7 @@ class Labels:
     """Labels of the n images that can be read.
 
     Attributes:
-        names: Of the classes.
+        names: Names of the classes, by label.
         of_image: (n,) int, place among the names; -1 for an image without a label.
     """
 
@@ -47,8 +47,8 @@ def describe_tree(
     """The content of hierarchy.json, see docs/tree.md.
 
     Args:
-        hierarchy: The tree.
-        columns: Of the n images that can be read.
+        hierarchy: The tree to describe.
+        columns: Columns of the n images that can be read, by name.
         embedding: Pieces of the (n, D) unit-length embeddings, in order.
         rows: (n,) row of each image in the tables.
         num_images: N, rows of the tables.

@@ -40,7 +40,7 @@ class PageOptions:
         thumbnail_size: Pixels of a thumbnail's side, 16 to 512. At 128 a photograph takes about
             5 kB, at 96 3 kB, at 64 1.5 kB, at 32 0.5 kB. None: 128 for up to 100,000 images, 96
             for up to a million, 64 for more.
-        quality: Of the thumbnails' JPEGs, 1 to 95.
+        quality: Quality of the thumbnails' JPEGs, 1 to 95.
         thumbnails_per_view: In a treemap, 16 to 1024, divided among its cells by their images.
         images_per_page: When the images of a node are shown, 10 to 500.
         neighbours: Most similar images stored per image, 0 to 100.
@@ -95,7 +95,7 @@ def write_page(
         images: Where thumbnails come from: the folder that the table's paths are relative to, or
             an object with a length and ``image(row)``, which returns a PIL image or raises.
             Images that cannot be read become crossed grey squares that tell the reason.
-        title: Of the page; by default the name of the tree's folder.
+        title: Heading of the page; by default the name of the tree's folder.
         options: By default :class:`PageOptions()`.
         processes: That write thumbnails; by default one per core.
 

@@ -32,10 +32,10 @@ class Results(NamedTuple):
 
     Attributes:
         sources: Names and labels.
-        origin: Of the tree.
+        origin: Where the tree comes from.
         embeddings: And which images cannot be read.
         hierarchy: Over the n images.
-        columns, neighbours: Of the n images.
+        columns, neighbours: Columns and neighbours of the n images.
         positions: (n, 2).
     """
 
@@ -52,9 +52,9 @@ def write_results(folder: Path, results: Results, *, dtype: str, npy: bool) -> N
     """Write tables, hierarchy.json and hierarchy.pt, each whole or not at all.
 
     Args:
-        folder: Of the tree.
-        results: See :class:`Results`.
-        dtype: Of the embeddings in the table.
+        folder: The tree folder.
+        results: What to write, see :class:`Results`.
+        dtype: Type of the embeddings in the table, 'float16' or 'float32'.
         npy: Write embeddings.npy, too.
     """
     sources, embeddings, hierarchy = results.sources, results.embeddings, results.hierarchy

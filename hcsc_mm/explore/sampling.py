@@ -32,7 +32,7 @@ def sample_balanced(
         number: To draw, at most n.
         pick: Which images of a leaf: 'random', or those 'closest' to its prototype, or 'farthest'.
         distance: (n,) to the prototype of level 0, for 'closest' and 'farthest'.
-        seed: Of the draw, and of who gets what cannot be shared out evenly.
+        seed: Seeds the draw, and decides who gets what cannot be shared out evenly.
 
     Returns:
         (number,) int64 places among the n, ascending.
@@ -78,7 +78,7 @@ def equal_shares(sizes: NDArray, number: int, random: np.random.Generator) -> ND
     Args:
         sizes: (m,) images of each.
         number: To share out, at most their sum.
-        random: Draws.
+        random: Generator of the draws.
     """
     low, high = 0, int(sizes.max())  # Σ min(n, size) grows with n
     while low < high:

@@ -22,7 +22,7 @@ def summarise(out: Path, took: str, page: Path | None) -> list[str]:
     """Lines about a tree folder.
 
     Args:
-        out: The folder.
+        out: The tree folder that was written.
         took: How long it took, in words.
         page: The page, if there is one.
     """

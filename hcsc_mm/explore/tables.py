@@ -31,7 +31,7 @@ class Facts:
     """What a table says about itself, in the metadata of its schema, each under 'hcsc_mm.<name>'.
 
     Attributes:
-        version: Of hcsc_mm.
+        version: Version of hcsc_mm that wrote it.
         weights: Digest of the weights, see :func:`weights_digest`; '' for given embeddings.
         model: The two arguments of :func:`load_embedder` that load the weights.
         root: Folder that paths are relative to; '' for images without files.
@@ -95,8 +95,8 @@ class Rows:
     """A run of consecutive rows of the table, as arrays.
 
     Attributes:
-        paths, labels, reasons: Of each row; labels are None without labels, a reason is None where
-            the image can be read.
+        paths, labels, reasons: One value for each row; labels are None without labels, a reason is
+            None where the image can be read.
         embedding: (n, D); rows of unreadable images are of no meaning.
         numbers: Column → (n,) values; NaN stands for none.
     """
@@ -134,9 +134,9 @@ def schema(levels: int, dim: int, dtype: str, labelled: bool, facts: Facts) -> p
     Args:
         levels: L.
         dim: D.
-        dtype: Of the embeddings, 'float16' or 'float32'.
+        dtype: Type of the embeddings, 'float16' or 'float32'.
         labelled: Whether there is a column of labels.
-        facts: Its metadata.
+        facts: What the file's metadata say of the table.
     """
     number = {"float16": pa.float16(), "float32": pa.float32()}[dtype]
     fields = [
@@ -163,10 +163,10 @@ def write_tables(
     """images.parquet, one file or a folder of parts, and images.csv, each whole or not at all.
 
     Args:
-        folder: Of the tree.
-        batches: Of the table, in order.
-        form: Of :func:`schema`.
-        num_rows: Of all batches.
+        folder: The tree folder.
+        batches: Batches of rows, in the table's order.
+        form: Columns and types, from :func:`schema`.
+        num_rows: Rows of all batches together.
     """
     several = num_rows > ROWS_PER_PART
     path, plain = folder / PARQUET, [field for field in form if field.name != "embedding"]
@@ -206,7 +206,7 @@ class Table:
     """images.parquet of a tree, read piece by piece.
 
     Args:
-        folder: Of the tree.
+        folder: The tree folder.
 
     Attributes:
         facts: What it says about itself.

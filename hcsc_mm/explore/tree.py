@@ -21,11 +21,11 @@ class Tree:
     """What ``tools/build_tree.py`` has written.
 
     Args:
-        folder: Of the tree.
+        folder: Path of the tree folder.
 
     Attributes:
-        folder: The same.
-        table: images.parquet.
+        folder: Path of the tree folder.
+        table: What images.parquet says of itself.
         facts: What the table says about itself.
 
     Raises:

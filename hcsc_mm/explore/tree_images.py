@@ -116,7 +116,7 @@ def open_dataset(config: Mapping[str, Any] | None, where: str) -> TreeImages:
     """Images of the data set that a checkpoint was trained on.
 
     Args:
-        config: Of the data set.
+        config: Config of the data set.
         where: Name of the checkpoint.
 
     Raises:

@@ -77,10 +77,10 @@ def write_array(
     Through a plain file and not a memory map: on a full disk a map ends the process without a word.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
         pieces: Rows, in order; they add up to ``shape``.
-        shape: Of the whole.
-        dtype: Of the file.
+        shape: Shape of the whole array.
+        dtype: Type of the file's values.
     """
     with written_whole(path) as aside, open(aside, "wb") as file:
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}

@@ -7,11 +7,15 @@ from __future__ import annotations
 import argparse
 import os
 
+from ..installed import config_file
 from .configs import OptionsAction
 
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
-    """Add the flags of every tool, and parse; None: the arguments of this process."""
+    """Add the flags of every tool, and parse; None: the arguments of this process.
+
+    The tool has an argument ``config``, and ``hcsc_mm::NAME`` in it is a config of this package.
+    """
     parser.add_argument(
         "--work-dir",
         help="folder for logs and whatever else is written; by default work_dirs/<config name>",
@@ -38,6 +42,7 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argpa
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    args.config = config_file(args.config)
     return args
 
 

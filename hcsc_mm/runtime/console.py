@@ -8,7 +8,8 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 # Beginnings of mmengine's messages that are for the file: hundreds of lines of environment, config
-# and hooks, and a line every few steps, in whose place ProgressHook has one a minute.
+# and hooks, a line every few steps, in whose place ProgressHook has one a minute, and what only
+# mmengine itself can mend.
 _FOR_THE_FILE = (
     "\n------------------------------------------------------------\nSystem environment:",
     "Config:\n",
@@ -16,6 +17,8 @@ _FOR_THE_FILE = (
     "Exp name: ",
     "Epoch(train)",
     "Iter(train)",
+    '"FileClient" will be deprecated',  # of mmengine's own checkpoint hook
+    '"HardDiskBackend" is the alias',
 )
 
 

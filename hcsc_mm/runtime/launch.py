@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -14,18 +13,23 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import HCSCError
-from ..utils.files import write_text
 from ..utils.metric_values import Value, plain, show
 from ..utils.models import unwrapped
 from ..utils.text import first_line
+from .compilation import compile_encoders
+from .config_errors import check_optimizers, config_errors
 from .configs import RAISED_BY_CONFIGS, merge_options, read_config
 from .configs.fitted import FITTED
 from .console import ConsoleRunner
 from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
+from .hooks import PreflightHook
+from .loader_configs import check_loaders, resolve_scopes
 from .preemption import signals_noted
-from .pretrained import check_loadable, check_pretrained, configs_of_type
+from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
+from .test_output import Item, TestOutput
+from .trained_otherwise import say_differences
 from .trained_weights import HOOK, NO_FILE
 
 _HOOKS_OF_MMENGINE = (
@@ -47,7 +51,7 @@ def load_config(
     """Read a config file, changed as the command line says; see :func:`read_config`.
 
     Args:
-        path: Of the config file.
+        path: Path of the config file.
         options: Key → text of the command line, or value.
         flags: Puts the tool's other flags into the config; the options win over them.
         flag: What stands before a key on the command line, for messages.
@@ -99,14 +103,19 @@ def build_runner(cfg: Config) -> Runner:
     """
     prepare_for_gloo(cfg)
     _check_wishes(cfg)
+    check_loaders(cfg)
+    check_optimizers(cfg)
     _leave_out_hooks(cfg)
+    resolve_scopes(cfg)
     not_synchronised = without_sync_batch_norm(cfg.get("model"))
     kind = (
         ConsoleRunner
         if any(configs_of_type(cfg.get("default_hooks"), "hcsc_mm.ProgressHook"))
         else Runner
     )
-    runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
+    with config_errors(cfg):
+        runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
+    compile_encoders(runner)
     _report_recipe(cfg, runner)
     if not_synchronised:
         runner.logger.info(
@@ -205,16 +214,18 @@ def run_test(
     options: Mapping[str, Any],
     flags: Callable[[Config], Config],
     out: str | None = None,
+    out_item: Item | None = None,
 ) -> None:
-    """Test what a config file and the command line say, print the metrics, and write them to a JSON
-    file ``out``.
+    """Test what a config file and the command line say, print the metrics, and write what
+    :class:`TestOutput` says to a file.
     """
     with one_line_errors(), failures_reported():
-        metrics = test(load_config(config, options, flags))
+        output = TestOutput.of_flags(out, out_item)
+        metrics = test(load_config(config, options, flags), output)
         if is_main_process():
             print(show(*metrics))
-            if out is not None:
-                write_text(out, json.dumps(metrics.values, indent=2))
+        if output is not None:
+            output.write(metrics.values)
 
 
 def train(cfg: Config) -> Runner:
@@ -224,12 +235,15 @@ def train(cfg: Config) -> Runner:
         The runner at its end.
     """
     runner = build_runner(cfg)
-    check_pretrained(unwrapped(runner.model))
-    runner.train()
+    if not any(isinstance(hook, PreflightHook) for hook in runner.hooks):  # which looks itself
+        check_start(unwrapped(runner.model), None if cfg.get("resume") else cfg.get("load_from"))
+    say_differences(cfg)
+    with config_errors(cfg, only_built=True):
+        runner.train()
     return runner
 
 
-def test(cfg: Config) -> Metrics:
+def test(cfg: Config, output: TestOutput | None = None) -> Metrics:
     """The metrics of the checkpoint ``cfg.load_from``, which must hold all of the model."""
     if cfg.get("test_evaluator") is None:
         raise HCSCError(
@@ -238,6 +252,9 @@ def test(cfg: Config) -> Metrics:
         )
     runner = build_runner(cfg)
     check_loadable(unwrapped(runner.model), cfg.load_from)
+    say_differences(cfg, cfg.load_from)
+    if output is not None:
+        output.collect(runner)
     return test_metrics(runner)
 
 
@@ -255,7 +272,9 @@ class Metrics(NamedTuple):
 
 def test_metrics(runner: Runner) -> Metrics:
     """What the runner's test loop finds, as plain values."""
-    values = plain(runner.test())
+    with config_errors(runner.cfg, only_built=True):
+        found = runner.test()
+    values = plain(found)
     dataset = runner.test_loop.dataloader.dataset
     metainfo = getattr(getattr(dataset, "dataset", dataset), "metainfo", {})  # of an ExtractionView
     has_lists = any(isinstance(value, list) for value in values.values())

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 # Slurm sends SIGTERM to a job that is pre-empted, and SIGUSR1 ahead of the time limit with
-# --signal=USR1@120.
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+# --signal=USR1@120. Windows has no SIGUSR1.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name))
 # EX_TEMPFAIL of sysexits.h: "try again later". No shell and no Python error uses it.
 EXIT_CODE = 75
 # in the environment, so that worker processes know however they were started
@@ -91,10 +91,9 @@ def _end_children() -> None:
     they ignore.
     """
     children = [child for child in multiprocessing.active_children() if child.daemon]
-    if children:
-        signal.signal(
-            signal.SIGCHLD, signal.SIG_DFL
-        )  # PyTorch's handler takes their end for a failure
+    if children and hasattr(signal, "SIGCHLD"):
+        # PyTorch's handler takes their end for a failure
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for child in children:
         child.kill()
     for child in children:

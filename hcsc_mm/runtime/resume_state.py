@@ -19,8 +19,8 @@ def gather_state(runner: Runner, batches_done: int) -> dict[str, Any]:
     """What belongs into the checkpoint beside mmengine's entries; every rank must call it.
 
     Args:
-        runner: In training.
-        batches_done: Of the current epoch; 0 between epochs.
+        runner: The runner, in training.
+        batches_done: Batches of the current epoch that are done; 0 between epochs.
     """
     model = unwrapped(runner.model)
     own = {"generators": generator_states(), "statistics": _running_statistics(model)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -26,15 +26,25 @@ from ..runtime.launch import (
     use_mixed_precision,
 )
 from ..runtime.processes import start_processes
+from ..runtime.view_sizes import differing_sizes, fit_sizes, shown
 from ..utils.agreement import on_main_process
+from ..utils.files import write_text
 from ..utils.safe_load import load_data
-from .options import FLAG, read_stages
+from .data import DataSets
+from .options import FLAG, names_sizes, options_of, read_stages
 from .plan import PRETRAIN, Stage, choose, stages_of
 from .prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
 from .processes import headline, locked, stoppable
+from .rehearsal import rehearse
 from .results import Result, save_table, table
 
 _WHO = "the chain of stages"
+# Digests beside what came of them.
+PRETRAIN_NOTE, PRETRAIN_DATA_NOTE, DATA_NOTE = (
+    "pretrain.sha256",
+    "pretrain_data.sha256",
+    "data.sha256",
+)
 
 
 @dataclass
@@ -42,7 +52,8 @@ class ChainOptions:
     """What the command line may say; the flags of ``tools/run_stages.py``.
 
     Attributes:
-        work_dir: Of the pre-training; a stage has the folder <name>/<digest of its inputs> in it.
+        work_dir: Work folder of the pre-training; a stage has the folder <name>/<digest of its
+            inputs> in it.
         stages: Names or kinds; None: all.
         checkpoint: Weights to judge instead of pre-training.
         data_root: The folder of data sets, in the place of data/ in all configs.
@@ -73,7 +84,7 @@ class JudgedWeights:
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """A stage ready to run: its config, with the weights and a folder of its own, and the digest of
+    """A stage ready to run: its config, with the weights and a folder of its own, the digest of
     both.
     """
 
@@ -94,7 +105,7 @@ class Chain:
 
     Args:
         config: Path of the pre-training config.
-        options: See :class:`ChainOptions`.
+        options: What the command line said, see :class:`ChainOptions`.
 
     Raises:
         HCSCError: a config is missing or broken, or a stage or option does not exist.
@@ -115,15 +126,26 @@ class Chain:
                     "and the stage pretrain"
                 )
             self.pretrains = False
+        self._data = DataSets()
         self._configs = {}
-        for stage, read in read_stages(known, options.stage_options, self._flags).items():
+        asked = read_stages(known, options.stage_options, self._flags)
+        plain = read_stages(known, {}, self._flags)
+        self._own_sizes = {
+            stage
+            for stage, (cfg, _) in asked.items()
+            if cfg.get("own_image_size")
+            or shown(cfg) != shown(plain[stage][0])
+            or names_sizes(options_of(stage, options.stage_options))
+        }
+        for stage, read in asked.items():
             self._configs[stage], changes = read
             prepared = self._stage_as_run(stage, "the checkpoint of the pre-training")
             prepared.work_dir = prepared.experiment_name = "named after its inputs"
             check_kept(prepared, changes, f"{FLAG}{stage.name}.", _WHO)
 
     def run(self) -> list[Result]:
-        """Run what is not finished yet; save the table after each stage, and print it at the end.
+        """Run what is not finished yet; save the table after each stage, and print it at the end,
+        whatever that is.
 
         Raises:
             HCSCError: another chain is at work in the folder, or a stage cannot run; what is
@@ -138,26 +160,43 @@ class Chain:
                 for stage, plan in plans.items()
                 if (found := on_main_process(plan.finished)) is not None
             }
-            on_main_process(
-                lambda: self._check_data(
-                    {stage.name: plans[stage].cfg for stage in self.stages if stage not in results}
-                )
-            )
-            for number, stage in enumerate(self.stages, start=1):
-                headline(f"stage {number} of {len(self.stages)}: {stage.name}")
-                if stage in results:
-                    headline(
-                        f"finished on {results[stage].date}, not run again; remove "
-                        f"{plans[stage].cfg.work_dir} to do so"
-                    )
-                    continue
-                results[stage] = self._run_stage(stage, plans[stage], weights)
-                self._save([results[one] for one in plans if one in results])
-            finished = [results[one] for one in plans if one in results]
-            self._save(finished)
-            if finished and is_main_process():
-                print(table(finished), end="")
+            try:
+                self._run_stages(plans, results, weights)
+            finally:
+                finished = [results[stage] for stage in plans if stage in results]
+                self._save(finished)
+                if finished and is_main_process():
+                    print(table(finished), end="", flush=True)
             return finished
+
+    def _run_stages(
+        self,
+        plans: Mapping[Stage, PlannedStage],
+        results: dict[Stage, Result],
+        weights: JudgedWeights,
+    ) -> None:
+        """Run what is wanted and not in ``results``, and put it there."""
+        wanted = {stage.name: plans[stage].cfg for stage in self.stages if stage not in results}
+        on_main_process(lambda: self._check_data(wanted))
+        for number, stage in enumerate(self.stages, start=1):
+            headline(f"stage {number} of {len(self.stages)}: {stage.name}")
+            if stage in results:
+                headline(
+                    f"finished on {results[stage].date}, not run again; remove "
+                    f"{plans[stage].cfg.work_dir} to do so"
+                )
+                continue
+            self._say_sizes(stage)
+            results[stage] = self._run_stage(stage, plans[stage], weights)
+            self._save([results[one] for one in plans if one in results])
+
+    def _say_sizes(self, stage: Stage) -> None:
+        """A line where images are not shown as the stage's config says, or the pre-training."""
+        cfg = copy.deepcopy(self._configs[stage])
+        say = differing_sizes if stage in self._own_sizes else fit_sizes
+        line = say(cfg, self.pretraining)
+        if line is not None:
+            headline(f"{stage.name}: {line}")
 
     def _save(self, results: list[Result]) -> None:
         """Of all stages that are finished, wanted this time or not."""
@@ -182,6 +221,8 @@ class Chain:
         """A benchmark's config with the pre-training's backbone and weights."""
         cfg = copy.deepcopy(self._configs[stage])
         fit_to_pretraining(cfg, self.pretraining, checkpoint)
+        if stage not in self._own_sizes:
+            fit_sizes(cfg, self.pretraining)
         if cfg.get("train_cfg") is not None:  # from where an earlier attempt broke off
             cfg.resume, cfg.load_from = True, None
         return cfg
@@ -210,6 +251,9 @@ class Chain:
             stage.name: self._configs[stage] for stage in self.stages
         }
         on_main_process(lambda: self._check_data(wanted))
+        stages = {stage.name: self._stage_as_run(stage, "") for stage in self.stages}
+        on_main_process(lambda: rehearse(stages, self._data))
+        self._data.forget()
         headline(PRETRAIN)
         with stoppable(PRETRAIN):
             train(self._pretraining_as_run())
@@ -229,8 +273,8 @@ class Chain:
                 others = ",".join(other for other in configs if other != name)
                 raise HCSCError(
                     f"{name} needs the data in {missing[0]}, which does not exist; put them there, "
-                    "say where data sets lie with "
-                    f"--data-root DIR, or leave the stage out: --stages {others}"
+                    "say where data sets lie with --data-root DIR, or leave the stage out: "
+                    f"--stages {others}"
                 )
 
     def _finished_pretraining(self, folder: str) -> str | None:
@@ -240,18 +284,22 @@ class Chain:
         Raises:
             HCSCError: the folder holds the pre-training of another config.
         """
-        begun, inputs = os.path.join(folder, "pretrain.sha256"), digest(self.pretraining, None)
+        inputs, data = digest(self.pretraining, None), self._data.digest(self.pretraining)
         checkpoint = newest_checkpoint(folder)
-        if checkpoint is not None and os.path.isfile(begun):
-            with open(begun, encoding="utf-8") as file:
-                if file.read().strip() != inputs:
-                    raise HCSCError(
-                        f"{folder} holds a pre-training of another config or with other options; "
-                        "choose another --work-dir, "
-                        "or give the same options again"
-                    )
-        with open(begun, "w", encoding="utf-8") as file:
-            file.write(inputs)
+        known, images = (read_note(folder, note) for note in (PRETRAIN_NOTE, PRETRAIN_DATA_NOTE))
+        if checkpoint is not None and known not in (None, inputs):
+            raise HCSCError(
+                f"{folder} holds a pre-training of another config or with other options; choose "
+                "another --work-dir, or give the same options again"
+            )
+        write_text(os.path.join(folder, PRETRAIN_NOTE), inputs)
+        if checkpoint is not None and None not in (images, data) and images != data:
+            headline(
+                f"{PRETRAIN}: its images are others now than when it began in {folder}; another "
+                "--work-dir trains on them from the start"
+            )
+        elif data is not None:
+            write_text(os.path.join(folder, PRETRAIN_DATA_NOTE), data)
         if checkpoint is None:
             return None
         meta = load_data(checkpoint, map_location="cpu", mmap=True)["meta"]
@@ -266,13 +314,37 @@ class Chain:
     def _plan(self, stage: Stage, weights: JudgedWeights) -> PlannedStage:
         cfg = self._stage_as_run(stage, weights.path)
         inputs = digest(cfg, weights.sha256)
+        folder = os.path.join(self.options.work_dir, stage.name, inputs[:8])
+        data = on_main_process(lambda: self._other_data(cfg, folder))
+        if data is not None:
+            headline(
+                f"{stage.name}: images or labels are others than for {folder}, which stays; it is "
+                "run anew"
+            )
+            inputs = digest(cfg, f"{weights.sha256} {data}")
         cfg.work_dir, cfg.experiment_name = (
             os.path.join(self.options.work_dir, stage.name, inputs[:8]),
             f"{stage.name}_{inputs[:8]}",
         )
         return PlannedStage(cfg, inputs)
 
+    def _other_data(self, cfg: Config, folder: str) -> str | None:
+        """The digest of a stage's images and labels, if they are not those that its folder is of;
+        the first rank's.
+        """
+        known = read_note(folder, DATA_NOTE)
+        data = None if known is None else self._data.digest(cfg)
+        return None if data == known else data
+
+    def _note_data(self, cfg: Config) -> None:
+        """Leave the digest of a stage's images and labels in its folder, for the first rank."""
+        data = self._data.digest(cfg)
+        if data is not None:
+            write_text(os.path.join(cfg.work_dir, DATA_NOTE), data)
+        self._data.forget()  # a million names are not kept through a training
+
     def _run_stage(self, stage: Stage, plan: PlannedStage, weights: JudgedWeights) -> Result:
+        on_main_process(lambda: self._note_data(plan.cfg))
         with stoppable(stage.name):
             metrics = self._measure(plan.cfg)
         date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
@@ -300,6 +372,15 @@ class Chain:
         with contextlib.ExitStack() as stack:
             on_main_process(lambda: stack.enter_context(locked(self.options.work_dir)) and None)
             yield
+
+
+def read_note(folder: str, name: str) -> str | None:
+    """A digest that was left there; None if there is none."""
+    path = os.path.join(folder, name)
+    if not os.path.isfile(path):
+        return None
+    with open(path, encoding="utf-8") as file:
+        return file.read().strip()
 
 
 def _shown(path: str) -> str:

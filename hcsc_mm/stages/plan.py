@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..errors import HCSCError
+from ..installed import config_file
 
 PRETRAIN = "pretrain"
 
@@ -37,7 +38,8 @@ def stages_of(cfg: Config, config: str) -> list[Stage]:
 
     Args:
         cfg: The pre-training config.
-        config: Its path; relative paths in the list count from its folder.
+        config: Its path; relative paths in the list count from its folder, and
+            ``hcsc_mm::benchmarks/NAME`` is a benchmark of this package.
 
     Raises:
         HCSCError: the list is missing or has two stages of one name, or a file in it does not
@@ -49,8 +51,9 @@ def stages_of(cfg: Config, config: str) -> list[Stage]:
             f"{config} names no stages; add stages = ['benchmarks/knn_in1k.py', ...], a list of "
             "benchmark configs"
         )
+    folder = os.path.dirname(config)
     stages = [
-        Stage(Path(path).stem, os.path.normpath(os.path.join(os.path.dirname(config), path)))
+        Stage(Path(path).stem, os.path.normpath(os.path.join(folder, config_file(path))))
         for path in paths
     ]
     names = [stage.name for stage in stages]

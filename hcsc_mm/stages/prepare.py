@@ -14,6 +14,7 @@ from mmpretrain.registry import DATASETS
 
 from ..datasets.sources import is_address
 from ..runtime.pretrained import configs_of_type, use_checkpoint
+from ..runtime.trained_otherwise import normalisation_of
 
 _LOADER, _MAKES_PIXELS = "hcsc_mm.LoadImage", ("white", "color_type", "imdecode_backend")
 # What says where and how a stage runs, and not what comes out of it.
@@ -35,7 +36,8 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
     pre-training; ``cfg`` is changed in place.
 
     Split batch norm becomes plain batch norm: it has the same weights, and in the benchmarks there
-    is no key to keep from the query. Detectors and segmentation networks, whose backbones are set
+    is no key to keep from the query. Where the benchmark's norms are synchronised, so are they
+    then. Detectors and segmentation networks, whose backbones are set
     up for their libraries, take the weights alone.
     """
     model, source = cfg.model, pretraining.model
@@ -43,14 +45,18 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
     if cfg.get("default_scope") != "mmpretrain":
         use_checkpoint(model, checkpoint)
         return
-    model.backbone = copy.deepcopy(source.backbone)
+    own, model.backbone = model.backbone, copy.deepcopy(source.backbone)
     model.backbone.pop("init_cfg", None)
     for norm in list(configs_of_type(model.backbone, "hcsc_mm.SplitBatchNorm2d")):
         norm["type"] = "BN"
         norm.pop("num_splits", None)
-    for name in ("mean", "std", "to_rgb"):
-        if name in source.get("data_preprocessor", {}) and "data_preprocessor" in model:
-            model.data_preprocessor[name] = source.data_preprocessor[name]
+    if any(configs_of_type(own, "SyncBN")):
+        if model.backbone.type == own.type:  # of another kind the norm may not be a batch norm
+            model.backbone.setdefault("norm_cfg", dict(type="BN", requires_grad=True))
+        for norm in list(configs_of_type(model.backbone, "BN")):
+            norm["type"] = "SyncBN"
+    if "data_preprocessor" in model:
+        model.data_preprocessor.update(normalisation_of(pretraining))
     channels = source.get("neck", {}).get("in_channels")
     if channels is not None and "in_channels" in (model.get("head") or {}):
         model.head.in_channels = channels
@@ -95,7 +101,7 @@ def missing_data(config: Any) -> list[str]:
         return []
     found = [folder for value in config.values() for folder in missing_data(value)]
     roots, kind = _each(config.get("data_root") or ()), config.get("type")
-    if kind and not _is_downloaded(kind) and not config.get("backend_args"):
+    if kind and not is_downloaded(kind) and not config.get("backend_args"):
         found += [
             root
             for root in roots
@@ -114,7 +120,8 @@ def _moved(root: str, folder: str) -> str:
     return os.path.join(folder, root.removeprefix("data/")) if root.startswith("data/") else root
 
 
-def _is_downloaded(kind: str) -> bool:
+def is_downloaded(kind: str) -> bool:
+    """Whether a kind of data set is fetched where it is missing."""
     dataset = DATASETS.get(kind)
     return dataset is not None and "download" in inspect.signature(dataset).parameters
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from filelock import FileLock, Timeout
 from mmengine.dist import is_main_process
 
 from ..errors import HCSCError
@@ -22,15 +22,18 @@ def locked(folder: str) -> Iterator[None]:
         HCSCError: another one holds it.
     """
     os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, ".lock"), "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HCSCError(
-                f"another run of stages is at work in {folder}; wait for it, or choose another "
-                "--work-dir"
-            ) from None
+    lock = FileLock(os.path.join(folder, ".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise HCSCError(
+            f"another run of stages is at work in {folder}; wait for it, or choose another "
+            "--work-dir"
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 
 from ..errors import HCSCError
 from ..utils.files import write_text
-from ..utils.metric_values import Value, markdown, short, tables
+from ..utils.metric_values import Value, short, tables
+from ..utils.tables import markdown_table
 
 RESULT_FILE = "result.json"  # in a stage's folder, when it is finished
 
@@ -19,11 +20,11 @@ class Result:
     """A finished stage.
 
     Attributes:
-        stage: Its name.
+        stage: Name of the stage.
         config: Path of its config file.
         inputs: SHA-256 of the config as it was run, and of the weights.
         checkpoint: Path of the weights that were judged.
-        checkpoint_sha256: Of their content.
+        checkpoint_sha256: Digest of the checkpoint's content.
         date: When it was finished: year-month-day, hour:minute, UTC.
         metrics: Numbers by name, or lists of a number for each class, or matrices. Accuracies and
             mAP are in per cent, clustering scores from 0 (some from −1) to 1.
@@ -72,7 +73,9 @@ def table(results: Sequence[Result]) -> str:
         for what, values in _grouped(result.metrics).items()
     ]
     below = [(result.stage, tables(result.metrics, result.classes)) for result in results]
-    return markdown(head, rows) + "".join(f"\n{stage}:\n\n{text}" for stage, text in below if text)
+    return markdown_table(head, rows) + "".join(
+        f"\n{stage}:\n\n{text}" for stage, text in below if text
+    )
 
 
 def _grouped(metrics: dict[str, Value]) -> dict[str, str]:

@@ -19,7 +19,7 @@ class SavedTree(NamedTuple):
     """A tree of prototypes from a checkpoint.
 
     Attributes:
-        hierarchy: The tree.
+        hierarchy: The tree of prototypes.
         num_samples: N, training images that it is over.
         images: Fingerprint of the training set; None in checkpoints of 0.1.0.
         fits: Whether it was built from the very weights beside it; None where nobody noted that.
@@ -38,8 +38,8 @@ def saved_tree(checkpoint: Any, name: str = "the checkpoint") -> SavedTree | Non
     was built before the epoch that then changed the weights, which is said in one line.
 
     Args:
-        checkpoint: As loaded; anything else has no tree.
-        name: Of the file, for that line.
+        checkpoint: A checkpoint as loaded; anything else has no tree.
+        name: Name of the file, for that line.
 
     Returns:
         None if there is none, also for methods that cluster otherwise than into a tree.
@@ -80,8 +80,8 @@ def clustering_entry(
         identity: 'num_samples' and 'images', the fingerprint of the training set.
         epoch: The last epoch that it was built for.
         bank: (N, D) latest keys, within an epoch that collects them.
-        weights: Of :func:`weights_digest`, what the hierarchy was built from.
-        final: Of :func:`final_entry`, at the end of a run.
+        weights: Digest from :func:`weights_digest` of what the hierarchy was built from.
+        final: What :func:`final_entry` gave, at the end of a run.
     """
     return {
         **identity,

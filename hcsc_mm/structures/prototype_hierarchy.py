@@ -51,8 +51,7 @@ class PrototypeHierarchy:
         if len(self.parents) != num_levels - 1 or len(self.concentrations) != num_levels:
             raise HCSCError(
                 f"{num_levels} levels of prototypes need {num_levels - 1} parents and {num_levels} "
-                "concentrations, "
-                f"got {len(self.parents)} and {len(self.concentrations)}"
+                f"concentrations, got {len(self.parents)} and {len(self.concentrations)}"
             )
         for level, prototypes in enumerate(self.prototypes):
             check_prototypes(f"prototypes[{level}]", prototypes, self.prototypes[0])

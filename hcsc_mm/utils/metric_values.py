@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from .tables import markdown_table
+
 Value = float | str | list  # a list holds numbers, or lists of numbers
 _WIDEST = 20  # columns of a matrix that is shown
 _LONGEST = 8  # numbers of a list that is no list of classes
@@ -97,7 +99,7 @@ def tables(metrics: Mapping[str, Value], classes: Sequence[str] | None) -> str:
     """Markdown tables of what metrics say of each class, and of matrices; empty without any.
 
     Args:
-        metrics: Of :func:`plain`.
+        metrics: Values that :func:`plain` gave, by name.
         classes: Names; without them, or for matrices of another size, the numbers of rows are
             shown.
     """
@@ -109,7 +111,7 @@ def tables(metrics: Mapping[str, Value], classes: Sequence[str] | None) -> str:
             [_name(classes[row]), *(_cell(name, value[row]) for name, value in columns.items())]
             for row in range(len(classes))
         ]
-        parts.append(markdown(["class", *columns], rows))
+        parts.append(markdown_table(["class", *columns], rows))
     for name, matrix in metrics.items():
         if is_matrix(matrix) and len(matrix[0]) <= _WIDEST:
             named = len(matrix) == len(matrix[0]) == len(classes)
@@ -119,21 +121,8 @@ def tables(metrics: Mapping[str, Value], classes: Sequence[str] | None) -> str:
                 [names[row] if names else str(row), *(_cell(name, one) for one in values)]
                 for row, values in enumerate(matrix)
             ]
-            parts.append(markdown([name, *head], rows))
+            parts.append(markdown_table([name, *head], rows))
     return "\n".join(parts)
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table whose columns are as wide as their widest cell."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, tuple("-" * width for width in widths), *rows]
-    return (
-        "\n".join(
-            f"| {' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))} |"
-            for line in lines
-        )
-        + "\n"
-    )
 
 
 def _cell(name: str, value: Value) -> str:

@@ -66,8 +66,8 @@ def _speak(
     if is_over:
         raise HCSCError(
             f"rank {rank} has waited {waited / 60:.3g} minutes for {names} in {stage}, longer than "
-            f"HCSC_WAIT_MINUTES={minutes:g}; "
-            "look there for a slow disk or a busy machine, or raise the limit"
+            f"HCSC_WAIT_MINUTES={minutes:g}; look there for a slow disk or a busy machine, or "
+            "raise the limit"
         )
     if rank == min(set(range(get_world_size())) - set(late)):
         print(f"waiting for {names} in {stage}, {waited:.0f} s so far", file=sys.stderr, flush=True)

@@ -82,7 +82,7 @@ def load_data(
 
     Args:
         file: Path or open file; safetensors are told by their content.
-        map_location: As in ``torch.load``.
+        map_location: Where tensors go, as in ``torch.load``.
         weights_only: Accepted for mmengine, which calls this in the place of its own loader; it is
             always True.
         mmap: Leave tensors in the file until they are used.
@@ -219,8 +219,7 @@ def _refusal(name: str, error: Exception) -> str:
         return f"{name} is no checkpoint: PyTorch did not write it; have its owner save it anew"
     return (
         f"{name} is refused: it holds more than tensors and plain values, and loading it could run "
-        f"code ({_culprit(error)}); "
-        "have its owner save the state dict alone"
+        f"code ({_culprit(error)}); have its owner save the state dict alone"
     )
 
 

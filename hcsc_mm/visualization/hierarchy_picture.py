@@ -72,14 +72,15 @@ def _draw_panel(
 ) -> None:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=13)
     total = hierarchy.num_prototypes[level]
-    title = f"level {level + 1}: {total} prototypes" + (
+    title = f"level {level}: {total} prototypes" + (
         "" if len(prototypes) == total else f", {len(prototypes)} shown"
     )
     draw.text(corner, title, fill="black", font=font)
     sizes = _sizes(hierarchy)[level]
+    # (rows, N)
     similarity = (
         hierarchy.prototypes[level][list(prototypes)] @ features.to(hierarchy.prototypes[level]).T
-    )  # (rows, N)
+    )
     nearest = similarity.topk(min(columns, len(images)), dim=1).indices
     for row, prototype in enumerate(prototypes):
         top = corner[1] + _TITLE_HEIGHT + row * (tile + _GAP)

@@ -23,7 +23,7 @@ class Report:
     """What a conversion found, wrote and left out.
 
     Attributes:
-        source, target: The files.
+        source, target: Paths of the file to read and of the file to write.
         target_layout: What was written.
         encoder: Which of the source's became the backbone.
         contents: The source, sorted.
@@ -88,9 +88,8 @@ class Report:
             return f"by tensors only, not by {self.target_layout}: {result.obstacle}; {tensors}"
         return (
             f"by {self.target_layout}: largest difference of a feature "
-            f"{result.features.difference:.2g} "
-            f"(allowed {result.features.allowed:.2g}; the largest feature is "
-            f"{result.features.largest:.3g}); {tensors}"
+            f"{result.features.difference:.2g} (allowed {result.features.allowed:.2g}; the largest "
+            f"feature is {result.features.largest:.3g}); {tensors}"
         )
 
 

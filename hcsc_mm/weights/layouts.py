@@ -168,7 +168,7 @@ def sort_weights(
         weights: The file's tensors; what wrappers put into names (``module.``, ``_orig_mod.``, …)
             counts for nothing, wherever it stands.
         layout: A key of :data:`LAYOUTS`, or None to detect it.
-        prefix: Of the names that count; None: what stands before a known layout is found.
+        prefix: Only names that begin so count; None: what stands before a known layout is found.
 
     Raises:
         HCSCError: there is no backbone of this layout, or of any, or there are several; names the

@@ -134,8 +134,7 @@ def load_arrays(file: BinaryIO, name: str) -> Any:
     except ForbiddenNameError as error:
         raise HCSCError(
             f"{name} is refused: it holds more than arrays and plain values, and loading it could "
-            f"run code (it names {error}); "
-            "have its owner save the arrays alone"
+            f"run code (it names {error}); have its owner save the arrays alone"
         ) from None
     except _DAMAGE as error:
         raise HCSCError(

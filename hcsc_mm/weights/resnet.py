@@ -36,8 +36,8 @@ class ResNetShape:
         stem_size: Side of the first convolution's kernel; 3 is ``mmpretrain.ResNet_CIFAR``.
         stem_channels: Channels after the first convolution.
         base_channels: Channels within the blocks of the first stage.
-        first_stride: Of the first stage, where the weights tell; those of the others have no part
-            in names and shapes.
+        first_stride: Stride of the first stage, where the weights tell; those of the others have no
+            part in names and shapes.
     """
 
     depth: int

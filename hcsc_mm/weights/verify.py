@@ -71,7 +71,7 @@ def verify(path: Path, layout: str, model: Model, image: str | None = None) -> V
     """Load a written file into the library that it is for, and compare.
 
     Args:
-        path: The file.
+        path: Path of the written file.
         layout: The target's name, see :data:`LOADERS`.
         model: What the file was made from.
         image: Path of the image to compare features of; scikit-learn's photograph of a Chinese
@@ -94,7 +94,7 @@ def compare_features(path: Path, layout: str, model: Model, images: Tensor) -> F
     against mmpretrain's with the source's weights.
 
     Args:
-        path, layout, model: As in :func:`verify`.
+        path, layout, model: What to compare, as in :func:`verify`.
         images: (B, 3, H, W), normalised.
 
     Raises:
@@ -156,9 +156,10 @@ def load_image(path: str | None) -> Tensor:
         [max(256, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR
     )
     left, top = ((side - 224) // 2 for side in image.size)
+    # (224, 224, 3)
     pixels = (
         torch.from_numpy(np.array(image.crop((left, top, left + 224, top + 224)))).float() / 255
-    )  # (224, 224, 3)
+    )
     return ((pixels - torch.tensor(_MEAN)) / torch.tensor(_STD)).permute(2, 0, 1)[None].contiguous()
 
 

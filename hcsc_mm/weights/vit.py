@@ -35,12 +35,12 @@ class ViTShape:
     as one for every 64 channels.
 
     Attributes:
-        width: Channels.
-        depth: Layers.
+        width: Channels of a token.
+        depth: Number of layers.
         hidden: Channels within an MLP.
         patch: Side of a patch in pixels.
         image: Side of the images that the positions are of.
-        in_channels: Of the images.
+        in_channels: Number of channels of the images.
     """
 
     width: int

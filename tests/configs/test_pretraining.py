@@ -21,6 +21,7 @@ from mmpretrain.datasets import CIFAR10
 from mmpretrain.models.selfsup import BYOL, SimSiam, SwAV
 from mmpretrain.registry import DATASETS, HOOKS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from PIL import Image
+from rows import save_rows
 from torch import nn
 
 from hcsc_mm.datasets import ExtractionView, seed_worker
@@ -91,6 +92,9 @@ def build_dataset(config: Config, folder: Path, monkeypatch):
         for name, _ in kind.train_list:
             (folder / kind.base_folder / name).write_bytes(pickle.dumps(entry))
         monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
+    elif dataset["type"] == "hcsc_mm.HFImages":
+        save_rows(pixels, folder / "rows")
+        dataset = dict(config.train_dataloader.dataset, path=str(folder / "rows"))
     else:
         for index, image in enumerate(pixels):
             Image.fromarray(image).save(folder / f"{index}.jpg")
@@ -468,3 +472,9 @@ def test_a_step_on_small_crops_gives_finite_losses_for_every_view(name, tmp_path
     )
     sum(losses.values()).backward()
     assert all(bool(torch.isfinite(weight.grad).all()) for weight in model.backbone.parameters())
+
+
+@pytest.mark.parametrize("name", CLUSTERING)
+def test_configs_of_the_paper_seed_kmeans_as_the_released_code_and_others_as_we_do(name):
+    hook = HOOKS.build(clustering_hook(load(name)))
+    assert hook._kmeans["seeding"] == ("random" if name.endswith("in1k") else "k-means++")

@@ -223,6 +223,7 @@ def _root(nodes, levels, num_images, facts) -> dict:
         "children": [node["id"] for node in top],
         "count": num_images,
         "share": 1.0,
+        "name": max(totals, key=totals.get) if totals else None,
         "purity": max(totals.values()) / sum(totals.values()) if totals else None,
         "labels": sorted(map(list, totals.items()), key=lambda pair: -pair[1]),
         "siblings": [],

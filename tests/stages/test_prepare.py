@@ -44,6 +44,22 @@ def test_a_stage_loads_images_as_the_pretraining_does():
         assert (load.white, load.color_type, load.get("unreadable")) == (4095, "grayscale", None)
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (dict(mean=[1.0] * 3, std=[2.0] * 3), ([1.0] * 3, [2.0] * 3, False)),  # BGR
+        (dict(mean=[1.0] * 3, std=[2.0] * 3, bgr_to_rgb=True), ([1.0] * 3, [2.0] * 3, True)),
+        (dict(), (None, None, False)),  # values as they are
+    ],
+)
+def test_a_stage_normalises_as_the_pretraining_does_also_where_that_says_nothing(said, expected):
+    cfg, pretraining = config("benchmarks/knn_folder"), config("hcsc_r18_200e_folder")
+    pretraining.model.data_preprocessor = dict(type="SelfSupDataPreprocessor", **said)
+    fit_to_pretraining(cfg, pretraining, "weights.pth")
+    found = cfg.model.data_preprocessor
+    assert (found.get("mean"), found.get("std"), found.to_rgb) == expected
+
+
 def test_a_stage_that_only_tests_loads_the_checkpoint():
     cfg = config("benchmarks/knn_folder")
     fit_to_pretraining(cfg, config("hcsc_r18_digits"), "weights.pth")

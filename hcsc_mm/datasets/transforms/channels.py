@@ -23,7 +23,7 @@ def check_transforms(pipeline: Any, channels: int) -> None:
 
     Args:
         pipeline: ``Compose``, or anything with ``transforms``.
-        channels: Of the images that its loader gives; 1: (H, W).
+        channels: Number of channels of the images that the loader gives; with 1 they are (H, W).
 
     Raises:
         HCSCError: one cannot; it is named.

@@ -45,8 +45,9 @@ def read_file(path: str, max_pixels: int) -> bytes:
             "have"
         )
     # Should a pipe have taken the file's place since, opening it would wait for somebody to write
-    # into it.
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+    # into it. Windows has no such flag, and another that keeps line ends as they are.
+    flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
         return file.read()
 
 
@@ -63,7 +64,7 @@ def decode_image(
     """The first picture in a file, 8 bits per channel, whatever the file has.
 
     Args:
-        content: Of the file.
+        content: The file's bytes.
         color_type: 'color' → (H, W, 3) in OpenMMLab's order, BGR; 'grayscale' → (H, W); both turned
             as the EXIF orientation says, and with '_ignore_orientation' behind it as stored.
             'unchanged' → (H, W) or (H, W, C) as stored; three channels are BGR here, too.

@@ -48,10 +48,11 @@ class LoadImage(LoadImageFromFile):
             :class:`UnreadableImagesHook` counts them and ends the run when they are too many.
         imdecode_backend: 'pillow', 'tifffile' (a TIFF's pages or planes as channels) or one of
             mmcv's others, which have outcomes of their own.
-        color_type: As in mmcv: 'color', 'grayscale', or 'unchanged' for any number of channels, of
-            which three are BGR, as everywhere in OpenMMLab, and others are in the file's order.
-            'color' turns images as their EXIF orientation says, 'color_ignore_orientation' leaves
-            them as they are stored: the released code's behaviour.
+        color_type: Which channels to give. 'color' is three, BGR; 'grayscale' is one; 'unchanged'
+            is any number, of which three are BGR, as everywhere in OpenMMLab, and others are in the
+            file's order. 'color' turns images as their EXIF orientation says,
+            'color_ignore_orientation' leaves them as they are stored: the released code's
+            behaviour.
         white: Value of white in files of more than 8 bits per channel: 4095 for 12 bits. 'auto':
             the data set finds it in a sample of its files (:func:`~.range_of_set.settle`). None:
             65535 of 16 bits, or what the file says; 32-bit values are unreadable then.
@@ -60,7 +61,7 @@ class LoadImage(LoadImageFromFile):
         max_aspect: An image whose longer side is more than so many times the shorter one counts as
             unreadable. Resizing its shorter side to 256 would make 256² × max_aspect × 3 bytes of
             it, 20 MB at 100.
-        **kwargs: As in mmcv's ``LoadImageFromFile``.
+        **kwargs: Further arguments of mmcv's ``LoadImageFromFile``.
     """
 
     def __init__(

@@ -41,7 +41,8 @@ class Picture(NamedTuple):
 
     Attributes:
         image: 8 bits per channel, decoded; of deeper ones None, or their upper 8 bits.
-        values: Of deeper ones, where they were asked for or cannot be told otherwise.
+        values: How images of more than 8 bits were mapped, where that was asked for or cannot be
+            told otherwise.
         orientation: EXIF's, 1 to 8.
     """
 
@@ -56,11 +57,11 @@ def read_picture(
     """Decode the first picture.
 
     Args:
-        content: Of the file.
-        max_pixels, max_aspect: As in :func:`~.decode.decode_image`.
+        content: The file's bytes.
+        max_pixels, max_aspect: Limits, as in :func:`~.decode.decode_image`.
         exact: Give the values of deep colours, too, of which Pillow has the upper 8 bits only;
             those of deep greys are always given.
-        at_least: As in :func:`~.decode.decode_image`.
+        at_least: Sides that suffice, as in :func:`~.decode.decode_image`.
 
     Raises:
         UnreadableImageError: it is over a limit, or of a kind that is not read here.
@@ -120,8 +121,8 @@ def tiff_picture(content: bytes, max_pixels: int, max_aspect: float, *, whole: b
     """The values of a TIFF by tifffile: any number of channels of any type.
 
     Args:
-        content: Of the file.
-        max_pixels, max_aspect: As in :func:`~.decode.decode_image`.
+        content: The file's bytes.
+        max_pixels, max_aspect: Limits, as in :func:`~.decode.decode_image`.
         whole: All pages, as mmcv's back end 'tifffile' reads them; otherwise the first.
 
     Raises:

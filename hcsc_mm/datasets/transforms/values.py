@@ -49,7 +49,7 @@ def to_8_bits(values: Values, white: float | None) -> np.ndarray:
     4095 v >> 4, for 255 v. Floating point is rounded, 255 v / white.
 
     Args:
-        values: Of a file.
+        values: Integers or floating-point numbers as they stand in a file.
         white: What the user says; None: nothing.
 
     Returns:

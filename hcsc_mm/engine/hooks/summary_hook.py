@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...installed import config_name, shown_path, tool_command
 from ...registry import HOOKS
 from ...runtime.console import duration
 from ...runtime.hooks.progress_hook import HEALTH_KEY, VERDICT_KEY
@@ -31,7 +31,7 @@ class SummaryHook(Hook):
         checkpoint = runner.message_hub.runtime_info.get("last_ckpt")
         rows = {"time": duration(time.monotonic() - self._began), "health": self._health(runner)}
         if checkpoint:
-            rows["checkpoint"] = _shown(checkpoint)
+            rows["checkpoint"] = shown_path(checkpoint)
         model = first_of(runner.model, ClustersImages)
         if checkpoint and model is not None and model.hierarchy is not None:
             numbers = " / ".join(map(str, model.hierarchy.num_prototypes))
@@ -56,23 +56,13 @@ class SummaryHook(Hook):
         """The two commands that most people type next."""
         if checkpoint is None:
             return {}
-        commands = {}
-        root = runner.cfg.train_dataloader.dataset.get("data_root")
-        if root:
-            commands["look at it"] = (
-                f"python tools/build_tree.py {_shown(checkpoint)} --images {root} --out tree"
-            )
+        # of the very images of the training, lists and all, which the checkpoint names
+        commands = {
+            "look at it": f"{tool_command('build_tree')} {shown_path(checkpoint)} --out tree"
+        }
         if runner.cfg.get("stages") and runner.cfg.filename:
             commands["measure it"] = (
-                f"python tools/run_stages.py {_shown(runner.cfg.filename)} --checkpoint "
-                f"{_shown(checkpoint)}"
+                f"{tool_command('run_stages')} {config_name(runner.cfg.filename)} --checkpoint "
+                f"{shown_path(checkpoint)}"
             )
         return commands
-
-
-def _shown(path: str) -> str:
-    """Relative where it lies below the current folder."""
-    try:
-        return str(Path(path).resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -40,9 +40,9 @@ treePage.format = (() => {
 
   const fileName = (path) => path.slice(path.lastIndexOf("/") + 1);
 
-  // A node is called by its majority label where there is one.
+  // A node is called by its majority label where there is one, all of them by the title.
   const node = (summary) =>
-    summary.name || (summary.id === treePage.summary.root ? treePage.summary.title : summary.id);
+    summary.id === treePage.summary.root ? treePage.summary.title : summary.name || summary.id;
 
   return { count, share, decimal, fileName, node };
 })();

@@ -233,7 +233,9 @@ treePage.card = (() => {
         ["Outlier score", format.decimal(image.outlier), "0 to 1"],
         ["Row", format.count(image.row), "of images.parquet, from 0"],
       ])),
-      image.leaf ? section("Where it lies", null, trailLinks(image.leaf)) : el("p", { class: "muted" }, "Not in the tree."),
+      image.leaf
+        ? section("Where it lies", null, trailLinks(image.leaf))
+        : el("p", { class: "muted" }, "Not in the tree."),
     ]);
     card.classList.add("of-image");
     card.scrollTop = 0;

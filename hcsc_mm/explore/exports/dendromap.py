@@ -62,7 +62,7 @@ class _Joiner:
 
     Args:
         embedding: (n, D) of the images.
-        names: Their files.
+        names: Paths of the images' files, by place.
     """
 
     def __init__(self, embedding: NDArray, names: list[str]) -> None:

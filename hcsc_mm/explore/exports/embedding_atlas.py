@@ -20,7 +20,7 @@ def write(tree: Tree, out: Path) -> list[str]:
     """``images.parquet`` with a column ``image`` of JPEG thumbnails, up to 50,000 images.
 
     Args:
-        tree: To export.
+        tree: The tree folder to export.
         out: Folder for it.
     """
     added, flag = {}, ""

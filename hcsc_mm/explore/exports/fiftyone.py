@@ -17,7 +17,7 @@ def write(tree: Tree, out: Path) -> list[str]:
     pyarrow and nothing of hcsc_mm.
 
     Args:
-        tree: To export.
+        tree: The tree folder to export.
         out: Folder for it.
     """
     write_parquet(tree, out / "images.parquet", {"filepath": tree.file})

@@ -26,7 +26,7 @@ def write(tree: Tree, out: Path) -> list[str]:
     A sprite holds 65,536 images at most: of more, so many are drawn, evenly over the tree.
 
     Args:
-        tree: To export.
+        tree: The tree folder to export.
         out: Folder for it; the log folder of TensorBoard.
     """
     rows = tree.readable

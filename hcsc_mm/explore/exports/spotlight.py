@@ -14,7 +14,7 @@ def write(tree: Tree, out: Path) -> list[str]:
     """``images.parquet``, as the tree's with a column ``image``, and embeddings in float32.
 
     Args:
-        tree: To export.
+        tree: The tree folder to export.
         out: Folder for it.
     """
     write_parquet(tree, out / "images.parquet", {"image": tree.file})

@@ -25,10 +25,10 @@ def write_parquet(
     """One file, whole or not at all; embeddings in float32, as plain lists that every reader knows.
 
     Args:
-        tree: Whose table.
-        file: To write.
+        tree: The tree folder whose table is read.
+        file: Path of the file to write.
         added: Name of a column → what it says of an image's path.
-        types: Of these columns, where it is not text.
+        types: Type of each column that is not text, by name.
     """
     table = tree.table
     fields = [

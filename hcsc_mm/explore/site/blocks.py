@@ -27,11 +27,11 @@ class Blocks(Dataset):
     """Item b writes block b if it is not there yet, and is b.
 
     Attributes:
-        cards: Of the tree.
+        cards: Cards of the tree's nodes.
         images: Where thumbnails come from.
-        folder: Of the page's data.
-        size: Of a thumbnail, in pixels.
-        quality: Of the JPEGs, 1 to 95.
+        folder: Folder of the page's data.
+        size: Side of a thumbnail, in pixels.
+        quality: Quality of the JPEGs, 1 to 95.
         neighbours: Most similar images stored per image.
     """
 

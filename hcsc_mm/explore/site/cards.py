@@ -59,7 +59,7 @@ class Cards:
     """Makes the cards of nodes.
 
     Attributes:
-        table: Of the tree.
+        table: The tree's table of images.
     """
 
     table: PageTable

@@ -56,7 +56,7 @@ def script(key: str, data: object) -> bytes:
 
     Args:
         key: What the page asked for.
-        data: Of plain values; no NaN (:func:`number`).
+        data: Plain values without NaN (see :func:`number`).
     """
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return f"treePage.deliver({json.dumps(key)},{text});\n".encode("ascii")

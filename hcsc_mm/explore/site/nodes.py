@@ -19,7 +19,7 @@ class Node:
     """A prototype, or the root.
 
     Attributes:
-        id: Of hierarchy.json; ``root`` for the root.
+        id: Name of the node in hierarchy.json; ``root`` for the root.
         level: 0 is the finest; the root's is the number of levels.
         trail: Ids from a child of the root down to this node; empty for the root.
         children: Ids of those with images, the largest first.
@@ -72,7 +72,7 @@ def arrange(hierarchy: dict, prototypes: np.ndarray, num_placed: int) -> dict[st
     """Every node that has images, by its id, parents before their children.
 
     Args:
-        hierarchy: Of :func:`read_hierarchy`.
+        hierarchy: What :func:`read_hierarchy` gave.
         prototypes: (L, N) int32, in the order of the page; the first ``num_placed`` are in the
             tree.
         num_placed: How many images are.

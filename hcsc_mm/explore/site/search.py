@@ -22,8 +22,8 @@ def write_names(table: PageTable, folder: Path) -> None:
     per image.
 
     Args:
-        table: Of the tree.
-        folder: Of the page's data.
+        table: The tree's table of images.
+        folder: Folder of the page's data.
     """
     index = folder / "names" / "index.js"
     if index.is_file():

@@ -26,8 +26,8 @@ def most_similar(
     hierarchy.json), and the nearest neighbour that the table names, wherever it lies.
 
     Args:
-        table: Of the tree.
-        leaf: Of the finest level.
+        table: The tree's table of images.
+        leaf: Prototype of the finest level for each image.
         start: First position of the part.
         end: Position behind its last.
         number: How many are wanted, k.

@@ -15,7 +15,7 @@ class Strings:
 
     Args:
         folder: A :class:`StringsWriter` wrote it there.
-        name: Of the column.
+        name: Name of the column.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -41,9 +41,9 @@ class StringsWriter:
     """Stores strings that come in batches.
 
     Args:
-        folder: That exists.
-        name: Of the column.
-        number: Of strings, all batches together.
+        folder: Folder to write to; it exists.
+        name: Name of the column.
+        number: Number of strings, all batches together.
     """
 
     def __init__(self, folder: Path, name: str, number: int) -> None:

@@ -38,7 +38,7 @@ class ImagesInFolder:
 
     Args:
         root: Folder that the paths are relative to; absolute ones are taken as they are.
-        paths: Of the images, row by row.
+        paths: Paths of the images, row by row.
         at_least: Shorter side that is needed: larger JPEGs are decoded at a smaller scale.
     """
 
@@ -115,8 +115,8 @@ class Sheets:
     """Thumbnails by position, cut out of the sheets that are written already.
 
     Args:
-        folder: Of the page's data.
-        size: Of a thumbnail.
+        folder: Folder of the page's data.
+        size: Side of a thumbnail, in pixels.
         kept: Decoded sheets in memory.
     """
 

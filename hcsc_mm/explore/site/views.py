@@ -22,11 +22,11 @@ class Views(Dataset):
     """Item v writes view v if it is not there yet, what the treemap of a node shows, and is v.
 
     Attributes:
-        cards: Of the tree.
-        ids: Of the nodes that have children.
-        folder: Of the page's data; the blocks are written.
-        size: Of a thumbnail, in pixels.
-        quality: Of the JPEG.
+        cards: Cards of the tree's nodes.
+        ids: Names of the nodes that have children.
+        folder: Folder of the page's data; the blocks are written.
+        size: Side of a thumbnail, in pixels.
+        quality: Quality of the JPEG, 1 to 95.
         budget: Thumbnails in a treemap, divided among the children by their number of images.
     """
 

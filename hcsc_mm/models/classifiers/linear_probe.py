@@ -23,10 +23,11 @@ class LinearProbe(ImageClassifier):
         backbone: Config or module of any backbone of mmpretrain.
         head: Config or module of a classification head on vectors, such as ``LinearClsHead``, whose
             weights start from N(0, 0.01²) and whose biases from 0, as in MoCo.
-        pretrained: As in mmpretrain's ``ImageClassifier``, as are the rest; there is no neck.
-        train_cfg: Batch augmentations.
+        pretrained: Weights of the whole model, as in mmpretrain's ``ImageClassifier``; there is no
+            neck.
+        train_cfg: Batch augmentations, as in mmpretrain's ``ImageClassifier``.
         data_preprocessor: Config or module.
-        init_cfg: As in mmengine.
+        init_cfg: How weights begin, as in mmengine.
     """
 
     def __init__(

@@ -22,10 +22,10 @@ class AnyChannelsPreprocessor(SelfSupDataPreprocessor):
     number keep their order, as in mmpretrain's ``ClsDataPreprocessor``, which benchmarks use.
 
     Args:
-        mean: Of each channel, or one for all; None: no normalisation.
-        std: Likewise.
+        mean: One value per channel, or one for all, in units of the pixels; None: no normalisation.
+        std: Divides what is left, in the same form as ``mean``.
         to_rgb: Images of three channels are BGR, and the model takes RGB.
-        **kwargs: As in ``SelfSupDataPreprocessor``.
+        **kwargs: Further arguments of mmpretrain's ``SelfSupDataPreprocessor``.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ def check_channels(model: nn.Module, channels: int | None) -> None:
 
     Args:
         model: With ``backbone`` and ``data_preprocessor``.
-        channels: Of its images; None where they are not known.
+        channels: How many channels the images have; None where that is not known.
 
     Raises:
         HCSCError: with what to set.

@@ -28,7 +28,7 @@ class DeviceAugmentation(SelfSupDataPreprocessor):
     Args:
         views: Configs of :class:`ViewRecipe`, in the order in which HCSC takes them: query, key,
             local crops.
-        **kwargs: As in mmpretrain's ``SelfSupDataPreprocessor``: mean, std, to_rgb, non_blocking.
+        **kwargs: mean, std, to_rgb and non_blocking of mmpretrain's ``SelfSupDataPreprocessor``.
     """
 
     def __init__(self, views: Sequence[dict | ViewRecipe], **kwargs) -> None:
@@ -46,7 +46,7 @@ class DeviceAugmentation(SelfSupDataPreprocessor):
         Args:
             data: ``inputs`` from ``pad_collate``, or crops as one (B, 3, H, W) tensor;
                 ``data_samples`` goes through as it is.
-            training: As in mmengine; makes no difference here.
+            training: Required by mmengine; makes no difference here.
 
         Returns:
             ``inputs``: a list with a (B, 3, S_v, S_v) float tensor per view, or the normalised
@@ -83,7 +83,7 @@ class DeviceAugmentation(SelfSupDataPreprocessor):
         Args:
             images: (B, 3, H, W) uint8 on the model's device, BGR if the preprocessor converts to
                 RGB.
-            parameters: Of each view, on the host.
+            parameters: Random parameters of each view, on the host.
 
         Returns:
             (B, 3, S_v, S_v) float for each view, RGB, normalised.

@@ -17,7 +17,7 @@ def crop_and_resize(images: Tensor, boxes: Tensor, flip: Tensor, size: int) -> T
         images: (B, 3, H, W) uint8.
         boxes: (B, 4) int on the host: top, left, height, width.
         flip: (B,) bool on the host.
-        size: S.
+        size: Pixels S of the output along this side.
 
     Returns:
         (B, 3, S, S) uint8, rounded as Pillow rounds.
@@ -40,7 +40,7 @@ def crop_and_resize_batch(images: Tensor, boxes: Tensor, flip: Tensor, size: int
             its channels last in memory.
         boxes: (B, 4) float: top, left, height, width.
         flip: (B,) float, 1 for an image that is mirrored.
-        size: S.
+        size: Pixels S of the output along this side.
 
     Returns:
         (B, 3, S, S), like ``images``; not rounded.
@@ -53,9 +53,8 @@ def crop_and_resize_batch(images: Tensor, boxes: Tensor, flip: Tensor, size: int
         images.dtype
     )  # (B, S, W)
     lines = images.permute(0, 2, 3, 1).reshape(num_images, height, width * channels)
-    shortened = (
-        torch.bmm(rows, lines).view(num_images, size, width, channels).permute(0, 3, 1, 2)
-    )  # (B, 3, S, W)
+    # (B, 3, S, W)
+    shortened = torch.bmm(rows, lines).view(num_images, size, width, channels).permute(0, 3, 1, 2)
     views = torch.bmm(
         shortened.reshape(num_images, channels * size, width), columns.mT
     )  # (B, 3 S, S)

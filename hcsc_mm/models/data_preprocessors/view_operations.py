@@ -141,7 +141,7 @@ def apply_operations(images: Tensor, parameters: ViewParameters, max_sigma: floa
 
     Args:
         images: (B, 3, H, W) float in [0, 1], RGB; may be overwritten.
-        parameters: Of the B images, on the host.
+        parameters: Random parameters of the B images, on the host.
         max_sigma: Upper bound of the blur.
     """
     run: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -130,7 +130,7 @@ def draw_parameters(
     """Draw a view's parameters for a batch.
 
     Args:
-        recipe: Of the view.
+        recipe: What the view draws its parameters from.
         sizes: Height and width of each of the B images in pixels.
         generator: By default PyTorch's own, which :class:`EpochSeedHook` seeds by epoch and rank.
     """

@@ -44,7 +44,7 @@ class KeyBank:
         """Keep the keys of one training step.
 
         Args:
-            sample_idx: Of this rank's B images.
+            sample_idx: (B,) int64 places in the data set of this rank's images.
             keys: (W · B, D) of all ranks' images in rank order, as the queue takes them.
         """
         index = torch.tensor(sample_idx).to(keys.device, non_blocking=True)

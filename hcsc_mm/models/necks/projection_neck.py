@@ -23,7 +23,8 @@ class ProjectionNeck(BaseModule):
         hid_channels: Width of the hidden layers.
         out_channels: D, length of the embedding.
         num_layers: Linear layers; 2 in HCSC and MoCo v2, 1 for a plain projection.
-        init_cfg: As in mmengine; None leaves PyTorch's initialisation, as the released code does.
+        init_cfg: How weights begin, as in mmengine; None leaves PyTorch's initialisation, as the
+            released code does.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine.hooks import Hook
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
@@ -14,7 +15,8 @@ from ...clustering.independent_kmeans import IndependentClusterings, independent
 from ...errors import HCSCError
 from ...registry import MODELS
 from ...utils.precision import at_least_float32, full_precision
-from .momentum_contrast import MomentumContrast
+from ...utils.samples import check_numbered
+from .momentum_contrast import MomentumContrast, needs_clusters
 
 
 @MODELS.register_module()
@@ -26,10 +28,10 @@ class PCL(MomentumContrast):
     batch and against sampled ones, with the prototypes' concentrations as temperatures.
 
     Args:
-        *args: As in :class:`MomentumContrast`; the head is an :class:`InfoNCEHead`.
+        *args: Arguments of :class:`MomentumContrast`; the head is an :class:`InfoNCEHead`.
         num_negative_prototypes: r, sampled negatives per clustering, at least 1; all there are, if
             there are fewer. 16384 as in the released code by default.
-        **kwargs: As in :class:`MomentumContrast`.
+        **kwargs: Further arguments of :class:`MomentumContrast`.
     """
 
     def __init__(self, *args: Any, num_negative_prototypes: int = 16384, **kwargs: Any) -> None:
@@ -53,6 +55,15 @@ class PCL(MomentumContrast):
             negatives = sample_negatives(own, len(prototypes), self.num_negative_prototypes)
             terms.append(proto_nce(queries[0], own, prototypes, concentrations, negatives))
         return {**losses, "loss_prototype": torch.stack(terms).mean()}
+
+    def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
+        """As MoCo; and clusters are found by the images' numbers."""
+        check_numbered(batch["data_samples"], "the training pipeline")
+        return super().try_batch(batch)
+
+    def missing_hooks(self, hooks: Sequence[Hook]) -> list[str]:
+        """Without clusters it is MoCo."""
+        return needs_clusters(type(self).__name__, hooks)
 
     @property
     def hierarchy(self) -> IndependentClusterings | None:
@@ -88,7 +99,7 @@ def sample_negatives(own: Tensor, num_prototypes: int, number: int) -> tuple[Ten
 
     Args:
         own: (B,) int64, the images' prototypes.
-        num_prototypes: K.
+        num_prototypes: How many prototypes the level has, K.
         number: r, to draw at most.
 
     Returns:
@@ -117,7 +128,7 @@ def proto_nce(
         own: (B,) int64, the images' prototypes.
         prototypes: (K, D), unit length.
         concentrations: (K,), the logits' temperatures.
-        negatives: Of :func:`sample_negatives`.
+        negatives: Places of the negative prototypes, from :func:`sample_negatives`.
 
     Returns:
         () mean over the batch, float32 or wider.

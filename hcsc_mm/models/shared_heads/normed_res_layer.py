@@ -23,9 +23,10 @@ class NormedResLayer(BaseModule):
     4.2, and ``Res5ROIHeadsExtraNorm`` in its detection code).
 
     Args:
-        norm_cfg: Of the stage's norms and of the one behind it.
-        init_cfg: Of the stage alone: pre-trained weights hold nothing for the norm behind it.
-        **kwargs: As in mmdetection's shared head ``ResLayer``.
+        norm_cfg: Config of the stage's norms and of the one behind it.
+        init_cfg: How weights of the stage alone begin: pre-trained weights hold nothing for the
+            norm behind it.
+        **kwargs: Further arguments of mmdetection's shared head ``ResLayer``.
     """
 
     def __init__(

@@ -71,9 +71,8 @@ class MomentumEncoder(nn.Module):
                 isinstance(layer, nn.modules.batchnorm._BatchNorm)
                 and layer.running_mean is not None
             ):
-                mean = (
-                    layer.running_mean.double()
-                )  # the difference of squares below cancels in float32
+                # The difference of squares below cancels in float32.
+                mean = layer.running_mean.double()
                 moments = torch.stack([mean, layer.running_var.double() + mean**2])
                 all_reduce(moments, op="mean")
                 layer.running_mean.copy_(moments[0])

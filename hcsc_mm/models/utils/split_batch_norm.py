@@ -19,10 +19,10 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
     state dict has the same keys.
 
     Args:
-        num_features: C.
+        num_features: Number of channels, C.
         num_splits: Parts of a training batch; the batch must be divisible by it.
-        eps, momentum, device, dtype: As in ``torch.nn.BatchNorm2d``. It always has an affine part
-            and running statistics.
+        eps, momentum, device, dtype: Passed on to ``torch.nn.BatchNorm2d``. The affine part and the
+            running statistics cannot be left out.
     """
 
     _abbr_ = "bn"  # mmcv names layers by it: the keys stay those of plain batch norm
@@ -54,8 +54,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         if batch % self.num_splits:
             raise HCSCError(
                 f"batch {batch} is not divisible by num_splits={self.num_splits}; change the batch "
-                "size, "
-                "set num_splits in norm_cfg, or drop the last batch"
+                "size, set num_splits in norm_cfg, or drop the last batch"
             )
         # Image i goes to part i % num_splits: each part becomes C further channels of a batch of B
         # / num_splits.
@@ -78,4 +77,9 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             self.running_mean.copy_(mean.view(self.num_splits, channels).mean(dim=0))
             self.running_var.copy_(var.view(self.num_splits, channels).mean(dim=0))
             self.num_batches_tracked += 1
-        return output.view(batch, channels, height, width)
+        output = output.view(batch, channels, height, width)
+        # Inside a checkpoint of activations (with_cp=True) gradients are off for what has them;
+        # PyTorch refuses a view that leaves one and is changed in place, as a residual sum is.
+        learns = self.affine and self.weight.requires_grad
+        recomputed = learns and not torch.is_grad_enabled()
+        return output.clone() if recomputed else output

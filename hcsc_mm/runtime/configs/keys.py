@@ -29,8 +29,8 @@ class UnknownKeyError(HCSCError):
     """A key that nothing in the config reads.
 
     Args:
-        message: One line.
-        key: As it was given; '' where the message is about a part of it.
+        message: What is wrong, in one line.
+        key: The key as it was given; '' where the message is about a part of it.
     """
 
     def __init__(self, message: str, key: str = "") -> None:
@@ -56,7 +56,7 @@ class Keys:
         """What a place takes.
 
         Args:
-            parts: Of its dotted key.
+            parts: The key, taken apart at its dots.
 
         Raises:
             UnknownKeyError: nothing reads it; the nearest key that there is is named.

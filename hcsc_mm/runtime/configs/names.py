@@ -26,7 +26,7 @@ def read_with(path: str, changes: Mapping[str, Any]) -> Config:
     """Read a config whose values at the top are others.
 
     Args:
-        path: Of the config file.
+        path: Path of the config file.
         changes: Name → new value, for this file and those that it inherits from. A dict changes
             entries of the dict that the file assigns, at any depth, and keeps the others; elements
             of a list are addressed by '0', '1', …. What is imported, defined or looped over has no
@@ -91,7 +91,7 @@ class _Rebind(RemoveAssignFromAST):
     """Puts ``name = <changed value>`` behind every assignment to a changed name.
 
     Args:
-        changes: See :func:`read_with`.
+        changes: What the command line changes, see :func:`read_with`.
         key: mmengine's: the name whose assignment is taken out.
     """
 

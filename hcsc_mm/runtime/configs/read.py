@@ -43,7 +43,7 @@ def read_config(
     """Read a config file and change it as the command line says.
 
     Args:
-        path: Of the config file.
+        path: Path of the config file.
         options: Key → text from the command line, or value. A key without a point is a name at the
             top of the config, of this file or of one that it inherits from; all that follows from
             it follows. Others are places, as in mmengine, and win over names.
@@ -96,9 +96,9 @@ def check_kept(cfg: Config, changes: Mapping[str, Any], flag: str, who: str) -> 
 
     Args:
         cfg: The config as it is run.
-        changes: See :func:`read_config`.
+        changes: What the command line changes, see :func:`read_config`.
         flag: For the message.
-        who: The tool.
+        who: Name of the tool, for messages.
 
     Raises:
         HCSCError: the config does not have what an option asked for.
@@ -113,10 +113,10 @@ class _Change:
     """The options of one command line, on their way into one config.
 
     Args:
-        path: Of the config file.
+        path: Path of the config file.
         plain: The config as the file has it.
         options: Key → text or value.
-        flag: For messages.
+        flag: Name of the flag, for messages.
         fitted: Values at the top that a recipe has found.
     """
 

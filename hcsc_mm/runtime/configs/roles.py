@@ -95,9 +95,9 @@ def mmengine_arguments(path: Path, group: Mapping, cfg: Config) -> tuple[str, Ar
     """What mmengine itself reads in a group of a config.
 
     Args:
-        path: Of the group, from the top of the config.
+        path: Keys that lead to the group from the top of the config.
         group: Its entries, as far as they are known.
-        cfg: The config.
+        cfg: The whole config.
 
     Returns:
         Who reads it, in words, and what; None where that is said by the group's ``type`` alone.
@@ -146,8 +146,8 @@ def needed_entries(path: Path, default: Any) -> tuple[str, ...]:
     """Entries one of which a group that is new at a place must have.
 
     Args:
-        path: Of the group.
-        default: Of the argument that it becomes.
+        path: Keys that lead to the group.
+        default: Default of the argument that the group becomes.
     """
     if path[-1].endswith("dataloader"):
         return ("dataset.type",)
@@ -161,7 +161,7 @@ def built_arguments(target: Callable, path: Path) -> Arguments:
 
     Args:
         target: What its ``type`` says, or stands for it.
-        path: Of the group.
+        path: Keys that lead to the group.
     """
     arguments = _with(arguments_of(target), {"type": str, "_scope_": str})
     if path[:-1] in (("default_hooks",), ("custom_hooks",)):

@@ -35,7 +35,8 @@ class Wanted:
     """What an option takes.
 
     Attributes:
-        kinds: Of 'bool', 'int', 'float', 'str', 'sequence', 'dict' and 'None'; empty: anything.
+        kinds: Which of 'bool', 'int', 'float', 'str', 'sequence', 'dict' and 'None' are taken;
+            empty: anything.
         element: What a sequence holds; None: anything.
         container: tuple or list, where it is known which.
         choices: The only values, if there are few.
@@ -87,8 +88,8 @@ def wanted_at(annotation: Any, default: Any, value: Any) -> Wanted:
     """What a place takes.
 
     Args:
-        annotation: Of the argument that the value becomes; MISSING if it has none.
-        default: Of that argument; MISSING if it has none.
+        annotation: How the argument that the value becomes is annotated; MISSING if it is not.
+        default: Default of that argument; MISSING if it has none.
         value: What the config has there now; MISSING if it has nothing.
 
     Returns:

@@ -200,9 +200,8 @@ class NonFiniteHook(Hook):
         )
         report = (
             f"{what} in {where}, which is not saved; losses before: {before}; learning rate "
-            f"{rates}; {scaling}; "
-            f"samples {', '.join(names[:_MOST_NAMED])}{rest}; {_last_good(runner)}. "
-            f"{_remedy(runner)}"
+            f"{rates}; {scaling}; samples {', '.join(names[:_MOST_NAMED])}{rest}; "
+            f"{_last_good(runner)}. {_remedy(runner)}"
         )
         return _Problem(step.iteration, report)
 
@@ -230,8 +229,7 @@ def _broken_weight(runner: Runner, weights: Mapping[str, Tensor]) -> _Problem | 
         return None
     report = (
         f"{len(broken)} weights became NaN or infinite in epoch {runner.epoch + 1}, which is not "
-        f"saved; {_last_good(runner)}. "
-        f"The first is {broken[0]}. {_remedy(runner)}"
+        f"saved; {_last_good(runner)}. The first is {broken[0]}. {_remedy(runner)}"
     )
     return _Problem(runner.iter + 1, report)
 

@@ -29,8 +29,9 @@ class UnreadableImagesHook(Hook):
     each epoch, not in every step. With ``unreadable='stop'`` there is nothing to count.
 
     Args:
-        max_share: Of the training images that may be unreadable, rounded up; 0 to 1.
-        max_number: Of images that may be unreadable, if the share is not to be the only limit.
+        max_share: Share of the training images that may be unreadable, rounded up; 0 to 1.
+        max_number: Number of images that may be unreadable, if the share is not to be the only
+            limit.
         interval: Iterations from one comparison with the limits to the next.
     """
 
