@@ -23,11 +23,14 @@ from PIL import Image
 from yardsticks import input as yardstick
 
 import hcsc_mm
+from hcsc_mm.datasets import ImageMemory
+from hcsc_mm.datasets.transforms.load_image import MEMORY_KEY
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 BATCH_SIZE = 32
 NUM_PHOTOGRAPHS = {"small": 64, "large": 320}
 SIZE = (500, 375)
+VIEW_SIZES = (64, 96)  # of small networks on a CPU
 
 
 def rows(scale: str, repeats: int, device: str, photographs: str | None = None) -> list[Row]:
@@ -54,6 +57,7 @@ def rows(scale: str, repeats: int, device: str, photographs: str | None = None) 
             "whole": lambda: _rate(augmented, paths, whole=True),
             "plain": lambda: _rate(plain, paths, whole=True),
             "yardstick": lambda: _timed(lambda: yardstick.run(paths, BATCH_SIZE)),
+            **_memory_contenders(paths),
         }
         in_turns(contenders, 1)  # warm up: files in the page cache, kernels loaded
         rates = in_turns(contenders, repeats)
@@ -77,13 +81,42 @@ def rows(scale: str, repeats: int, device: str, photographs: str | None = None) 
         more(
             "input, the plain pipeline : the same", rates["plain"], rates["yardstick"], None, unit
         ),
+        *(
+            more(
+                f"input, the plain pipeline at {size} pixels, images in memory : decoded each time",
+                rates[f"kept {size}"],
+                rates[f"decoded {size}"],
+                1.0,
+                unit,
+            )
+            for size in VIEW_SIZES
+        ),
     ]
 
 
-def _load(name: str) -> dict:
-    """A config's pipeline, collation and preprocessor, ready to run."""
+def _memory_contenders(paths: list[str]) -> dict[str, Callable[[], float]]:
+    """The plain pipeline with small views, on files and on an ImageMemory with all images."""
+    contenders: dict[str, Callable[[], float]] = {}
+    for size in VIEW_SIZES:
+        parts = _load("hcsc_r50_200e_in1k", size)
+        memory = ImageMemory(paths, budget_mb=1024, short_side=round(2.2 * size))
+        contenders[f"decoded {size}"] = lambda parts=parts: _rate(parts, paths, whole=False)
+        contenders[f"kept {size}"] = lambda parts=parts, memory=memory: _rate(
+            parts, paths, whole=False, memory=memory
+        )
+    return contenders
+
+
+def _load(name: str, size: int | None = None) -> dict:
+    """A config's pipeline, with views of another size if one is given, collation and preprocessor,
+    ready to run.
+    """
     config = Config.fromfile(CONFIGS / f"{name}.py")
     loader = config.train_dataloader
+    if size is not None:
+        for step in loader.dataset.pipeline:
+            for crop in step.get("transforms", ()):
+                crop[0].scale = size
     return {
         "pipeline": Compose([TRANSFORMS.build(step) for step in loader.dataset.pipeline]),
         "collate": hcsc_mm.datasets.pad_collate
@@ -93,13 +126,14 @@ def _load(name: str) -> dict:
     }
 
 
-def _rate(parts: dict, paths: list[str], whole: bool) -> float:
+def _rate(parts: dict, paths: list[str], whole: bool, memory: ImageMemory | None = None) -> float:
     """Images per second of the worker's part, or of that and the preprocessor."""
+    kept = {} if memory is None else {MEMORY_KEY: memory}
 
     def run() -> int:
         for start in range(0, len(paths), BATCH_SIZE):
             samples = [
-                {"img_path": path, "sample_idx": start + row}
+                {"img_path": path, "sample_idx": start + row, **kept}
                 for row, path in enumerate(paths[start : start + BATCH_SIZE])
             ]
             batch = parts["collate"]([parts["pipeline"](sample) for sample in samples])

@@ -38,6 +38,9 @@ max_unreadable = 0.01  # with 'skip': more than this share of the images stops t
 # 0.12 × 64 / 256 = 0.03. Four times ImageNet's 0.03 per 256 images: 3,000 / 64 = 46 steps an epoch
 # are 9,200 in all, not a million. With 100,000 images and more take 0.03 * batch_size / 256.
 lr = 0.12 * batch_size / 256
+# steps in which the learning rate rises from nearly 0: without them the embeddings of 2,640
+# photographs collapse within 200 steps (docs/numerical_health.md)
+lr_warmup = 100
 
 load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable, white=white)
 crop = [dict(_base_.view_crop, scale=image_size), *_base_.colours_blur_and_flip]
@@ -71,6 +74,10 @@ default_hooks = dict(
     unreadable=dict(max_share=max_unreadable),
 )
 optim_wrapper = dict(optimizer=dict(lr=lr))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, end=lr_warmup),
+    dict(type="CosineAnnealingLR", by_epoch=True),  # one multiplies the other
+]
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 # --auto-scale-lr: lr × real total batch / this one
 auto_scale_lr = dict(base_batch_size=batch_size)

@@ -32,6 +32,7 @@ queue_len = 512
 # With lr 0.03, temperature 0.2, momentum 0.01 and a queue of 1024 the embeddings collapse within
 # 400 steps, and stay so.
 lr = 0.06
+lr_warmup = 100  # steps in which it rises from nearly 0, which keeps the embeddings apart
 temperature = 0.1
 # ---------------------------------------------------------------------------------
 
@@ -60,6 +61,10 @@ default_hooks = dict(
     logger=dict(interval=10),
 )
 optim_wrapper = dict(optimizer=dict(lr=lr))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, end=lr_warmup),
+    dict(type="CosineAnnealingLR", by_epoch=True),  # one multiplies the other
+]
 train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)
 stages = [

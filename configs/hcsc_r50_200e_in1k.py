@@ -21,6 +21,9 @@ num_prototypes = (
     2000,
     1000,
 )  # finest first; 1,281,167 images / 3000 = 427 each; 1000 as many as classes
+# of k-means: random rows and five full restarts, as in the released code; 'k-means++' is faster and
+# comes to smaller distances, and to other clusters
+seeding = "random"
 queue_len = 16384  # keys of the last 16384 / 256 = 64 steps; at least the total batch
 unreadable = "stop"  # 'skip' goes on with another image, and counts
 max_unreadable = 0.01  # with 'skip': more than this share of the images stops the run all the same
@@ -40,6 +43,7 @@ default_hooks = dict(
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
         warmup_epochs=warmup_epochs,
+        seeding=seeding,
         pipeline=[load, *_base_.centre_crop],
     ),
     unreadable=dict(max_share=max_unreadable),

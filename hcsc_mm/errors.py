@@ -16,3 +16,7 @@ class HCSCError(ValueError):
         A data-loader worker hands it on inside the text of its whole traceback.
         """
         return str(self).rsplit(f"{type(self).__name__}: ", maxsplit=1)[-1].strip()
+
+
+class NotApplicableError(HCSCError):
+    """A score says nothing of these images or weights; the others beside it do."""

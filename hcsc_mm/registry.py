@@ -36,5 +36,5 @@ FUNCTIONS = Registry(
     "function",
     parent=ROOT_FUNCTIONS,
     scope=SCOPE,
-    locations=["hcsc_mm.datasets", "hcsc_mm.runtime"],
+    locations=["hcsc_mm.datasets", "hcsc_mm.recipes", "hcsc_mm.runtime"],
 )

@@ -27,7 +27,16 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Test a checkpoint")
     parser.add_argument("config", help="path of the config file")
     parser.add_argument("checkpoint", help="path or URL of the checkpoint")
-    parser.add_argument("--out", metavar="FILE.json", help="write the metrics to this file, too")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write results to this file, too: metrics to .json and .yaml, predictions to .pkl",
+    )
+    parser.add_argument(
+        "--out-item",
+        choices=["metrics", "pred"],
+        help="what to write; by default metrics to .json and .yaml, predictions to .pkl",
+    )
     return parse(parser, arguments)
 
 
@@ -43,7 +52,9 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 def main() -> None:
     args = parse_args()
-    run_test(args.config, args.cfg_options, lambda cfg: merge_args(cfg, args), args.out)
+    run_test(
+        args.config, args.cfg_options, lambda cfg: merge_args(cfg, args), args.out, args.out_item
+    )
 
 
 if __name__ == "__main__":

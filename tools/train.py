@@ -28,6 +28,7 @@ from mmengine.config import Config
 from hcsc_mm.runtime.command_line import default_work_dir, parse
 from hcsc_mm.runtime.launch import run_training, use_mixed_precision
 from hcsc_mm.runtime.pretrained import use_checkpoint
+from hcsc_mm.runtime.trained_weights import start_from
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -43,7 +44,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         ),
     )
     parser.add_argument(
-        "--checkpoint", metavar="FILE", help="start the backbone from these pre-trained weights"
+        "--checkpoint",
+        metavar="FILE",
+        help=(
+            "start from these trained weights; a pre-training takes them from any layout that "
+            "tools/convert_checkpoint.py reads"
+        ),
     )
     parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
     parser.add_argument(
@@ -82,7 +88,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == "auto" else args.resume
-    if args.checkpoint is not None:
+    if args.checkpoint is not None and not start_from(cfg, args.checkpoint):
         use_checkpoint(cfg.model, args.checkpoint)
     if args.auto_scale_lr:
         cfg.setdefault("auto_scale_lr", {})["enable"] = True

@@ -17,7 +17,13 @@ temperature = 0.07
 # ---------------------------------------
 
 loader = dict(_base_.loader, batch_size=batch_size)
-images = dict(type="hcsc_mm.LabelledImages", data_root=data_root, pipeline=_base_.centre_crop)
+centre_crop = [
+    _base_.load,
+    # as in the released code; all else here is bilinear
+    dict(_base_.shorter_edge, scale=256, interpolation="bicubic"),
+    *_base_.centre_crop[2:],
+]
+images = dict(type="hcsc_mm.LabelledImages", data_root=data_root, pipeline=centre_crop)
 test_dataloader = dict(**loader, dataset=dict(**images, data_prefix="val"))
 test_cfg = dict(train_dataloader=dict(**loader, dataset=dict(**images, data_prefix="train")))
 test_evaluator = dict(type="hcsc_mm.KNN", k=k, temperature=temperature)

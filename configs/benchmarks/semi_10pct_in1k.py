@@ -27,11 +27,15 @@ total_batch = num_gpus * batch_size  # 8 × 32 = 256; 128,116 / 256 = 500 steps 
 lr = 0.005 * total_batch / 256  # of the backbone
 head_lr = 0.02 * total_batch / 256
 
-model = dict(head=dict(num_classes=num_classes))
+model = dict(
+    # statistics of the total batch; a plain batch norm where there is no GPU
+    backbone=dict(norm_cfg=dict(type="SyncBN", requires_grad=True)),
+    head=dict(num_classes=num_classes),
+)
 train_dataloader = dict(batch_size=batch_size, dataset=dict(data_root=data_root, listed=listed))
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
-# Weight decay stays 0, as in SwAV's fine-tuning: the published recipe names none.
+# weight decay is 0, as in sgd_step.py and in the released code
 optim_wrapper = dict(
     optimizer=dict(lr=lr), paramwise_cfg=dict(custom_keys={"head.": dict(lr_mult=head_lr / lr)})
 )

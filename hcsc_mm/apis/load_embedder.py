@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from ..errors import HCSCError
 from ..runtime.checkpoint_files import newest_checkpoint
+from ..runtime.configs.text import read_config_text
 from ..runtime.launch import load_config, without_sync_batch_norm
 from ..runtime.pretrained import compare_weights, configs_of_type, load_weights, weights_under
 from ..structures.checkpoint_entry import saved_tree
 from ..weights import TARGETS, read_checkpoint, select, sort_weights
-from .config_text import read_config_text
 from .embedder import Embedder, TrainingImages, make_embedder, standard_pipeline
 from .named_backbones import LIBRARIES, mmpretrain_config
 from .registered_types import registered_only

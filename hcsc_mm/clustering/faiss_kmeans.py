@@ -20,6 +20,7 @@ def faiss_kmeans(
     num_restarts: int = 5,
     init: Tensor | None = None,
     seed: int = 0,
+    seeding: str = "k-means++",
     memory_mb: int = 256,
 ) -> KMeansResult:
     """As :func:`hcsc_mm.clustering.kmeans.kmeans`, each rank's rows searched by FAISS: on its GPU
@@ -60,5 +61,5 @@ def faiss_kmeans(
         return assignment, distance
 
     return cluster(
-        features, num_clusters, num_iterations, num_restarts, init, seed, nearest=nearest
+        features, num_clusters, num_iterations, num_restarts, init, seed, seeding, nearest=nearest
     )

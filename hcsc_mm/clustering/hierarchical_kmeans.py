@@ -26,6 +26,7 @@ def hierarchical_kmeans(
     backend: str = "torch",
     warm_start: PrototypeHierarchy | None = None,
     seed: int = 0,
+    seeding: str = "k-means++",
     memory_mb: int = 256,
 ) -> PrototypeHierarchy:
     """Cluster the features, then the unit-length centroids, and so on up.
@@ -41,6 +42,8 @@ def hierarchical_kmeans(
         warm_start: The last hierarchy; its prototypes are the first centroids of a single run per
             level.
         seed: Seeds the choice of first centroids; equal seeds give equal trees.
+        seeding: How the first centroids are chosen: 'k-means++' (the default), or 'random' as in
+            the released code, see :func:`kmeans`.
         memory_mb: Memory that the torch back end may use beyond the features and the result, in MiB
             per rank.
 
@@ -61,7 +64,9 @@ def hierarchical_kmeans(
     members, assignments, prototypes, concentrations = features, [], [], []
     for level, num_clusters in enumerate(num_prototypes):
         init = None if warm_start is None else warm_start.prototypes[level].to(features.device)
-        result = cluster(members, num_clusters, init=init, seed=seed, memory_mb=memory_mb)
+        result = cluster(
+            members, num_clusters, init=init, seed=seed, seeding=seeding, memory_mb=memory_mb
+        )
         assignments.append(all_gather_rows(result.assignment))
         centroids = result.centroids
         totals = global_sum(
@@ -136,6 +141,11 @@ def check_num_prototypes(num_prototypes: Sequence[int], num_samples: int | None 
     """Refuse numbers of prototypes that make no hierarchy over ``num_samples`` images, or over any
     if that is None.
     """
+    if isinstance(num_prototypes, str) or not isinstance(num_prototypes, Sequence):
+        raise HCSCError(
+            f"num_prototypes={num_prototypes!r} must be a list of one number per level, finest "
+            "first, such as (3000, 2000, 1000)"
+        )
     if len(num_prototypes) == 0:
         raise HCSCError(
             "num_prototypes is empty; give one number per level, finest first, such as (3000, "

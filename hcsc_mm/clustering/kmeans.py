@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import HCSCError
 from ..utils.ranks import wait_for_ranks
 from ..utils.shard import global_sum
-from .lloyd import Nearest, lloyd
+from .lloyd import Nearest, Partition, lloyd
 from .nearest import nearest_centroid
 from .seeding import GREEDY_POINTS, sample_rows, seed_centroids
 
@@ -20,6 +20,7 @@ from .seeding import GREEDY_POINTS, sample_rows, seed_centroids
 # cluster. Iterations on the sample would fit it too closely: from where they end, all rows end 1 %
 # worse (50,000 rows in 3000 clusters).
 _SAMPLE_ROWS_PER_CLUSTER = 4
+SEEDINGS = ("k-means++", "random")
 # Rows that are looked through at once for what is not finite.
 _CHECK_ROWS = 2**16
 
@@ -46,24 +47,29 @@ def kmeans(
     num_restarts: int = 5,
     init: Tensor | None = None,
     seed: int = 0,
+    seeding: str = "k-means++",
     memory_mb: int = 256,
 ) -> KMeansResult:
-    """Lloyd's algorithm from k-means++ seeds, best of several restarts.
+    """Lloyd's algorithm, best of several restarts.
 
-    The restarts are shared over the ranks. On more than 4096 rows they are compared on a sample, of
-    at least 4 rows per cluster, and only the best one is run on all rows. A cluster that loses all
-    members takes the row that is farthest from its centroid (the second empty one the second
-    farthest, and so on). The result depends on ``seed`` only, not on the number of ranks.
+    From k-means++ seeds the restarts are shared over the ranks. On more than 4096 rows they are
+    compared on a sample, of at least 4 rows per cluster, and only the best one is run on all rows.
+    From random rows every restart makes all its iterations on all rows, as FAISS does: up to five
+    times the work, and another kind of minimum. A cluster that loses all members takes the row that
+    is farthest from its centroid (the second empty one the second farthest, and so on). The result
+    depends on ``seed`` and ``seeding`` only, not on the number of ranks.
 
     Args:
         features: (n, D) float, this rank's rows; the ranks' shards in rank order are the data set.
         num_clusters: K.
-        num_iterations: Upper bound; stops before when no row changes its cluster or the objective
-            falls by less than 0.01 %.
+        num_iterations: Upper bound; stops before when no row changes its cluster or, from
+            k-means++ seeds, when the objective falls by less than 0.01 %.
         num_restarts: Runs from different seeds, of which the one with the smallest sum of squared
             distances is kept.
         init: (K, D) first centroids instead of seeding; there is one run then.
         seed: Seeds the choice of first centroids.
+        seeding: How they are chosen: 'k-means++' (the default), or 'random': as many rows, drawn
+            without repetition, as in the released code.
         memory_mb: Memory that may be used beyond features, centroids and result, in MiB per rank.
 
     Raises:
@@ -77,6 +83,7 @@ def kmeans(
         num_restarts,
         init,
         seed,
+        seeding,
         nearest=partial(nearest_centroid, memory_mb=memory_mb),
     )
 
@@ -88,10 +95,12 @@ def cluster(
     num_restarts: int,
     init: Tensor | None,
     seed: int,
+    seeding: str,
     *,
     nearest: Nearest,
 ) -> KMeansResult:
     """:func:`kmeans` with any search for the nearest centroid."""
+    check_seeding(seeding)
     num_rows = check_kmeans_input(features, num_clusters, init)
     if num_restarts < 1:
         raise HCSCError(f"num_restarts={num_restarts} must be at least 1")
@@ -99,6 +108,11 @@ def cluster(
     name = f"k-means, {num_clusters} clusters"
     if init is not None:
         start = init.detach().to(features)
+    elif seeding == "random":
+        found = _best_of_full_runs(
+            features, num_rows, num_clusters, num_iterations, num_restarts, seed, nearest, name
+        )
+        return KMeansResult(found.centroids, found.assignment, found.squared_distance)
     else:
         size = min(num_rows, max(GREEDY_POINTS, _SAMPLE_ROWS_PER_CLUSTER * num_clusters))
         whole = size == num_rows
@@ -110,6 +124,42 @@ def cluster(
             num_iterations = 0
     found = lloyd(features, start, num_iterations, nearest, description=name)
     return KMeansResult(found.centroids, found.assignment, found.squared_distance)
+
+
+def check_seeding(seeding: str) -> str:
+    """Refuse a kind of seeds that does not exist."""
+    if seeding not in SEEDINGS:
+        raise HCSCError(
+            f"seeding={seeding!r} is unknown; choose one of {', '.join(map(repr, SEEDINGS))}"
+        )
+    return seeding
+
+
+def _best_of_full_runs(
+    features: Tensor,
+    num_rows: int,
+    num_clusters: int,
+    num_iterations: int,
+    num_restarts: int,
+    seed: int,
+    nearest: Nearest,
+    name: str,
+) -> Partition:
+    """Of restarts from random rows, each by all ranks on all rows, the smallest objective's."""
+    best: Partition | None = None
+    for restart in range(num_restarts):
+        start = sample_rows(features, num_rows, num_clusters, seed + restart)
+        run = lloyd(
+            features,
+            start,
+            num_iterations,
+            nearest,
+            tolerance=0.0,
+            description=f"{name}, run {restart + 1}",
+        )
+        if best is None or run.objective < best.objective:
+            best = run
+    return best
 
 
 def _best_restart(

@@ -42,11 +42,12 @@ def lloyd(
     nearest: Nearest,
     *,
     shared: bool = True,
+    tolerance: float = _TOLERANCE,
     description: str = "k-means",
 ) -> Partition:
     """Alternate between the nearest centroids of the rows and the means of the centroids' rows.
 
-    Ends when no row changes its cluster, when the objective falls by less than 0.01 %, or after
+    Ends when no row changes its cluster, when the objective falls by too little, or after
     ``num_iterations``. One all-reduce an iteration, of (K, D) sums, (K) counts and two numbers.
 
     Args:
@@ -56,6 +57,8 @@ def lloyd(
         nearest: (n, D) rows, (K, D) centroids → (n,) index, (n,) squared distance.
         shared: The ranks iterate together, each on its shard. Otherwise each is on its own, without
             a word to the others.
+        tolerance: Share of the objective that an iteration must take off it to be followed by
+            another; 0.01 % by default, 0: none.
         description: For the progress bar.
     """
     objective, assignment = (
@@ -70,7 +73,8 @@ def lloyd(
         sums, objective, moved = _totals(
             features, assignment, distance, previous, len(centroids), shared
         )
-        if last or moved == 0 or previous_objective - objective < _TOLERANCE * objective:
+        too_little = tolerance > 0 and previous_objective - objective < tolerance * objective
+        if last or moved == 0 or too_little:
             break
         centroids = _means(sums, features, distance, centroids.dtype, shared)
     return Partition(centroids, assignment, distance, objective)

@@ -3,6 +3,7 @@ from ..utils.importing import import_all
 from .digits import Digits
 from .extraction import ExtractionView
 from .image_folder import ImageFolder
+from .image_memory import ImageMemory
 from .labelled_images import LabelledImages
 from .pad_collate import pad_collate
 from .same_classes import check_same_classes
@@ -15,6 +16,7 @@ __all__ = [
     "Digits",
     "ExtractionView",
     "ImageFolder",
+    "ImageMemory",
     "LabelledImages",
     "LoadImage",
     "ShardSampler",

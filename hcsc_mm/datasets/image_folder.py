@@ -13,10 +13,12 @@ from ..errors import HCSCError
 from ..registry import DATASETS
 from ..utils.text import one_line_path
 from .file_kinds import EXTENSIONS, check_extensions
+from .image_memory import ImageMemory, check_options
 from .label_list import log_not_read, log_repeated, path_of_line
-from .range_of_set import settle
+from .range_of_set import loaders, settle
 from .sources import Source, sources_of
 from .text_list import find_listed, lines_by_number, read_lines, repeated
+from .transforms.load_image import MEMORY_KEY
 
 
 @DATASETS.register_module()
@@ -42,6 +44,9 @@ class ImageFolder(CustomDataset):
             that can be read here by default.
         backend_args: Arguments of mmengine's file back end, such as ``dict(backend='lmdb',
             db_path=...)``; None: the address tells.
+        memory: Options of :class:`ImageMemory`, to keep the images in memory once they are decoded;
+            None decodes them in each epoch. ``dict()`` keeps them as they are in at most half of
+            the memory that is free.
         **kwargs: Further arguments of mmpretrain's ``CustomDataset``.
 
     Attributes:
@@ -56,8 +61,11 @@ class ImageFolder(CustomDataset):
         max_refetch: int = 100,
         extensions: str | Sequence[str] = EXTENSIONS,
         backend_args: Mapping[str, Any] | None = None,
+        memory: Mapping[str, Any] | None = None,
         **kwargs,
     ) -> None:
+        self.memory: ImageMemory | None = None
+        self._memory_options = None if memory is None else check_options(memory)
         self.sources = sources_of(data_root, ann_file, data_prefix, backend_args)
         self.backend_args = backend_args
         kwargs.setdefault("with_label", False)
@@ -74,11 +82,27 @@ class ImageFolder(CustomDataset):
         self.ann_file = self.sources[0].ann_file
 
     def full_init(self) -> None:
-        """List the images, and let the loaders of the pipeline know what they are like."""
+        """List the images, let the loaders of the pipeline know what they are like, and make room
+        for them if they are to be kept in memory.
+        """
         if self._fully_initialized:
             return
         super().full_init()
         settle(self, self.pipeline)
+        if self._memory_options is not None:
+            if self.pipeline.transforms and not list(loaders(self.pipeline)):
+                raise HCSCError(
+                    "memory keeps what hcsc_mm.LoadImage decodes, and the pipeline has none; begin "
+                    "it with dict(type='hcsc_mm.LoadImage')"
+                )
+            paths = [self.get_data_info(index)["img_path"] for index in range(len(self))]
+            self.memory = ImageMemory(paths, **self._memory_options)
+
+    def prepare_data(self, index: int) -> dict | None:
+        """The sample through the pipeline, whose ``LoadImage`` finds the memory beside the path."""
+        if self.memory is None:
+            return super().prepare_data(index)
+        return self.pipeline({**self.get_data_info(index), MEMORY_KEY: self.memory})
 
     def load_data_list(self) -> list[dict]:
         """All samples.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -17,6 +18,7 @@ from .labelled_images import LabelledImages
 from .range_of_set import check_same_loading
 
 _MOST_NAMED = 3
+_MOST_COMPARED = 300_000  # images of both sets, whose files are compared one by one
 
 
 def check_same_classes(train: BaseDataset, test: BaseDataset) -> None:
@@ -25,7 +27,8 @@ def check_same_classes(train: BaseDataset, test: BaseDataset) -> None:
     Names must be equal and in the same order, whether their letters are composed or not. Where both
     number their classes, as lists without ``classes`` do, the test set may lack some of the
     training classes; it may not have others. Test images with labels that no training image has
-    are warned of, and refused where one of the lists seems to count from 1.
+    are warned of, and refused where one of the lists seems to count from 1. Test images that are
+    training images, too, are warned of.
 
     Args:
         train: Any data set of mmengine's kind with ``metainfo['classes']``.
@@ -51,6 +54,7 @@ def check_same_classes(train: BaseDataset, test: BaseDataset) -> None:
         check_labels(one, len(ours), role) for one, role in ((train, "training"), (test, "test"))
     )
     _check_same_use(*counts, ours)
+    _warn_of_shared_images(train, test)
     check_same_loading(
         *(getattr(one, "pipeline", None) for one in (train, test)), ("training", "test")
     )
@@ -106,6 +110,51 @@ def _check_same_use(train: NDArray, test: NDArray, names: Sequence[str]) -> None
             "from 1?",
             "current",
             level=30,
+        )
+
+
+def _warn_of_shared_images(train: BaseDataset, test: BaseDataset) -> None:
+    """The nearest neighbour of an image that was learnt from is itself."""
+    if len(train) + len(test) > _MOST_COMPARED:  # a minute for millions
+        rows = np.linspace(0, len(test) - 1, num=_MOST_NAMED).astype(int)
+        if len(train) != len(test) or _files(train, rows) != _files(test, rows):
+            return
+        shared = len(test)
+    else:
+        learnt = set(_files(train, range(len(train)))) - {None}
+        shared = sum(file in learnt for file in _files(test, range(len(test))))
+    if shared:
+        print_log(
+            f"{shared} of {len(test)} test images are training images, too: scores say nothing of "
+            "new ones; give the test set a data_prefix or ann_file of its own",
+            "current",
+            level=30,
+        )
+
+
+def _files(dataset: BaseDataset, rows: Iterable[int]) -> list[str | None]:
+    """Of some images; None for images in memory."""
+    paths = (sample_path(dataset, int(row)) for row in rows)
+    return [None if path is None else os.path.abspath(path) for path in paths]
+
+
+def check_num_classes(dataset: BaseDataset, num_classes: int, role: str) -> None:
+    """Refuse a data set of another number of classes than a classifier's.
+
+    Args:
+        dataset: With ``metainfo['classes']``.
+        num_classes: Of the classifier.
+        role: 'training', which must have all of the classes; others may lack the last ones.
+
+    Raises:
+        HCSCError: with the number to set.
+    """
+    number = len(class_names(dataset, role))
+    if number != num_classes if role == "training" else number > num_classes:
+        raise HCSCError(
+            f"model.head has num_classes={num_classes}, the {role} set {number} classes; set "
+            "num_classes at the top of the config, or add --cfg-options "
+            f"model.head.num_classes={number}"
         )
 
 

@@ -94,8 +94,11 @@ class OnlineProbe:
         return {**weights, "optimizer": self.optimizer.state_dict(), "counts": counts.cpu()}
 
     @torch.no_grad()
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state_dict`.
+    def load_state_dict(self, state: dict[str, Any]) -> list[str]:
+        """Go on from :meth:`state_dict`; the optimizer's settings stay as they are.
+
+        Returns:
+            Which of them the state has otherwise, such as 'lr 0.1 (was 0.2)'.
 
         Raises:
             HCSCError: it is of another number of classes or channels.
@@ -108,10 +111,21 @@ class OnlineProbe:
             )
         self.weight.copy_(state["weight"])
         self.bias.copy_(state["bias"])
+        own = {
+            key: value for key, value in self.optimizer.param_groups[0].items() if key != "params"
+        }
         self.optimizer.load_state_dict(state["optimizer"])
+        saved = self.optimizer.param_groups[0]
+        changed = [
+            f"{key} {value} (was {saved[key]})"
+            for key, value in own.items()
+            if key in saved and saved[key] != value
+        ]
+        saved.update(own)
         self.counts.copy_(
             state["counts"] if is_main_process() else torch.zeros(2)
         )  # they are of all ranks together
+        return changed
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, loader: DataLoader) -> float:

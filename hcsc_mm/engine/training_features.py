@@ -19,8 +19,10 @@ from ..datasets.fingerprint import difference, fingerprint
 from ..errors import HCSCError
 from ..evaluation import extract_features
 from ..models.memories import KeyBank
+from ..runtime.trial import trial_batch
 from ..structures import ClustersImages
 from ..utils.ranks import WAIT_MINUTES
+from ..utils.samples import check_numbered
 
 
 class TrainingFeatures:
@@ -116,6 +118,34 @@ class TrainingFeatures:
             wanted = (torch.isnan(known[:, 0]).nonzero().squeeze(1) + shard.shard.start).tolist()
         with self._model.encoding_keys():
             return extract_features(self._encode, self._loader(wanted), len(self._view), known)
+
+    def trial_loader(self) -> DataLoader:
+        """A loader of the images as they are extracted."""
+        return self._loader(range(len(self._view)))
+
+    def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
+        """Embed a few images, the model in eval mode.
+
+        Returns:
+            A warning if the pipeline gives the same images otherwise a second time.
+
+        Raises:
+            HCSCError: an image comes with several views, or without its number.
+        """
+        images = batch["inputs"]
+        if not torch.is_tensor(images):
+            raise HCSCError(
+                "the clustering pipeline gives several views of each image; it takes one, such as "
+                "the centre crop: leave MultiView out"
+            )
+        check_numbered(batch["data_samples"], "the clustering pipeline")
+        self._encode(images)
+        if torch.equal(images, trial_batch(self.trial_loader(), seed=1)["inputs"]):
+            return []
+        return [
+            "The clustering pipeline is random: it gives an image otherwise each time, and the "
+            "clusters differ with it; leave random transforms out of the hook's pipeline."
+        ]
 
     def _encode(self, images: Tensor) -> Tensor:
         wrapper = self._runner.optim_wrapper

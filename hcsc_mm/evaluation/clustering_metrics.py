@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..clustering import kmeans
 from ..datasets.fingerprint import difference
-from ..errors import HCSCError
+from ..errors import HCSCError, NotApplicableError
 from ..registry import METRICS
 from ..structures import PrototypeHierarchy
 from ..structures.checkpoint_entry import saved_tree
@@ -80,7 +80,11 @@ class HierarchyScores:
     """
 
     def check(self, test: BaseDataset, train: BaseDataset | None, checkpoint: str | None) -> None:
-        """Before any feature is extracted: is the checkpoint's hierarchy of these images?"""
+        """Before any feature is extracted: is the checkpoint's hierarchy of these images?
+
+        Raises:
+            NotApplicableError: of others, whose levels say nothing of these.
+        """
         if load_hierarchy(checkpoint, test) is not None:
             check_one_class(count_labels(test))
 
@@ -124,7 +128,7 @@ def load_hierarchy(
         num_images: How many they are, by default the data set's.
 
     Raises:
-        HCSCError: it was trained on other images.
+        NotApplicableError: it was trained on other images.
     """
     if not checkpoint:
         return None
@@ -140,7 +144,7 @@ def load_hierarchy(
     elif saved.images is not None and (how := difference(saved.images, dataset)) is not None:
         other = f"is of {how}, than the {num_images} of the data set under test"
     if other is not None:
-        raise HCSCError(
+        raise NotApplicableError(
             f"the hierarchy in {checkpoint} {other}; give the clustering stage the pre-training's "
             "own data set"
         )

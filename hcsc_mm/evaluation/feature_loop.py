@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch import nn
@@ -11,9 +15,10 @@ from torch.utils.data import DataLoader
 
 from ..datasets.first_sample import channels_given
 from ..datasets.same_classes import check_same_classes
-from ..errors import HCSCError
+from ..errors import HCSCError, NotApplicableError
 from ..models import check_channels
 from ..registry import LOOPS, METRICS
+from ..utils.metric_values import plain, short
 from ..utils.models import unwrapped
 from ..utils.samples import sample_path
 from .feature_set import build_feature_loader, extract_feature_set, has_labels
@@ -34,7 +39,8 @@ class FeatureTestLoop(BaseLoop):
         evaluator: Configs of :class:`KNN`, :class:`LinearSVM`, :class:`LowShotSVM`,
             :class:`Clustering`, :class:`HierarchyScores` or others with their ``evaluate``, and
             ``check`` for what can be said before any feature is extracted; ``test_evaluator`` in a
-            config.
+            config. One whose ``check`` raises :class:`NotApplicableError` is left out, with a line
+            in the log, as long as another one applies.
         train_dataloader: Labelled images to learn from, for those that do.
     """
 
@@ -64,7 +70,7 @@ class FeatureTestLoop(BaseLoop):
         self.runner.call_hook("before_test_epoch")
         model = unwrapped(self.runner.model)
         labelled = has_labels(self.dataloader.dataset.dataset)
-        self._check(model, labelled)
+        evaluators = self._check(model, labelled)
         train = (
             None
             if self.train_dataloader is None
@@ -72,13 +78,14 @@ class FeatureTestLoop(BaseLoop):
         )
         test = extract_feature_set(model, self.dataloader)
         metrics: dict[str, float] = {}
-        for evaluator in self.evaluators:
-            found = evaluator.evaluate(test, train, self.runner._load_from)
-            repeated = metrics.keys() & found.keys()
-            if repeated:
-                raise HCSCError(
-                    f"two entries of test_evaluator measure {min(repeated)}; keep one of them"
-                )
+        for evaluator in evaluators:
+            with _kept_in_the_log(metrics):
+                found = evaluator.evaluate(test, train, self.runner._load_from)
+                repeated = metrics.keys() & found.keys()
+                if repeated:
+                    raise HCSCError(
+                        f"two entries of test_evaluator measure {min(repeated)}; keep one of them"
+                    )
             metrics.update(found)
         self.runner.call_hook("after_test_epoch", metrics=metrics)
         self.runner.call_hook("after_test")
@@ -87,8 +94,8 @@ class FeatureTestLoop(BaseLoop):
     def _compares_with_labels(self) -> bool:
         return any(getattr(one, "needs_labels", True) for one in self.evaluators)
 
-    def _check(self, model: nn.Module, labelled: bool) -> None:
-        """All that can be said before any feature is extracted."""
+    def _check(self, model: nn.Module, labelled: bool) -> list:
+        """All that can be said before any feature is extracted; the evaluators that apply."""
         test_set = self.dataloader.dataset.dataset
         train_set = None if self.train_dataloader is None else self.train_dataloader.dataset.dataset
         if not labelled and self._compares_with_labels():
@@ -98,10 +105,49 @@ class FeatureTestLoop(BaseLoop):
             )
         if labelled and train_set is not None:
             check_same_classes(train_set, test_set)
-        for evaluator in self.evaluators:
-            check = getattr(evaluator, "check", None)  # others need not have one
-            if check is not None:
-                check(test_set, train_set, self.runner._load_from)
         for dataset in (train_set, test_set):
             if dataset is not None:
                 check_channels(model, channels_given(dataset))
+        return applicable(self.evaluators, test_set, train_set, self.runner._load_from)
+
+
+def applicable(
+    evaluators: Sequence[Any],
+    test_set: BaseDataset,
+    train_set: BaseDataset | None,
+    checkpoint: str | None,
+) -> list[Any]:
+    """The evaluators that say something of these images, each asked before any feature is
+    extracted; the log names the others, and why.
+
+    Raises:
+        HCSCError: what one of them lacks; or none of them applies.
+    """
+    kept, reasons = [], []
+    for evaluator in evaluators:
+        check = getattr(evaluator, "check", None)  # others need not have one
+        try:
+            if check is not None:
+                check(test_set, train_set, checkpoint)
+            kept.append(evaluator)
+        except NotApplicableError as error:
+            reasons.append((type(evaluator).__name__, error))
+    if not kept and reasons:
+        raise reasons[0][1]
+    for name, error in reasons:
+        print_log(f"left out: {name}: {error}", logger="current", level=30)
+    return kept
+
+
+@contextmanager
+def _kept_in_the_log(metrics: Mapping[str, Any]) -> Iterator[None]:
+    """An evaluator that breaks down does not take with it what the ones before it have found."""
+    try:
+        yield
+    except Exception:
+        if metrics:
+            found = ", ".join(
+                f"{name} {short(name, value)}" for name, value in plain(metrics).items()
+            )
+            print_log(f"found before the error: {found}", logger="current", level=30)
+        raise

@@ -1,3 +1,4 @@
+from .backbones import TIMMBackbone
 from .classifiers import LinearProbe
 from .data_preprocessors import (
     AnyChannelsPreprocessor,
@@ -29,6 +30,7 @@ __all__ = [
     "NegativeQueue",
     "ProjectionNeck",
     "SplitBatchNorm2d",
+    "TIMMBackbone",
     "ViewRecipe",
     "check_channels",
     "find_hcsc",

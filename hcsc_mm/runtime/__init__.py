@@ -15,17 +15,25 @@ from .hooks import (
     UnreadableImagesHook,
 )
 from .seeded_pipeline import SeededPipeline
-from .taking_part import ChecksTraining, GathersForCheckpoint, KeepsResumeState
+from .taking_part import (
+    BuildsClusters,
+    ChecksTraining,
+    GathersForCheckpoint,
+    KeepsResumeState,
+    LoadsImages,
+)
 from .train_loop import ResumableTrainLoop
 from .worker_seed import seed_worker
 
 make_mmengine_load_safely()
 
 __all__ = [
+    "BuildsClusters",
     "ChecksTraining",
     "EpochSeedHook",
     "GathersForCheckpoint",
     "KeepsResumeState",
+    "LoadsImages",
     "NonFiniteHook",
     "PreemptionHook",
     "PreflightHook",

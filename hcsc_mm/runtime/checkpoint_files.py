@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +22,58 @@ def newest_checkpoint(folder: str | os.PathLike) -> str | None:
     """The newest whole checkpoint of a work folder that a run can go on from; None if there is no
     checkpoint at all.
 
-    Weights alone, such as those of ``save_best``, do not count. Damaged files are passed over with
-    a warning.
+    Weights alone, such as those of ``save_best``, are passed over, and damaged files with a
+    warning.
 
     Raises:
-        HCSCError: there are checkpoints, and all of them are damaged; starting anew must be the
-            user's decision.
+        HCSCError: there are checkpoints, and none of them can be gone on from; starting anew, and
+            over them, must be the user's decision.
     """
-    damaged = []
+    passed_over = {}
     for path in _by_age(folder):
-        problem = _why_not(path)
+        problem = why_not_resumable(path)
         if problem is None:
             return str(path)
-        if problem:
-            damaged.append(path)
+        passed_over[path] = problem
+        if not problem.startswith(_LACKS):
             print_log(f"passed over {path}: {problem}", logger="current", level=30)
-    if damaged:
+    if passed_over:
+        path, problem = next(iter(passed_over.items()))
         raise HCSCError(
-            f"none of the {len(damaged)} checkpoints in {folder} can be resumed from; remove them "
-            "to start anew"
+            f"none of the {len(passed_over)} checkpoints in {folder} can be resumed from: "
+            f"{path.name} {problem}; start anew in another --work-dir, or move them away"
         )
     return None
+
+
+def check_nothing_is_written_over(
+    folder: str | os.PathLike, templates: Sequence[str], source: str | None
+) -> None:
+    """Refuse a folder that holds the checkpoints of another run.
+
+    Args:
+        folder: Where a run is to write its own.
+        templates: Their names, with {} for the number.
+        source: The checkpoint that the run goes on from; None if it starts anew. A folder that it
+            lies in is its own.
+
+    Raises:
+        HCSCError: there are checkpoints of another run; one of them is named.
+    """
+    patterns = [re.sub(r"{[^}]*}", "*", template) for template in templates]
+    found = [path for pattern in patterns for path in Path(folder).glob(pattern)]
+    own = source is not None and Path(source).resolve().parent == Path(folder).resolve()
+    if not found or own:
+        return
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns).name
+    whose = f"other checkpoints than {source}" if source else "the checkpoints of another run"
+    raise HCSCError(
+        f"{folder} holds {whose}, {newest} among them, and this one would write over them; go on "
+        "with that run by --resume, choose another --work-dir, or move them away"
+    )
+
+
+_LACKS = "lacks "
 
 
 def _by_age(folder: str | os.PathLike) -> list[Path]:
@@ -53,20 +85,23 @@ def _by_age(folder: str | os.PathLike) -> list[Path]:
     return sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
-def _why_not(path: Path) -> str | None:
-    """What keeps a file from being resumed from; None: nothing, '': it was never meant for it."""
+def why_not_resumable(path: str | os.PathLike) -> str | None:
+    """What keeps a file from being resumed from, as the end of a sentence; None: nothing."""
     problem = find_damage(path)
     if problem is not None:
         return problem
     try:
-        checkpoint = load_data(path, map_location="cpu", mmap=True)
+        return what_is_missing(load_data(path, map_location="cpu", mmap=True))
     except HCSCError as error:
         return error.one_line()
-    return (
-        None
-        if isinstance(checkpoint, dict) and all(key in checkpoint for key in _NEEDED_TO_RESUME)
-        else ""
-    )
+
+
+def what_is_missing(checkpoint: Any) -> str | None:
+    """What a loaded checkpoint lacks for a resume, as the end of a sentence; None: nothing."""
+    if not isinstance(checkpoint, Mapping):
+        return "is no checkpoint of a run"
+    missing = [key for key in _NEEDED_TO_RESUME if key not in checkpoint]
+    return f"{_LACKS}{' and '.join(missing)}" if missing else None
 
 
 def to_plain(value: Any, place: str = "checkpoint") -> Any:

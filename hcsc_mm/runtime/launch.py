@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import HCSCError
-from ..utils.files import write_text
 from ..utils.metric_values import Value, plain, show
 from ..utils.models import unwrapped
 from ..utils.text import first_line
+from .compilation import compile_encoders
+from .config_errors import check_optimizers, config_errors
 from .configs import RAISED_BY_CONFIGS, merge_options, read_config
+from .configs.fitted import FITTED
 from .console import ConsoleRunner
 from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
+from .hooks import PreflightHook
+from .loader_configs import check_loaders, resolve_scopes
 from .preemption import signals_noted
-from .pretrained import check_loadable, check_pretrained, configs_of_type
+from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
+from .test_output import Item, TestOutput
+from .trained_otherwise import say_differences
+from .trained_weights import HOOK, NO_FILE
 
 _HOOKS_OF_MMENGINE = (
     "runtime_info",
@@ -97,20 +103,44 @@ def build_runner(cfg: Config) -> Runner:
     """
     prepare_for_gloo(cfg)
     _check_wishes(cfg)
+    check_loaders(cfg)
+    check_optimizers(cfg)
     _leave_out_hooks(cfg)
+    resolve_scopes(cfg)
     not_synchronised = without_sync_batch_norm(cfg.get("model"))
     kind = (
         ConsoleRunner
         if any(configs_of_type(cfg.get("default_hooks"), "hcsc_mm.ProgressHook"))
         else Runner
     )
-    runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
+    with config_errors(cfg):
+        runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
+    compile_encoders(runner)
+    _report_recipe(cfg, runner)
     if not_synchronised:
         runner.logger.info(
             "without a GPU batch norms are not synchronised: every process has statistics of its "
             "own"
         )
     return runner
+
+
+def _report_recipe(cfg: Config, runner: Runner) -> None:
+    """Log what a recipe found.
+
+    Raises:
+        HCSCError: it was meant for another number of processes.
+    """
+    fitted = cfg.get(FITTED)
+    if fitted is None:
+        return
+    if fitted.world_size not in (None, get_world_size()):
+        raise HCSCError(
+            f"the recipe was fitted to {fitted.world_size} processes and {get_world_size()} run; "
+            "set the environment variable WORLD_SIZE to their number before they start"
+        )
+    for line in fitted.lines:
+        runner.logger.info(line)
 
 
 def _leave_out_hooks(cfg: Config) -> None:
@@ -136,10 +166,20 @@ def _check_wishes(cfg: Config) -> None:
             "--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in the config: the "
             "total batch that its lr is meant for"
         )
+    for hook in configs_of_type(cfg.get("custom_hooks"), HOOK):
+        if not cfg.get("resume"):
+            _check_trained(hook.get("checkpoint"))
     source = cfg.get("load_from")
     if source and "://" not in source and not os.path.isfile(source):
         purpose = "resume" if cfg.get("resume") else "start"
         raise HCSCError(f"there is no checkpoint {source} to {purpose} from")
+
+
+def _check_trained(checkpoint: str | None) -> None:
+    if checkpoint is None:
+        raise HCSCError(NO_FILE)
+    if not os.path.isfile(checkpoint):
+        raise HCSCError(f"there is no file {checkpoint} to start from")
 
 
 def without_sync_batch_norm(model: Any) -> bool:
@@ -174,16 +214,18 @@ def run_test(
     options: Mapping[str, Any],
     flags: Callable[[Config], Config],
     out: str | None = None,
+    out_item: Item | None = None,
 ) -> None:
-    """Test what a config file and the command line say, print the metrics, and write them to a JSON
-    file ``out``.
+    """Test what a config file and the command line say, print the metrics, and write what
+    :class:`TestOutput` says to a file.
     """
     with one_line_errors(), failures_reported():
-        metrics = test(load_config(config, options, flags))
+        output = TestOutput.of_flags(out, out_item)
+        metrics = test(load_config(config, options, flags), output)
         if is_main_process():
             print(show(*metrics))
-            if out is not None:
-                write_text(out, json.dumps(metrics.values, indent=2))
+        if output is not None:
+            output.write(metrics.values)
 
 
 def train(cfg: Config) -> Runner:
@@ -193,12 +235,15 @@ def train(cfg: Config) -> Runner:
         The runner at its end.
     """
     runner = build_runner(cfg)
-    check_pretrained(unwrapped(runner.model))
-    runner.train()
+    if not any(isinstance(hook, PreflightHook) for hook in runner.hooks):  # which looks itself
+        check_start(unwrapped(runner.model), None if cfg.get("resume") else cfg.get("load_from"))
+    say_differences(cfg)
+    with config_errors(cfg, only_built=True):
+        runner.train()
     return runner
 
 
-def test(cfg: Config) -> Metrics:
+def test(cfg: Config, output: TestOutput | None = None) -> Metrics:
     """The metrics of the checkpoint ``cfg.load_from``, which must hold all of the model."""
     if cfg.get("test_evaluator") is None:
         raise HCSCError(
@@ -207,6 +252,9 @@ def test(cfg: Config) -> Metrics:
         )
     runner = build_runner(cfg)
     check_loadable(unwrapped(runner.model), cfg.load_from)
+    say_differences(cfg, cfg.load_from)
+    if output is not None:
+        output.collect(runner)
     return test_metrics(runner)
 
 
@@ -224,7 +272,9 @@ class Metrics(NamedTuple):
 
 def test_metrics(runner: Runner) -> Metrics:
     """What the runner's test loop finds, as plain values."""
-    values = plain(runner.test())
+    with config_errors(runner.cfg, only_built=True):
+        found = runner.test()
+    values = plain(found)
     dataset = runner.test_loop.dataloader.dataset
     metainfo = getattr(getattr(dataset, "dataset", dataset), "metainfo", {})  # of an ExtractionView
     has_lists = any(isinstance(value, list) for value in values.values())

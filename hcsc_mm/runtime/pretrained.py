@@ -13,7 +13,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from ..errors import HCSCError
-from ..utils.state_dicts import describe_difference
+from ..utils.state_dicts import describe_difference, describe_unusable
 
 BACKBONE_PREFIX = "backbone."
 
@@ -50,22 +50,24 @@ def check_pretrained(model: nn.Module) -> None:
 
     Raises:
         HCSCError: no checkpoint is given, or it is not there, or damaged, or holds weights of
-            another architecture.
+            another architecture, or under other names.
     """
-    starts: dict[
-        tuple[str, str], dict[str, Tensor]
-    ] = {}  # (checkpoint, prefix) → what all parts together want of it
+    # (checkpoint, prefix) → what all parts together want of it
+    starts: dict[tuple[str, str], dict[str, Tensor]] = {}
     for name, module in model.named_modules():
         for config in configs_of_type(getattr(module, "init_cfg", None), "Pretrained"):
-            if config.get("checkpoint") is None:
+            checkpoint, prefix = config.get("checkpoint"), config.get("prefix")
+            if checkpoint is None:
                 raise HCSCError(
                     f"{name or 'the model'} starts from pre-trained weights, and none are given; "
                     "add --checkpoint FILE"
                 )
-            if config.get("prefix") is not None:
-                starts.setdefault((config["checkpoint"], config["prefix"]), {}).update(
-                    module.state_dict()
-                )
+            if prefix is not None:
+                starts.setdefault((checkpoint, prefix), {}).update(module.state_dict())
+            elif name:
+                _check_bare_part(name, module, checkpoint)
+            else:
+                check_parts(model, load_weights(checkpoint), checkpoint)
     for (checkpoint, prefix), own in starts.items():
         compare_weights(
             own, weights_under(load_weights(checkpoint), prefix, checkpoint), checkpoint
@@ -74,6 +76,94 @@ def check_pretrained(model: nn.Module) -> None:
             f"all {len(own)} weights under '{prefix}' come from {checkpoint}, none is missing",
             logger="current",
         )
+
+
+def check_start(model: nn.Module, load_from: str | None) -> None:
+    """For a run without :class:`PreflightHook`, such as a detector's.
+
+    Args:
+        model: Built from its config, without a wrapper.
+        load_from: Weights that it starts from; None if there are none, or it resumes.
+
+    Raises:
+        HCSCError: weights that parts are to start from do not fit, or ``load_from`` does not hold
+            all of the backbone. Its heads are left to their library: new classes need new ones.
+    """
+    check_pretrained(model)
+    if load_from is not None and getattr(model, "backbone", None) is not None:
+        check_parts(model, load_weights(load_from), load_from, only=BACKBONE_PREFIX.rstrip("."))
+
+
+def _check_bare_part(name: str, module: nn.Module, checkpoint: str) -> None:
+    """A part that takes a file's names as they are; what else the file holds does not matter."""
+    own, weights = module.state_dict(), load_weights(checkpoint)
+    if own and not own.keys() & weights.keys():
+        first = next(iter(own))
+        prefixes = {other.removesuffix(first) for other in weights if other.endswith(f".{first}")}
+        # blocks of a network have names like its beginning
+        wanted = [name for name in own if not name.endswith("num_batches_tracked")]
+        prefixes = {one for one in prefixes if all(one + name in weights for name in wanted)}
+        named = (
+            f"{', '.join(map(repr, sorted(prefixes)))} stands before them"
+            if prefixes
+            else (f"its names begin like {next(iter(weights))}")
+        )
+        way_out = (
+            f"add prefix={min(prefixes, key=len)!r} to the init_cfg of {name}"
+            if prefixes
+            else "tools/convert_checkpoint.py brings other layouts into this one"
+        )
+        raise HCSCError(f"{checkpoint} holds none of the weights of {name}: {named}; {way_out}")
+    compare_weights(own, {key: weights[key] for key in own if key in weights}, checkpoint)
+    print_log(f"all {len(own)} weights of {name} come from {checkpoint}", logger="current")
+
+
+def check_parts(
+    model: nn.Module, weights: Mapping[str, Tensor], source: str, only: str | None = None
+) -> None:
+    """Refuse weights for a whole model that hold a part of it by half, or nothing of its backbone.
+
+    Parts that the weights do not know at all start as without them (a classifier's new head, a
+    queue), and are named in the log; parts that the model does not have do not matter.
+
+    Args:
+        model: To load into, without a wrapper.
+        weights: Of the checkpoint, without the prefix that DDP gives.
+        source: Its name, for messages.
+        only: Look at this part alone; all by default.
+
+    Raises:
+        HCSCError: counts what does not fit and names the first of it.
+    """
+    own = model.state_dict()
+    if not own.keys() & weights.keys():
+        raise HCSCError(
+            f"{source} holds no weight of this model: it starts with "
+            f"{next(iter(weights), 'nothing')}, the model with {next(iter(own))}; "
+            "tools/convert_checkpoint.py brings other layouts into this one"
+        )
+    parts = dict.fromkeys(name.split(".")[0] for name in own)
+    absent = []
+    for part in parts if only is None else (only,):
+        wanted, given = (_part_of(names, part) for names in (own, weights))
+        if wanted.keys() & given.keys():
+            compare_weights(wanted, given, source)
+        elif wanted and part == BACKBONE_PREFIX.rstrip("."):
+            raise HCSCError(
+                f"{source} holds no weight of the backbone: it starts with {next(iter(weights))}; "
+                "tools/convert_checkpoint.py brings other layouts into this one"
+            )
+        else:
+            absent.append(part)
+    if absent:
+        print_log(
+            f"{source} knows nothing of {', '.join(absent)}, which start without it",
+            logger="current",
+        )
+
+
+def _part_of(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {name: value for name, value in weights.items() if name.split(".")[0] == part}
 
 
 def check_loadable(model: nn.Module, checkpoint: str) -> None:
@@ -107,15 +197,20 @@ def load_weights(checkpoint: str) -> dict[str, Tensor]:
         HCSCError: it is not there, damaged, or holds no weights.
     """
     loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger="silent")
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else {}
-    weights = {
+    weights = weights_of(loaded)
+    if not weights:
+        raise HCSCError(f"{checkpoint} holds no weights")
+    return weights
+
+
+def weights_of(checkpoint: Any) -> dict[str, Tensor]:
+    """The state dict of a loaded checkpoint, without the prefix that DDP gives; may be empty."""
+    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else {}
+    return {
         name.removeprefix("module."): value
         for name, value in state.items()
         if isinstance(value, Tensor)
     }
-    if not weights:
-        raise HCSCError(f"{checkpoint} holds no weights")
-    return weights
 
 
 def weights_under(weights: Mapping[str, Tensor], prefix: str, checkpoint: str) -> dict[str, Tensor]:
@@ -137,11 +232,11 @@ def weights_under(weights: Mapping[str, Tensor], prefix: str, checkpoint: str) -
 def compare_weights(
     own: Mapping[str, Tensor], given: Mapping[str, Tensor], checkpoint: str
 ) -> None:
-    """Refuse weights that do not agree in names and shapes.
+    """Refuse weights that do not agree in names and shapes, or that are no numbers to start from.
 
     Args:
-        own: What the model wants. Counters of batch norms may be missing: converted weights have
-            none, and nothing is computed from them.
+        own: What the model, or a part of it, wants. Counters of batch norms may be missing:
+            converted weights have none, and nothing is computed from them.
         given: What the checkpoint holds for it.
         checkpoint: Its name, for the message.
 
@@ -156,41 +251,26 @@ def compare_weights(
     difference = describe_difference(wanted, given)
     if difference is not None:
         raise HCSCError(
-            f"{checkpoint} holds a backbone of another architecture: {difference}. Set depth and "
-            "type of model.backbone to the checkpoint's"
+            f"{checkpoint} is of another architecture: {difference}. Set the model's parts (type "
+            "and depth of model.backbone above all) to the checkpoint's"
         )
+    unusable = describe_unusable(own, given)
+    if unusable is not None:
+        raise HCSCError(f"{checkpoint} cannot be started from or judged: {unusable}")
 
 
-def check_same_architecture(
-    model: nn.Module, state_dict: Mapping[str, Tensor], *, complete: bool
-) -> None:
-    """Refuse weights of another architecture; mmengine would warn, and train on from random ones.
+def check_same_architecture(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
+    """Refuse the checkpoint of another architecture; mmengine would warn, and train on from random
+    weights.
 
     Args:
         model: The model to load into, without a wrapper.
-        state_dict: The checkpoint's weights.
-        complete: Whether names must agree, too, and not only the shapes of those that do.
+        state_dict: The checkpoint's weights, under the same names.
 
     Raises:
         HCSCError: counts what does not fit and names the first of it.
     """
-    own = model.state_dict()
-    state_dict = {
-        name.removeprefix("module."): value for name, value in state_dict.items()
-    }  # as mmengine does after this check
-    if not any(name in own for name in state_dict):
-        raise HCSCError(
-            "the checkpoint holds no weight of this model: it starts with "
-            f"{next(iter(state_dict), 'nothing')}, the model with "
-            f"{next(iter(own))}; rename its keys, or use the config that it was trained with"
-        )
-    if not complete:
-        common = own.keys() & state_dict.keys()
-        own, state_dict = (
-            {name: value for name, value in one.items() if name in common}
-            for one in (own, state_dict)
-        )
-    difference = describe_difference(own, state_dict)
+    difference = describe_difference(model.state_dict(), state_dict)
     if difference is not None:
         raise HCSCError(
             f"the checkpoint is of another architecture: {difference}. Use the config that it was "
@@ -199,9 +279,11 @@ def check_same_architecture(
 
 
 def configs_of_type(config: Any, name: str) -> Iterator[dict]:
-    """Every dict(type=name) at any depth of a config."""
+    """Every dict(type=name) at any depth of a config, with or without a scope before the name."""
     if isinstance(config, Mapping):
-        if config.get("type") == name:
+        kind = config.get("type")
+        kind = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
+        if name in (kind, kind.rpartition(".")[2]):
             yield config
         for value in config.values():
             yield from configs_of_type(value, name)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import random
+from collections.abc import Iterator
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose
 from torch.utils.data import get_worker_info
 
-from ..utils.random_states import host_generators_kept
+from ..utils.random_states import host_generators_kept, seed_host_generators
 
 
 class SeededPipeline(Compose):
@@ -21,17 +22,24 @@ class SeededPipeline(Compose):
 
     Args:
         pipeline: Transforms to seed.
-
-    Attributes:
-        key: Whole numbers that the seed is made of beside the image's index: the run's seed and the
-            epoch.
     """
 
     def __init__(self, pipeline: Compose) -> None:
         super().__init__(())
         self.transforms = pipeline.transforms
-        self.key: tuple[int, ...] = ()
+        # Shared memory: workers that live on over epochs read here what the main process has set.
+        self._key = torch.zeros(2, dtype=torch.int64).share_memory_()
         self._again = False
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Whole numbers that the seed is made of beside the image's index: run's seed, epoch."""
+        seed, epoch = self._key.tolist()
+        return seed, epoch
+
+    @key.setter
+    def key(self, key: tuple[int, int]) -> None:
+        self._key.copy_(torch.tensor(key))
 
     def __call__(self, data: dict) -> dict | None:
         """Run the transforms on one image.
@@ -42,17 +50,37 @@ class SeededPipeline(Compose):
         # In the main process the model draws from the same generators.
         with nullcontext() if get_worker_info() is not None else host_generators_kept():
             if not self._again:
-                _seed_cpu(self.key, int(data.get("sample_idx", 0)))
+                index = int(data.get("sample_idx", 0))
+                seed_host_generators(np.random.SeedSequence(self.key, spawn_key=(index,)))
             result = super().__call__(data)
         self._again = result is None
         return result
 
 
-def _seed_cpu(key: tuple[int, ...], index: int) -> None:
-    """Python's, NumPy's and PyTorch's generator; ``torch.manual_seed`` would seed the GPU's, too,
-    in the middle of training.
+def seed_pipelines(dataset: Any) -> list[SeededPipeline]:
+    """Let every pipeline in a data set be a :class:`SeededPipeline`.
+
+    Args:
+        dataset: With mmengine's ``pipeline``, or a wrapper such as ``ConcatDataset`` around such;
+            changed in place.
+
+    Returns:
+        All of them; none where the data set has no pipeline of mmengine's kind.
     """
-    seeds = np.random.SeedSequence(key, spawn_key=(index,)).generate_state(3)
-    random.seed(int(seeds[0]))
-    np.random.seed(int(seeds[1]))
-    torch.default_generator.manual_seed(int(seeds[2]))
+    found = []
+    for part in _parts(dataset):
+        pipeline = getattr(part, "__dict__", {}).get("pipeline")
+        if isinstance(pipeline, Compose) and not isinstance(pipeline, SeededPipeline):
+            pipeline = part.pipeline = SeededPipeline(pipeline)
+        if isinstance(pipeline, SeededPipeline):
+            found.append(pipeline)
+    return found
+
+
+def _parts(dataset: Any) -> Iterator[Any]:
+    """A data set, and those that it wraps: mmengine's, mmpretrain's and PyTorch's wrappers."""
+    own = getattr(dataset, "__dict__", {})
+    yield dataset
+    wrapped = [own[name] for name in ("dataset", "_dataset") if name in own]
+    for part in [*wrapped, *own.get("datasets", ())]:
+        yield from _parts(part)

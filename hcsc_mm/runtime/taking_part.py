@@ -6,10 +6,12 @@ Each class is a mix-in with one duty: whoever inherits it is found by its type a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 
 class GathersForCheckpoint(ABC):
@@ -56,3 +58,54 @@ class ChecksTraining(ABC):
         Raises:
             HCSCError: it cannot be trained like this; one line with the fix.
         """
+
+    def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
+        """Look at a few images as the training loader gives them, the model in eval mode.
+
+        Args:
+            batch: 'inputs' and 'data_samples', before the data preprocessor.
+
+        Returns:
+            Warnings, as of :meth:`check_training`; none by default.
+
+        Raises:
+            HCSCError: no step can be made with such a batch; one line with the fix.
+        """
+        return []
+
+    def missing_hooks(self, hooks: Sequence[Hook]) -> list[str]:
+        """Look at the hooks of the run, one of which this module may need.
+
+        Returns:
+            Warnings, as of :meth:`check_training`; none by default.
+        """
+        return []
+
+
+class LoadsImages(ABC):
+    """A hook that loads images of its own, perhaps long after training has begun."""
+
+    @abstractmethod
+    def loaders_to_try(self, runner: Runner) -> dict[str, DataLoader]:
+        """Its loaders by what they load, such as 'the clustering pipeline'; after its
+        ``before_train``.
+        """
+
+    def try_batch(self, runner: Runner, batch: Mapping[str, Any]) -> list[str]:
+        """Do with a few images what it will do with all.
+
+        Args:
+            runner: In training, the model in eval mode.
+            batch: Of one of the loaders.
+
+        Returns:
+            Warnings, one line each; none by default.
+
+        Raises:
+            HCSCError: it cannot be done; one line with the fix.
+        """
+        return []
+
+
+class BuildsClusters:
+    """A hook that gives a model the clusters it trains with; nothing is asked of it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -26,12 +26,24 @@ from ..runtime.launch import (
     use_mixed_precision,
 )
 from ..runtime.processes import start_processes
+from ..runtime.view_sizes import differing_sizes, fit_sizes, shown
 from ..utils.agreement import on_main_process
+from ..utils.files import write_text
 from ..utils.safe_load import load_data
-from .options import FLAG, read_stages
+from .data import DataSets
+from .options import FLAG, names_sizes, options_of, read_stages
 from .plan import PRETRAIN, Stage, choose, stages_of
-from .prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
+from .planned import (
+    DATA_NOTE,
+    PRETRAIN_DATA_NOTE,
+    PRETRAIN_NOTE,
+    JudgedWeights,
+    PlannedStage,
+    read_note,
+)
+from .prepare import check_moved, digest, file_digest, fit_to_pretraining, missing_data, move_data
 from .processes import headline, locked, stoppable
+from .rehearsal import rehearse
 from .results import Result, save_table, table
 
 _WHO = "the chain of stages"
@@ -64,29 +76,6 @@ class ChainOptions:
     stage_options: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class JudgedWeights:
-    """What is judged: a checkpoint, and the SHA-256 of its content."""
-
-    path: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class PlannedStage:
-    """A stage ready to run: its config, with the weights and a folder of its own, and the digest of
-    both.
-    """
-
-    cfg: Config
-    inputs: str
-
-    def finished(self) -> Result | None:
-        """What it came to, if it has been run."""
-        result = Result.load(self.cfg.work_dir)
-        return result if result is not None and result.inputs == self.inputs else None
-
-
 class Chain:
     """A pre-training and its benchmarks.
 
@@ -116,15 +105,28 @@ class Chain:
                     "and the stage pretrain"
                 )
             self.pretrains = False
+        self._data = DataSets()
         self._configs = {}
-        for stage, read in read_stages(known, options.stage_options, self._flags).items():
+        asked = read_stages(known, options.stage_options, self._flags)
+        plain = read_stages(known, {}, self._flags)
+        self._own_sizes = {
+            stage
+            for stage, (cfg, _) in asked.items()
+            if cfg.get("own_image_size")
+            or shown(cfg) != shown(plain[stage][0])
+            or names_sizes(options_of(stage, options.stage_options))
+        }
+        for stage, read in asked.items():
             self._configs[stage], changes = read
             prepared = self._stage_as_run(stage, "the checkpoint of the pre-training")
             prepared.work_dir = prepared.experiment_name = "named after its inputs"
             check_kept(prepared, changes, f"{FLAG}{stage.name}.", _WHO)
+        if options.data_root is not None:
+            check_moved([self.pretraining, *self._configs.values()], options.data_root)
 
     def run(self) -> list[Result]:
-        """Run what is not finished yet; save the table after each stage, and print it at the end.
+        """Run what is not finished yet; save the table after each stage, and print it at the end,
+        whatever that is.
 
         Raises:
             HCSCError: another chain is at work in the folder, or a stage cannot run; what is
@@ -139,26 +141,43 @@ class Chain:
                 for stage, plan in plans.items()
                 if (found := on_main_process(plan.finished)) is not None
             }
-            on_main_process(
-                lambda: self._check_data(
-                    {stage.name: plans[stage].cfg for stage in self.stages if stage not in results}
-                )
-            )
-            for number, stage in enumerate(self.stages, start=1):
-                headline(f"stage {number} of {len(self.stages)}: {stage.name}")
-                if stage in results:
-                    headline(
-                        f"finished on {results[stage].date}, not run again; remove "
-                        f"{plans[stage].cfg.work_dir} to do so"
-                    )
-                    continue
-                results[stage] = self._run_stage(stage, plans[stage], weights)
-                self._save([results[one] for one in plans if one in results])
-            finished = [results[one] for one in plans if one in results]
-            self._save(finished)
-            if finished and is_main_process():
-                print(table(finished), end="")
+            try:
+                self._run_stages(plans, results, weights)
+            finally:
+                finished = [results[stage] for stage in plans if stage in results]
+                self._save(finished)
+                if finished and is_main_process():
+                    print(table(finished), end="", flush=True)
             return finished
+
+    def _run_stages(
+        self,
+        plans: Mapping[Stage, PlannedStage],
+        results: dict[Stage, Result],
+        weights: JudgedWeights,
+    ) -> None:
+        """Run what is wanted and not in ``results``, and put it there."""
+        wanted = {stage.name: plans[stage].cfg for stage in self.stages if stage not in results}
+        on_main_process(lambda: self._check_data(wanted))
+        for number, stage in enumerate(self.stages, start=1):
+            headline(f"stage {number} of {len(self.stages)}: {stage.name}")
+            if stage in results:
+                headline(
+                    f"finished on {results[stage].date}, not run again; remove "
+                    f"{plans[stage].cfg.work_dir} to do so"
+                )
+                continue
+            self._say_sizes(stage)
+            results[stage] = self._run_stage(stage, plans[stage], weights)
+            self._save([results[one] for one in plans if one in results])
+
+    def _say_sizes(self, stage: Stage) -> None:
+        """A line where images are not shown as the stage's config says, or the pre-training."""
+        cfg = copy.deepcopy(self._configs[stage])
+        say = differing_sizes if stage in self._own_sizes else fit_sizes
+        line = say(cfg, self.pretraining)
+        if line is not None:
+            headline(f"{stage.name}: {line}")
 
     def _save(self, results: list[Result]) -> None:
         """Of all stages that are finished, wanted this time or not."""
@@ -183,6 +202,8 @@ class Chain:
         """A benchmark's config with the pre-training's backbone and weights."""
         cfg = copy.deepcopy(self._configs[stage])
         fit_to_pretraining(cfg, self.pretraining, checkpoint)
+        if stage not in self._own_sizes:
+            fit_sizes(cfg, self.pretraining)
         if cfg.get("train_cfg") is not None:  # from where an earlier attempt broke off
             cfg.resume, cfg.load_from = True, None
         return cfg
@@ -211,6 +232,9 @@ class Chain:
             stage.name: self._configs[stage] for stage in self.stages
         }
         on_main_process(lambda: self._check_data(wanted))
+        stages = {stage.name: self._stage_as_run(stage, "") for stage in self.stages}
+        on_main_process(lambda: rehearse(stages, self._data))
+        self._data.forget()
         headline(PRETRAIN)
         with stoppable(PRETRAIN):
             train(self._pretraining_as_run())
@@ -241,17 +265,22 @@ class Chain:
         Raises:
             HCSCError: the folder holds the pre-training of another config.
         """
-        begun, inputs = os.path.join(folder, "pretrain.sha256"), digest(self.pretraining, None)
+        inputs, data = digest(self.pretraining, None), self._data.digest(self.pretraining)
         checkpoint = newest_checkpoint(folder)
-        if checkpoint is not None and os.path.isfile(begun):
-            with open(begun, encoding="utf-8") as file:
-                if file.read().strip() != inputs:
-                    raise HCSCError(
-                        f"{folder} holds a pre-training of another config or with other options; "
-                        "choose another --work-dir, or give the same options again"
-                    )
-        with open(begun, "w", encoding="utf-8") as file:
-            file.write(inputs)
+        known, images = (read_note(folder, note) for note in (PRETRAIN_NOTE, PRETRAIN_DATA_NOTE))
+        if checkpoint is not None and known not in (None, inputs):
+            raise HCSCError(
+                f"{folder} holds a pre-training of another config or with other options; choose "
+                "another --work-dir, or give the same options again"
+            )
+        write_text(os.path.join(folder, PRETRAIN_NOTE), inputs)
+        if checkpoint is not None and None not in (images, data) and images != data:
+            headline(
+                f"{PRETRAIN}: its images are others now than when it began in {folder}; another "
+                "--work-dir trains on them from the start"
+            )
+        elif data is not None:
+            write_text(os.path.join(folder, PRETRAIN_DATA_NOTE), data)
         if checkpoint is None:
             return None
         meta = load_data(checkpoint, map_location="cpu", mmap=True)["meta"]
@@ -266,13 +295,37 @@ class Chain:
     def _plan(self, stage: Stage, weights: JudgedWeights) -> PlannedStage:
         cfg = self._stage_as_run(stage, weights.path)
         inputs = digest(cfg, weights.sha256)
+        folder = os.path.join(self.options.work_dir, stage.name, inputs[:8])
+        data = on_main_process(lambda: self._other_data(cfg, folder))
+        if data is not None:
+            headline(
+                f"{stage.name}: images or labels are others than for {folder}, which stays; it is "
+                "run anew"
+            )
+            inputs = digest(cfg, f"{weights.sha256} {data}")
         cfg.work_dir, cfg.experiment_name = (
             os.path.join(self.options.work_dir, stage.name, inputs[:8]),
             f"{stage.name}_{inputs[:8]}",
         )
         return PlannedStage(cfg, inputs)
 
+    def _other_data(self, cfg: Config, folder: str) -> str | None:
+        """The digest of a stage's images and labels, if they are not those that its folder is of;
+        the first rank's.
+        """
+        known = read_note(folder, DATA_NOTE)
+        data = None if known is None else self._data.digest(cfg)
+        return None if data == known else data
+
+    def _note_data(self, cfg: Config) -> None:
+        """Leave the digest of a stage's images and labels in its folder, for the first rank."""
+        data = self._data.digest(cfg)
+        if data is not None:
+            write_text(os.path.join(cfg.work_dir, DATA_NOTE), data)
+        self._data.forget()  # a million names are not kept through a training
+
     def _run_stage(self, stage: Stage, plan: PlannedStage, weights: JudgedWeights) -> Result:
+        on_main_process(lambda: self._note_data(plan.cfg))
         with stoppable(stage.name):
             metrics = self._measure(plan.cfg)
         date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")

@@ -40,7 +40,7 @@ def read_stages(
     _check_owners(stages, options)
     configs, refused = {}, {}
     for stage in stages:
-        configs[stage], unknown = _read(stage, _options_of(stage, options), flags)
+        configs[stage], unknown = _read(stage, options_of(stage, options), flags)
         refused[stage] = unknown
     for option in options:
         owner = option.split(".", 1)[0]
@@ -79,7 +79,7 @@ def _read(
         return (cfg, changes), unknown
 
 
-def _options_of(stage: Stage, options: Mapping[str, Any]) -> dict[str, Any]:
+def options_of(stage: Stage, options: Mapping[str, Any]) -> dict[str, Any]:
     """Those that a stage is meant with; of several for one key the one that names it best."""
     chosen: dict[str, str] = {}
     for owner in _owners_of(stage):
@@ -88,6 +88,12 @@ def _options_of(stage: Stage, options: Mapping[str, Any]) -> dict[str, Any]:
             if found == owner:
                 chosen[key] = option
     return {option: options[option] for option in chosen.values()}
+
+
+def names_sizes(options: Mapping[str, Any]) -> bool:
+    """Whether options are about the size of images, also where they only repeat the config's."""
+    keys = [option.split(".", 1)[1].split(".") for option in options]
+    return any("pipeline" in key or key[-1] in ("image_size", "crop_size") for key in keys)
 
 
 def _owners_of(stage: Stage) -> tuple[str, ...]:

@@ -7,13 +7,16 @@ import hashlib
 import inspect
 import json
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
 from ..datasets.sources import is_address
+from ..errors import HCSCError
 from ..runtime.pretrained import configs_of_type, use_checkpoint
+from ..runtime.trained_otherwise import normalisation_of
 
 _LOADER, _MAKES_PIXELS = "hcsc_mm.LoadImage", ("white", "color_type", "imdecode_backend")
 # What says where and how a stage runs, and not what comes out of it.
@@ -35,7 +38,8 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
     pre-training; ``cfg`` is changed in place.
 
     Split batch norm becomes plain batch norm: it has the same weights, and in the benchmarks there
-    is no key to keep from the query. Detectors and segmentation networks, whose backbones are set
+    is no key to keep from the query. Where the benchmark's norms are synchronised, so are they
+    then. Detectors and segmentation networks, whose backbones are set
     up for their libraries, take the weights alone.
     """
     model, source = cfg.model, pretraining.model
@@ -43,14 +47,18 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
     if cfg.get("default_scope") != "mmpretrain":
         use_checkpoint(model, checkpoint)
         return
-    model.backbone = copy.deepcopy(source.backbone)
+    own, model.backbone = model.backbone, copy.deepcopy(source.backbone)
     model.backbone.pop("init_cfg", None)
     for norm in list(configs_of_type(model.backbone, "hcsc_mm.SplitBatchNorm2d")):
         norm["type"] = "BN"
         norm.pop("num_splits", None)
-    for name in ("mean", "std", "to_rgb"):
-        if name in source.get("data_preprocessor", {}) and "data_preprocessor" in model:
-            model.data_preprocessor[name] = source.data_preprocessor[name]
+    if any(configs_of_type(own, "SyncBN")):
+        if model.backbone.type == own.type:  # of another kind the norm may not be a batch norm
+            model.backbone.setdefault("norm_cfg", dict(type="BN", requires_grad=True))
+        for norm in list(configs_of_type(model.backbone, "BN")):
+            norm["type"] = "SyncBN"
+    if "data_preprocessor" in model:
+        model.data_preprocessor.update(normalisation_of(pretraining))
     channels = source.get("neck", {}).get("in_channels")
     if channels is not None and "in_channels" in (model.get("head") or {}):
         model.head.in_channels = channels
@@ -85,6 +93,31 @@ def move_data(config: Any, folder: str) -> None:
             move_data(value, folder)
 
 
+def check_moved(configs: Iterable[Config], folder: str) -> None:
+    """Refuse a folder of data sets in which no config looks for any.
+
+    Raises:
+        HCSCError: names the folders that they do look in.
+    """
+    roots = list(dict.fromkeys(root for config in configs for root in data_roots(config)))
+    if not any(root.startswith(os.path.join(folder, "")) for root in roots):
+        where = f"data are in {', '.join(roots[:3])}" if roots else "no config has a data_root"
+        raise HCSCError(
+            f"--data-root {folder} takes the place of data/ in data_root, and {where}; leave it "
+            "out, or say --cfg-options data_root=DIR --stage-options all.data_root=DIR"
+        )
+
+
+def data_roots(config: Any) -> Iterator[str]:
+    """Every ``data_root`` at any depth."""
+    if isinstance(config, (list, tuple)):
+        for value in config:
+            yield from data_roots(value)
+    elif isinstance(config, (Config, dict)):
+        for key, value in config.items():
+            yield from _each(value) if key == "data_root" and value else data_roots(value)
+
+
 def missing_data(config: Any) -> list[str]:
     """Folders that the data sets of a config are to be in, and that do not exist; without those
     that are downloaded on first use.
@@ -95,7 +128,7 @@ def missing_data(config: Any) -> list[str]:
         return []
     found = [folder for value in config.values() for folder in missing_data(value)]
     roots, kind = _each(config.get("data_root") or ()), config.get("type")
-    if kind and not _is_downloaded(kind) and not config.get("backend_args"):
+    if kind and not is_downloaded(kind) and not config.get("backend_args"):
         found += [
             root
             for root in roots
@@ -114,8 +147,9 @@ def _moved(root: str, folder: str) -> str:
     return os.path.join(folder, root.removeprefix("data/")) if root.startswith("data/") else root
 
 
-def _is_downloaded(kind: str) -> bool:
-    dataset = DATASETS.get(kind)
+def is_downloaded(kind: str | type) -> bool:
+    """Whether a kind of data set is fetched where it is missing."""
+    dataset = DATASETS.get(kind) if isinstance(kind, str) else kind
     return dataset is not None and "download" in inspect.signature(dataset).parameters
 
 

@@ -35,6 +35,16 @@ def restore_generators(states: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state(states["cuda"].cpu())
 
 
+def seed_host_generators(sequence: np.random.SeedSequence) -> None:
+    """Python's, NumPy's and PyTorch's; ``torch.manual_seed`` would seed the GPU's, too, in the
+    middle of training.
+    """
+    seeds = sequence.generate_state(3)
+    random.seed(int(seeds[0]))
+    np.random.seed(int(seeds[1]))
+    torch.default_generator.manual_seed(int(seeds[2]))
+
+
 @contextmanager
 def host_generators_kept() -> Iterator[None]:
     """Whatever the body draws on the host, the generators are afterwards as they were.

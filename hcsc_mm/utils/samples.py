@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from ..errors import HCSCError
 from .text import one_line_path
 
 
@@ -24,3 +26,20 @@ def sample_path(dataset: Any, index: int) -> str | None:
         return None
     path = dataset.get_data_info(int(index)).get("img_path")
     return one_line_path(path) if path else None
+
+
+def check_numbered(samples: Sequence[Any], what: str) -> None:
+    """Refuse samples that do not say which image they are.
+
+    Args:
+        samples: ``data_samples`` of a batch.
+        what: Who gave them, such as 'the training pipeline'.
+
+    Raises:
+        HCSCError: one has no ``sample_idx``.
+    """
+    if not all("sample_idx" in sample for sample in samples):
+        raise HCSCError(
+            f"the samples of {what} have no sample_idx, by which clusters and images are brought "
+            "together; add 'sample_idx' to meta_keys of PackInputs, or leave meta_keys out"
+        )

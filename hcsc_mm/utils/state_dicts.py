@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 
@@ -29,3 +30,24 @@ def describe_difference(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) 
         return None
     counts = f"{len(reshaped)} weights of another shape, {len(missing)} missing"
     return f"{counts}, {len(unknown)} unexpected; {example}"
+
+
+def describe_unusable(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
+    """How weights of the right names and shapes cannot be what the model was trained to; None if
+    they can.
+
+    PyTorch would copy them all the same: quantised ones as the whole numbers that they are saved
+    as, and a diverged run's NaN as NaN.
+    """
+    for name, value in given.items():
+        wants_numbers = name in own and own[name].is_floating_point()
+        if wants_numbers and not value.is_floating_point():
+            return f"{name} is of {str(value.dtype).removeprefix('torch.')} there, no real numbers"
+    broken = [
+        name
+        for name, value in given.items()
+        if value.is_floating_point() and not torch.isfinite(value).all()
+    ]
+    if broken:
+        return f"{len(broken)} weights are NaN or infinite, the first is {broken[0]}"
+    return None

@@ -1,4 +1,5 @@
 from .convert import Report, convert
+from .efficientnet_lite import packaged_weights
 from .files import Checkpoint, read_checkpoint
 from .layouts import LAYOUTS, Contents, detect_layout, sort_weights
 from .targets import TARGETS, Model, select
@@ -14,6 +15,7 @@ __all__ = [
     "Verification",
     "convert",
     "detect_layout",
+    "packaged_weights",
     "read_checkpoint",
     "select",
     "sort_weights",

@@ -6,14 +6,15 @@ what belongs to no part. Parts and the names within them are the same for all la
     query.backbone, key.backbone
         torchvision's names of a ResNet: conv1.weight, layer1.0.bn1.running_mean, ...
         timm's of a ViT: cls_token, blocks.0.attn.qkv.weight, ...
+        timm's of EfficientNet-Lite0: conv_stem.weight, blocks.0.0.conv_dw.weight, ...
     query.projection, key.projection
         those of ProjectionNeck: mlp.0.weight, ...
     queue
         those of NegativeQueue: keys (Q, D), pointer ()
 
 Sources of the names: the released code of HCSC, MoCo (``moco/builder.py``), PCL
-(``pcl/builder.py``) and SwAV (``src/resnet50.py``), and the conversion to detectron2 that MoCo
-publishes.
+(``pcl/builder.py``) and SwAV (``src/resnet50.py``), the conversion to detectron2 that MoCo
+publishes, and the packages timm and ``efficientnet_lite_pytorch``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from ..errors import HCSCError
 from .detectron2_names import from_detectron2, to_detectron2
+from .efficientnet_lite import TIMM_WRAPPER, is_timm_name, to_timm
 from .roots import common_prefixes, describe_prefixes, find_roots, plain_name
 from .vit import is_vit_name, rename_vit
 
@@ -33,8 +35,11 @@ Weights = dict[str, Tensor]
 Place = tuple[str, str]
 
 _RESNET = re.compile(r"(conv1|bn1|layer[1-4])\.")
-# Families of backbones whose names follow ``backbone.`` in a checkpoint of OpenMMLab.
-_OPENMMLAB = ("torchvision", "mmpretrain")
+# Families of backbones whose names follow in a checkpoint of OpenMMLab.
+_OPENMMLAB = {
+    "backbone.": ("torchvision", "mmpretrain"),
+    f"backbone.{TIMM_WRAPPER}": ("torchvision", "timm", "efficientnet"),
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ def place_openmmlab(name: str) -> Place | None:
         ("momentum_encoder.encoder.1.mlp.", "key.projection", "mlp."),
     ):
         if name.startswith(prefix):
-            return part, inner_prefix + name.removeprefix(prefix)
+            inner = name.removeprefix(prefix).removeprefix(TIMM_WRAPPER)
+            return part, inner_prefix + inner
     return (
         ("queue", name.removeprefix("queue.")) if name in ("queue.keys", "queue.pointer") else None
     )
@@ -93,8 +99,15 @@ def place_torchvision(name: str) -> Place | None:
 
 
 def place_timm(name: str) -> Place | None:
-    """Plain names of a ResNet or a ViT."""
-    return place_torchvision(name) or (("query.backbone", name) if is_vit_name(name) else None)
+    """Plain names of a ResNet, a ViT or an EfficientNet."""
+    known = is_vit_name(name) or is_timm_name(name)
+    return place_torchvision(name) or (("query.backbone", name) if known else None)
+
+
+def place_efficientnet_lite(name: str) -> Place | None:
+    """The package ``efficientnet_lite_pytorch``, whose names become timm's."""
+    inner = to_timm(name)
+    return None if inner is None else ("query.backbone", inner)
 
 
 def place_detectron2(name: str) -> Place | None:
@@ -113,6 +126,7 @@ LAYOUTS: dict[str, Callable[[str], Place | None]] = {
     "torchvision": place_torchvision,
     "timm": place_timm,
     "detectron2": place_detectron2,
+    "efficientnet_lite": place_efficientnet_lite,
 }
 
 
@@ -120,7 +134,7 @@ def detect_layout(names: Iterable[str]) -> str | None:
     """The layout by its tell-tale names; None if there is no backbone of any known layout.
 
     Layouts with the same names share one answer: ``moco`` stands for PCL too, ``mmpretrain`` for
-    mmdet, ``torchvision`` for timm.
+    mmdet, ``torchvision`` for timm's ResNets.
     """
     names = set(names)
     if any(
@@ -132,6 +146,10 @@ def detect_layout(names: Iterable[str]) -> str | None:
         return "hcsc" if "queue_index" in names else "moco"
     if any(place_detectron2(name) for name in names):
         return "detectron2"
+    if "_conv_stem.weight" in names:
+        return "efficientnet_lite"
+    if "conv_stem.weight" in names:
+        return "timm"
     if any(name.startswith("layer1.") for name in names):
         return (
             "swav"
@@ -228,7 +246,7 @@ def _detect_within(names: Mapping[str, str]) -> tuple[str | None, str]:
         layout = detect_layout(inner)
         families = {root.prefix.removeprefix(before): root.family for root in roots}
         if layout in ("mmpretrain", "hcsc_mm") and roots:
-            fits = families.get("backbone.") in _OPENMMLAB
+            fits = any(families.get(at) in known for at, known in _OPENMMLAB.items())
         else:
             fits = layout is not None
         if fits:
@@ -245,8 +263,8 @@ def _sort_by_roots(
     roots = find_roots(names)
     if not roots:
         raise HCSCError(
-            "there is no ViT and no ResNet backbone of a known layout; the tensors are "
-            f"{_some(weights)}; {describe_prefixes(names)}"
+            "there is no EfficientNet-Lite0, no ViT and no ResNet backbone of a known layout; the "
+            f"tensors are {_some(weights)}; {describe_prefixes(names)}"
         )
     parts: dict[str, Weights] = {}
     origins: dict[str, list[str]] = {}

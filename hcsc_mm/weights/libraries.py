@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
-import io
-import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,8 +17,8 @@ from ..errors import HCSCError
 from ..utils.text import first_line
 from .files import read_checkpoint
 from .layouts import Weights
+from .quiet import quiet
 from .targets import Model
-from .vit import ViTShape
 
 Network = Callable[[Tensor], Tensor]
 
@@ -43,18 +40,6 @@ def why_not_imported(module: str) -> str | None:
     ) as error:  # mmdet asserts on the version of mmcv, and needs its operators
         return f"{library} cannot be imported ({first_line(error)})"
     return None
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Libraries report what they load, each in its own way."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(before)
 
 
 def _in_hcsc(path: Path, model: Model) -> Network:
@@ -143,11 +128,12 @@ def _load_tensors(path: Path) -> Weights:
 def _in_timm(path: Path, model: Model) -> Network:
     import timm
 
-    if isinstance(model.shape, ViTShape):
-        name, options = "vit_base_patch16_224", model.shape.timm_options()
-    else:
-        name, options = f"resnet{model.shape.depth}", {}
-    network = timm.create_model(name, num_classes=0, checkpoint_path=os.fspath(path), **options)
+    network = timm.create_model(
+        model.shape.timm_name,
+        num_classes=0,
+        checkpoint_path=os.fspath(path),
+        **model.shape.timm_options(),
+    )
     return network.eval().forward_features
 
 

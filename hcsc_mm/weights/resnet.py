@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import HCSCError
+from .efficientnet_lite import EfficientNetLite0
 from .layouts import Weights
 from .vit import ViTShape
 
@@ -72,6 +73,15 @@ class ResNetShape:
         return {}
 
     @property
+    def timm_name(self) -> str:
+        """The standard network's name in timm."""
+        return f"resnet{self.depth}"
+
+    def timm_options(self) -> dict:
+        """Of timm's network beside its name."""
+        return {}
+
+    @property
     def out_channels(self) -> int:
         """Channels of the last stage: those of the first, doubled three times, and four times as
         many after a bottleneck.
@@ -94,6 +104,10 @@ class ResNetShape:
         backbone.eval()  # mmpretrain's returns None
         return backbone
 
+    def openmmlab_name(self, name: str) -> str:
+        """torchvision's name → that in a backbone of OpenMMLab, which is the same."""
+        return name
+
     def template(self) -> dict[str, Tensor]:
         """Name → tensor of the network's shapes."""
         return self.build().state_dict()
@@ -107,6 +121,9 @@ class ResNetShape:
     def fit(self, images: Tensor) -> Tensor:
         """Images of a size that it takes: any."""
         return images
+
+
+Shape = ResNetShape | ViTShape | EfficientNetLite0
 
 
 def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:
@@ -148,13 +165,15 @@ def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:
 
 
 def check_backbone(
-    backbone: Mapping[str, Tensor], shape: ResNetShape | ViTShape, what: str = "the backbone"
+    backbone: Mapping[str, Tensor],
+    shape: Shape,
+    what: str = "the backbone",
 ) -> Weights:
     """The weights in the order of the network, in float32, with batch counters of 0 where the file
     has none.
 
     Args:
-        backbone: torchvision's names, or timm's of a ViT → weights.
+        backbone: torchvision's names, or timm's of a ViT or an EfficientNet → weights.
         shape: What they should be the weights of.
         what: How errors call them.
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .detectron2_names import from_detectron2
+from .efficientnet_lite import is_timm_name
+from .efficientnet_lite import to_timm as efficientnet_to_timm
 from .vit import is_vit_name, to_timm
 
 # What wrappers put into names: DistributedDataParallel, torch.compile, FSDP, activation
@@ -28,7 +30,10 @@ _MARKS = {  # family → a tensor that each of its backbones has
     "detectron2": "res2.0.conv1.weight",
     "timm": "blocks.0.attn.qkv.weight",
     "mmpretrain": "layers.0.attn.qkv.weight",
+    "efficientnet": "blocks.0.0.conv_dw.weight",
+    "efficientnet_lite": "_blocks.0._depthwise_conv.weight",
 }
+_RENAMED = {"detectron2": from_detectron2, "efficientnet_lite": efficientnet_to_timm}
 _MOST_SHOWN = 6
 
 
@@ -39,7 +44,8 @@ class Root:
     Attributes:
         prefix: What the names of its tensors begin with.
         family: Whose names follow: 'torchvision', 'detectron2' (both ResNets), 'timm', 'mmpretrain'
-            (both ViTs), or 'sequential': torchvision's modules by their places, as in
+            (both ViTs), 'efficientnet' (timm's names), 'efficientnet_lite' (the package's), or
+            'sequential': torchvision's modules by their places, as in
             ``nn.Sequential(*resnet.children())``.
         places: Places, in a sequential one, of the stem's convolution, its norm and the four
             stages.
@@ -56,11 +62,11 @@ class Root:
 
     @property
     def layout(self) -> str:
-        return "torchvision" if self.family == "sequential" else self.family
+        return {"sequential": "torchvision", "efficientnet": "timm"}.get(self.family, self.family)
 
     def inner(self, name: str) -> str | None:
         """What a name is within the backbone: torchvision's name of a ResNet's tensor, timm's of a
-        ViT's; None for what is none of it.
+        ViT's or an EfficientNet's; None for what is none of it.
         """
         if not name.startswith(self.prefix):
             return None
@@ -73,8 +79,10 @@ class Root:
         if self.family in ("timm", "mmpretrain"):
             renamed = to_timm(rest) if self.family == "mmpretrain" else rest
             return renamed if is_vit_name(renamed) else None
-        if self.family == "detectron2":
-            return from_detectron2(rest)
+        if self.family == "efficientnet":
+            return rest if is_timm_name(rest) else None
+        if self.family in _RENAMED:
+            return _RENAMED[self.family](rest)
         return rest if _RESNET.match(rest) else None
 
 

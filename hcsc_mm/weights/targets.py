@@ -10,9 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import HCSCError
+from .efficientnet_lite import EfficientNetLite0
 from .layouts import Contents, Weights, to_detectron2
-from .resnet import ResNetShape, check_backbone, recognize
-from .vit import ViTShape, recognize_vit, to_mmpretrain
+from .resnet import Shape, check_backbone, recognize
+from .vit import recognize_vit
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Model:
         queue: ``keys`` (Q, D) and ``pointer``, or empty.
     """
 
-    shape: ResNetShape | ViTShape
+    shape: Shape
     backbone: Weights
     projection: Weights
     key: tuple[Weights, Weights]
@@ -97,7 +98,9 @@ def select(contents: Contents, encoder: str, target: Target) -> Model:
     return Model(shape, backbone, projection, (key, key_projection if key else {}), queue)
 
 
-def _recognize(backbone: Weights) -> ResNetShape | ViTShape:
+def _recognize(backbone: Weights) -> Shape:
+    if "conv_stem.weight" in backbone:
+        return EfficientNetLite0()
     is_vit = any(name.startswith("blocks.") for name in backbone)
     return recognize_vit(backbone) if is_vit else recognize(backbone)
 
@@ -164,9 +167,9 @@ def _hcsc_mm(model: Model) -> dict[str, Any]:
     backbone, projection = model.key
     return {
         "state_dict": {
-            **_under("backbone.", _by_openmmlab(model.backbone)),
+            **_by_openmmlab("backbone.", model.backbone, model.shape),
             **_under("neck.", model.projection),
-            **_under("momentum_encoder.encoder.0.", _by_openmmlab(backbone)),
+            **_by_openmmlab("momentum_encoder.encoder.0.", backbone, model.shape),
             **_under("momentum_encoder.encoder.1.", projection),
             **_under("queue.", model.queue),
         },
@@ -175,13 +178,11 @@ def _hcsc_mm(model: Model) -> dict[str, Any]:
 
 
 def _openmmlab(model: Model) -> dict[str, Any]:
-    return {"state_dict": _under("backbone.", _by_openmmlab(model.backbone)), "meta": {}}
+    return {"state_dict": _by_openmmlab("backbone.", model.backbone, model.shape), "meta": {}}
 
 
-def _by_openmmlab(backbone: Weights) -> Weights:
-    """A ResNet's names are torchvision's there, too."""
-    is_vit = any(name.startswith("blocks.") for name in backbone)
-    return {to_mmpretrain(name) if is_vit else name: value for name, value in backbone.items()}
+def _by_openmmlab(prefix: str, backbone: Weights, shape: Shape) -> Weights:
+    return {prefix + shape.openmmlab_name(name): value for name, value in backbone.items()}
 
 
 def _plain(model: Model) -> dict[str, Any]:

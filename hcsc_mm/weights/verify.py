@@ -15,7 +15,8 @@ from ..errors import HCSCError
 from ..utils.text import first_line
 from .files import read_checkpoint
 from .layouts import sort_weights
-from .libraries import LOADERS, quiet, why_not_imported
+from .libraries import LOADERS, why_not_imported
+from .quiet import quiet
 from .targets import Model
 
 TOLERANCE = 1e-5  # of the largest feature, or of 1 if that is smaller

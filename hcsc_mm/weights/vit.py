@@ -81,6 +81,11 @@ class ViTShape:
             in_channels=self.in_channels,
         )
 
+    @property
+    def timm_name(self) -> str:
+        """Of one of timm's, which :meth:`timm_options` makes this one."""
+        return "vit_base_patch16_224"
+
     def timm_options(self) -> dict:
         """What makes any of timm's ViTs this one."""
         return dict(
@@ -106,6 +111,10 @@ class ViTShape:
     def whole(self) -> dict:
         """Options of the config that let it give all that it computes."""
         return {"out_type": "raw"}
+
+    def openmmlab_name(self, name: str) -> str:
+        """timm's name → that in a backbone of OpenMMLab."""
+        return to_mmpretrain(name)
 
     def template(self) -> dict[str, Tensor]:
         """Name → tensor of the network's shapes."""

@@ -16,9 +16,9 @@ from tiny import ROOT
 
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
-from hcsc_mm.apis.config_text import read_config_text
 from hcsc_mm.apis.registered_types import registered_only
 from hcsc_mm.explore.tree_images import open_folder
+from hcsc_mm.runtime.configs.text import read_config_text
 from hcsc_mm.runtime.launch import load_config
 
 

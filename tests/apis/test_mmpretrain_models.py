@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmcv
+import mmpretrain
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from mmpretrain import (
     ImageRetrievalInferencer,
 )
 from mmpretrain.registry import MODELS
-from small_trees import checkpoint, photos
+from small_trees import checkpoint, config_for, photos
 
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import HierarchyInferencer, get_model
@@ -37,6 +39,35 @@ def test_feature_extractor_gives_the_embeddings_of_the_tree(weights, images):
         assert found == pytest.approx(getattr(expected, stage), abs=1e-5)
     with pytest.raises(HCSCError, match="stage='neck' is unknown"):
         extractor(paths[0], stage="neck")
+
+
+def test_mmpretrains_own_get_model_takes_a_config_and_checkpoint_of_a_pre_training(
+    weights, images, tmp_path
+):
+    config = tmp_path / "pretraining.py"
+    config_for(images / "train", tmp_path / "run").dump(config)
+    paths = [str(path) for path in sorted(images.glob("val/*/*.png"))]
+    extractor = FeatureExtractor(str(config), pretrained=str(weights), device="cpu")
+    maps = torch.stack([last for (last,) in extractor(paths, batch_size=5)])
+    # of the query encoder, as mmpretrain's own methods have it
+    state = torch.load(weights, weights_only=True)["state_dict"]
+    model = mmpretrain.get_model(str(config), pretrained=str(weights), device="cpu")
+    assert torch.equal(model.backbone.conv1.weight, state["backbone.conv1.weight"])
+    same = FeatureExtractor(model)(paths[0])[0][0]
+    assert maps.shape[1] == 32 and torch.allclose(maps[0], same, atol=1e-5)
+
+
+@pytest.mark.parametrize("given", ["path", "array"])
+def test_images_come_as_paths_and_as_arrays(given, images, tmp_path):
+    cfg = stage_config("linear_folder", tmp_path, images)
+    model = MODELS.build(cfg.model)
+    meta = {"dataset_meta": {"classes": ("blue", "green", "red")}}
+    torch.save({"state_dict": model.state_dict(), "meta": meta}, tmp_path / "linear.pth")
+    cfg.dump(tmp_path / "linear.py")
+    path = str(next(images.glob("val/red/*.png")))
+    model = mmpretrain.get_model(str(tmp_path / "linear.py"), str(tmp_path / "linear.pth"), "cpu")
+    (found,) = ImageClassificationInferencer(model)(path if given == "path" else mmcv.imread(path))
+    assert found["pred_class"] == meta["dataset_meta"]["classes"][found["pred_label"]]
 
 
 def test_retrieval_finds_an_image_first_and_then_its_neighbours(weights, images):

@@ -14,7 +14,7 @@ from sklearn.cluster import KMeans
 from hcsc_mm import HCSCError
 from hcsc_mm.clustering import faiss_kmeans, kmeans
 from hcsc_mm.clustering.nearest import nearest_centroid
-from hcsc_mm.clustering.seeding import greedy_seeds, seed_centroids, seeds_in_rounds
+from hcsc_mm.clustering.seeding import greedy_seeds, sample_rows, seed_centroids, seeds_in_rounds
 
 faiss_missing = importlib.util.find_spec("faiss") is None
 BACKENDS = [
@@ -355,3 +355,44 @@ def test_faiss_that_is_not_installed_is_named_with_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(HCSCError, match=r"pip install faiss-cpu.*backend='torch'"):
         faiss_kmeans(unit_rows(10, 4), 2)
+
+
+@both
+@pytest.mark.parametrize("rows", [900, 6000])  # less and more than what k-means++ samples
+def test_from_random_rows_every_restart_is_a_full_run_on_all_rows(cluster, rows):
+    """Those of scikit-learn from the same rows; it stops at no smaller gain either."""
+    features, restarts = unit_rows(rows, 6), 3
+    found = cluster(features, 25, num_restarts=restarts, seed=4, seeding="random")
+    points = features.double().numpy()
+    runs = [
+        KMeans(
+            25,
+            init=sample_rows(features, rows, 25, 4 + restart).double().numpy(),
+            n_init=1,
+            max_iter=20,
+            tol=0,
+            algorithm="lloyd",
+        ).fit(points)
+        for restart in range(restarts)
+    ]
+    best = min(runs, key=lambda run: run.inertia_)
+    assert found.squared_distance.sum().item() == pytest.approx(best.inertia_, rel=1e-3)
+    assert (found.assignment.numpy() == best.labels_).mean() > 0.98
+
+
+@both
+def test_random_rows_come_to_other_clusters_than_kmeans_plus_plus(cluster):
+    features, _ = blobs(3000, 60, 16, spread=0.05)
+    objectives = {
+        seeding: cluster(features, 60, seeding=seeding).squared_distance.sum().item()
+        for seeding in ("random", "k-means++")
+    }
+    assert objectives["random"] > 1.2 * objectives["k-means++"]  # some blobs have no seed
+
+
+@both
+def test_seeds_of_an_unknown_kind_are_refused(cluster):
+    with pytest.raises(
+        HCSCError, match=r"seeding='kmeans' is unknown; choose one of 'k-means\+\+'"
+    ):
+        cluster(unit_rows(20, 4), 3, seeding="kmeans")

@@ -4,6 +4,7 @@ and that all of it builds.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,18 @@ from mmpretrain.registry import DATASETS, HOOKS, METRICS, MODELS, PARAM_SCHEDULE
 from hcsc_mm.datasets import seed_worker
 from hcsc_mm.models import LinearProbe
 from hcsc_mm.runtime.launch import load_config
+from hcsc_mm.stages.prepare import fit_to_pretraining
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "benchmarks"
 PARTS = ("train", "val", "test")
 
-# name: (epochs, milestones or None for a cosine, factor, lr, lr of the head, total batch)
+# name: (epochs, milestones, or period of a cosine, factor, lr, lr of the head, total batch)
 RECIPES = {
     "linear_in1k": (100, [60, 80], 0.1, 5.0, 5.0, 256),
-    "linear_places205": (100, None, None, 3.0, 3.0, 256),
+    "linear_places205": (100, 10, None, 3.0, 3.0, 256),
+    "linear_places205_one-cosine": (100, 100, None, 3.0, 3.0, 256),
     "linear_folder": (100, [60, 80], 0.1, 5.0 * 64 / 256, 5.0 * 64 / 256, 64),
-    "semi_1pct_in1k": (20, [12, 16], 0.2, 0.02, 5.0, 256),
+    "semi_1pct_in1k": (70, [30, 60], 0.1, 0.005, 0.02, 256),
     "semi_10pct_in1k": (70, [30, 60], 0.1, 0.005, 0.02, 256),
     "semi_folder": (70, [30, 60], 0.1, 0.005 * 64 / 256, 0.02 * 64 / 256, 64),
 }
@@ -71,22 +74,24 @@ def test_recipe_is_the_published_one(name):
         for weight in group["params"]:
             expected = head_lr if names[id(weight)].startswith("head.") else lr
             assert group["lr"] == pytest.approx(expected), names[id(weight)]
+    length = 3 if name == "linear_places205" else 1  # this one moves at every step, of 3 an epoch
     schedule = PARAM_SCHEDULERS.build(
-        {"end": epochs, **config.param_scheduler[0]}, default_args={"optimizer": wrapper.optimizer}
+        {"end": epochs, **config.param_scheduler[0]},
+        default_args={"optimizer": wrapper.optimizer, "epoch_length": length},
     )
     rates = []
-    for _ in range(epochs):
+    for _ in range(epochs * length):
         rates.append(wrapper.optimizer.param_groups[0]["lr"] / lr)
         wrapper.optimizer.step()
         schedule.step()
-    if milestones is not None:
+    if isinstance(milestones, list):
         expected = [
             factor ** sum(epoch >= milestone for milestone in milestones) for epoch in range(epochs)
         ]
     else:
         expected = [
-            (1 + torch.cos(torch.tensor(torch.pi * epoch / epochs)).item()) / 2
-            for epoch in range(epochs)
+            (1 + math.cos(math.pi * (step % (milestones * length)) / (milestones * length))) / 2
+            for step in range(epochs * length)
         ]
     assert rates == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
@@ -171,11 +176,56 @@ def test_images_are_cropped_to_224_of_256(name, tmp_path):
         assert packed["inputs"].shape == (3, 224, 224)
         assert int(packed["data_samples"].gt_label) == 2
         steps = {step["type"]: step for step in dataset["pipeline"]}
-        if part == "train":
+        if (name, part) == ("linear_places205", "train"):
+            assert steps["RandomCrop"]["crop_size"] == 224
+        elif part == "train":
             assert steps["RandomResizedCrop"].get("crop_ratio_range", (0.08, 1.0)) == (0.08, 1.0)
         else:
             assert (steps["ResizeEdge"]["scale"], steps["ResizeEdge"]["edge"]) == (256, "short")
             assert built.test_mode
+
+
+def test_the_released_training_on_places205_has_the_augmentations_of_moco():
+    steps = {
+        step["type"]: step for step in load("linear_places205").train_dataloader.dataset.pipeline
+    }
+    assert list(steps) == [
+        "hcsc_mm.LoadImage",
+        "RandomCrop",
+        "RandomApply",
+        "RandomGrayscale",
+        "GaussianBlur",
+        "RandomFlip",
+        "PackInputs",
+    ]
+    jitter = steps["RandomApply"]["transforms"][0]
+    assert [jitter[name] for name in ("brightness", "contrast", "saturation", "hue")] == [
+        0.4,
+        0.4,
+        0.4,
+        0.1,
+    ]
+
+
+@pytest.mark.parametrize("name", ["semi_1pct_in1k", "semi_10pct_in1k"])
+def test_fine_tuning_on_imagenet_synchronises_batch_norms_also_in_a_chain(name):
+    config = load_config(str(CONFIGS / f"{name}.py"))
+    assert config.model.backbone.norm_cfg.type == "SyncBN"
+    pretraining = load_config(str(CONFIGS.parent / "hcsc_r50_200e_in1k.py"))
+    fit_to_pretraining(config, pretraining, "weights.pth")
+    assert config.model.backbone.norm_cfg.type == "SyncBN"
+    digits = load_config(str(CONFIGS.parent / "hcsc_r18_digits.py"))  # norms of splits
+    fit_to_pretraining(config, digits, "weights.pth")
+    assert config.model.backbone.norm_cfg == {"type": "SyncBN"}
+
+
+def test_neighbours_on_imagenet_are_found_on_bicubic_images():
+    config = load("knn_in1k")
+    for loader in (config.test_dataloader, config.test_cfg.train_dataloader):
+        load_image, resize, crop, _ = loader.dataset.pipeline
+        assert load_image.type == "hcsc_mm.LoadImage"
+        assert (resize.interpolation, resize.backend, resize.scale) == ("bicubic", "pillow", 256)
+        assert crop.crop_size == 224
 
 
 def test_semi_supervised_sets_are_the_lists_of_simclr_or_a_seeded_draw():

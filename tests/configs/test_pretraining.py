@@ -42,9 +42,15 @@ METHODS = {
     "byol": BYOL,
 }  # by the first word of the name
 MULTI_CROP = [name for name in IN1K if "mcrop" in name]
-ON_DEVICE = [
-    name for name in NAMES if "devaug" in name
-]  # augmentations on the device; in the others by the workers
+
+
+def load_collate(name: str) -> str:
+    return Config.fromfile(CONFIGS / f"{name}.py").train_dataloader.collate_fn.type
+
+
+# augmentations on the device; in the others by the workers
+ON_DEVICE = [name for name in NAMES if load_collate(name) == "hcsc_mm.pad_collate"]
+TWINS = [name for name in ON_DEVICE if "devaug" in name]
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +160,7 @@ def test_views_that_the_device_makes_have_the_expected_number_and_sizes_and_know
     assert [sample.sample_idx for sample in data["data_samples"]] == [0, 1]
 
 
-@pytest.mark.parametrize("name", ON_DEVICE)
+@pytest.mark.parametrize("name", TWINS)
 def test_a_config_with_augmentation_on_the_device_differs_from_its_plain_twin_in_the_input_alone(
     name,
 ):
@@ -244,7 +250,7 @@ def test_lr_follows_the_cosine_once_per_epoch_from_the_first_to_zero(name):
     config = load(name)
     epochs, lr = config.train_cfg.max_epochs, config.optim_wrapper.optimizer.lr
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=lr)
-    (scheduler,) = config.param_scheduler
+    *_, scheduler = config.param_scheduler  # perhaps after a warm-up
     # the training loop's length is the default end: Runner._build_param_scheduler
     cosine = PARAM_SCHEDULERS.build(
         {"end": epochs, **scheduler}, default_args={"optimizer": optimizer}
@@ -259,12 +265,32 @@ def test_lr_follows_the_cosine_once_per_epoch_from_the_first_to_zero(name):
     assert seen == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.parametrize("name", ["hcsc_folder", "hcsc_r18_200e_folder", "hcsc_r18_grocery"])
+def test_lr_rises_over_the_first_steps_on_its_way_along_the_cosine(name):
+    config = load(name)
+    lr, epochs, steps = config.optim_wrapper.optimizer.lr, config.train_cfg.max_epochs, 41
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=lr)
+    rise, cosine = (
+        PARAM_SCHEDULERS.build({"end": epochs, **scheduler}, default_args={"optimizer": optimizer})
+        for scheduler in config.param_scheduler
+    )
+    for epoch in range(6):
+        height = 0.5 * lr * (1 + math.cos(math.pi * epoch / epochs))
+        for step in range(epoch * steps, (epoch + 1) * steps):
+            share = 0.01 + 0.99 * min(1, step / 99)
+            assert optimizer.param_groups[0]["lr"] == pytest.approx(share * height)
+            optimizer.step()
+            rise.step()
+        cosine.step()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_queue_holds_a_batch_levels_shrink_and_the_splits_divide_the_batch(name):
     config = load(name)
     batch = config.train_dataloader.batch_size
     assert config.model.get("queue_len", batch) >= total_batch(config)
-    assert batch % config.model.backbone.norm_cfg.get("num_splits", 1) == 0
+    norms = config.model.backbone.get("norm_cfg", {})
+    assert batch % norms.get("num_splits", 1) == 0
     assert config.train_dataloader.drop_last
     if name not in CLUSTERING:
         return
@@ -416,7 +442,8 @@ def test_runner_gives_the_schedule_the_length_of_the_loop(tmp_path, monkeypatch)
     runner = Runner.from_cfg(config)
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-    (cosine,) = runner.build_param_scheduler(runner.param_schedulers)
+    warmup, cosine = runner.build_param_scheduler(runner.param_schedulers)
+    assert (warmup.begin, warmup.end, warmup.by_epoch) == (0, 100, False)
     assert (cosine.begin, cosine.end, cosine.T_max) == (0, 7, 7)
 
 
@@ -445,3 +472,9 @@ def test_a_step_on_small_crops_gives_finite_losses_for_every_view(name, tmp_path
     )
     sum(losses.values()).backward()
     assert all(bool(torch.isfinite(weight.grad).all()) for weight in model.backbone.parameters())
+
+
+@pytest.mark.parametrize("name", CLUSTERING)
+def test_configs_of_the_paper_seed_kmeans_as_the_released_code_and_others_as_we_do(name):
+    hook = HOOKS.build(clustering_hook(load(name)))
+    assert hook._kmeans["seeding"] == ("random" if name.endswith("in1k") else "k-means++")

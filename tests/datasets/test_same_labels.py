@@ -8,7 +8,7 @@ from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
 from hcsc_mm import HCSCError
-from hcsc_mm.datasets import LabelledImages, check_same_classes
+from hcsc_mm.datasets import LabelledImages, check_same_classes, same_classes
 
 
 @pytest.fixture
@@ -74,6 +74,29 @@ def test_a_part_of_a_list_is_judged_by_its_own_labels(lists):
     check_same_classes(train, test)
     with pytest.raises(HCSCError, match="1 of 3 test images"):
         check_same_classes(lists("train", [0, 1, 1], indices=[1, 2]), test)
+
+
+@pytest.mark.parametrize(
+    ("test", "most_compared", "message"),
+    [
+        ("train.txt", 300_000, "4 of 4 test images are training images, too"),
+        ("some.txt", 300_000, "1 of 2 test images are training images, too"),
+        ("train.txt", 5, "4 of 4 test images are training images, too"),
+        ("other.txt", 300_000, None),
+        ("other.txt", 5, None),
+    ],
+)
+def test_test_images_that_were_learnt_from_are_warned_of(
+    lists, tmp_path, monkeypatch, test, most_compared, message
+):
+    train = lists("train", [0, 0, 1, 1])
+    lists("other", [0, 0, 1, 1])
+    (tmp_path / "some.txt").write_text("images/train_0.png 0\nimages/other_2.png 1")
+    monkeypatch.setattr(same_classes, "_MOST_COMPARED", most_compared)
+    judged = LabelledImages(data_root=f"{tmp_path}/images/..", ann_file=test)
+    with logged(monkeypatch) as lines:
+        check_same_classes(train, judged)
+    assert [line.text.split(";")[0].split(":")[0] for line in lines] == [message] * bool(message)
 
 
 def test_labels_with_large_gaps_are_warned_of(lists, monkeypatch):

@@ -92,14 +92,24 @@ def test_run_whose_checkpoints_are_all_damaged_does_not_start_anew_by_itself(tmp
     (tmp_path / "epoch_1.pth").write_bytes(b"PK")
     with pytest.raises(
         HCSCError,
-        match=r"none of the 1 checkpoints in .* can be resumed from; remove them to start anew",
+        match=r"none of the 1 checkpoints in .* can be resumed from: epoch_1\.pth .*; start anew "
+        r"in another --work-dir, or move them away",
     ):
         train(again(tmp_path))
 
 
-def test_weights_alone_are_nothing_to_resume_from(tmp_path):
+@pytest.mark.parametrize("name", ["best_accuracy.pth", "epoch_1.pth"])
+def test_a_folder_with_weights_alone_is_not_taken_for_an_empty_one(tmp_path, name):
+    torch.save({"state_dict": {}, "meta": {}, "message_hub": {}}, tmp_path / name)
+    with pytest.raises(HCSCError, match=rf"can be resumed from: {name} lacks optimizer"):
+        newest_checkpoint(tmp_path)
+    assert newest_checkpoint(tmp_path / "empty") is None
+
+
+def test_weights_alone_are_passed_over_where_there_is_more(tmp_path):
+    train(tiny_config(tmp_path, train_cfg__max_epochs=1))
     torch.save({"state_dict": {}, "meta": {}, "message_hub": {}}, tmp_path / "best_accuracy.pth")
-    assert newest_checkpoint(tmp_path) is None
+    assert newest_checkpoint(tmp_path) == str(tmp_path / "epoch_1.pth")
 
 
 def test_resume_in_an_empty_folder_starts_anew(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import mmcv
 import mmengine.fileio as fileio
@@ -19,6 +19,9 @@ from .decode import decode_image, read_file, reason
 from .pictures import check_header
 from .unreadable import UnreadableImageError
 
+if TYPE_CHECKING:
+    from ..image_memory import ImageMemory
+
 COLOR_TYPES = (
     "color",
     "grayscale",
@@ -28,6 +31,7 @@ COLOR_TYPES = (
 )
 _OUR_DECODERS = ("pillow", "tifffile")
 _REMOTE = re.compile(r"\w+://")  # s3://…, https://…: mmengine's file back ends
+MEMORY_KEY = "image_memory"  # where a data set puts its ImageMemory
 _MOST_WARNINGS = 10  # per process: UnreadableImagesHook counts the rest
 
 
@@ -100,7 +104,9 @@ class LoadImage(LoadImageFromFile):
         """Add ``img``, ``img_shape`` and ``ori_shape``; None for an image that is skipped.
 
         An image that is there already, in ``img`` without ``img_path``, is left as it is: data sets
-        without files, and mmpretrain's inferencers, bring it with them.
+        without files, and mmpretrain's inferencers, bring it with them. With an
+        :class:`ImageMemory` in the results, which the data set puts there, the image is taken from
+        it, or shrunk as it says and kept in it; ``ori_shape`` is that of the file.
 
         Raises:
             HCSCError: the file cannot be read and ``unreadable='stop'``.
@@ -121,12 +127,30 @@ class LoadImage(LoadImageFromFile):
         Raises:
             UnreadableImageError: the file cannot be read; says why, without its path.
         """
-        if "img_path" in results or "img" not in results:
-            results["img"] = self._read(results["img_path"])
-        image = results["img"]
+        memory = results.pop(MEMORY_KEY, None)
+        if "img_path" not in results and "img" in results:
+            image = results["img"]
+            original = image.shape[:2]
+        elif memory is None:
+            image = self._read(results["img_path"])
+            original = image.shape[:2]
+        else:
+            image, original = self._remember(memory, results["sample_idx"], results["img_path"])
         results["img"] = image.astype(np.float32) if self.to_float32 else image
-        results["img_shape"] = results["ori_shape"] = image.shape[:2]
+        results["img_shape"], results["ori_shape"] = image.shape[:2], original
         return results
+
+    def _remember(
+        self, memory: ImageMemory, index: int, path: str
+    ) -> tuple[np.ndarray, tuple[int, int]]:
+        """An image, shrunk, and height and width before; read if nobody has kept it."""
+        kind = f"{self.imdecode_backend} {self.color_type} {self.white} {path}"
+        kept = memory.recall(index, kind)
+        if kept is None:
+            image = self._read(path)
+            kept = memory.shrink(image), image.shape[:2]
+            memory.keep(index, kind, *kept)
+        return kept
 
     def _read(self, path: str) -> np.ndarray:
         try:

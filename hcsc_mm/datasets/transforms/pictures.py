@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -148,6 +150,17 @@ def tiff_picture(content: bytes, max_pixels: int, max_aspect: float, *, whole: b
             f"it holds {array.dtype} of shape {array.shape}, which is no image of H × W × C"
         )
     return Picture(None, Values(np.ascontiguousarray(array), None, inverted))
+
+
+def size_of(path: str) -> tuple[int, int] | None:
+    """Height and width of an upright local image by its header; None where none can be read."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return None
+        with _without_pillows_limit(), Image.open(path, formats=FORMATS) as image:
+            return image.size if _orientation(image) >= 5 else image.size[::-1]
+    except Exception:  # noqa: BLE001  whoever loads the file says what is wrong with it
+        return None
 
 
 def number_of_pictures(content: bytes) -> int:

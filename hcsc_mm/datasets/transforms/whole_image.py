@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
 from ...errors import HCSCError
 from ...registry import TRANSFORMS
+from .shrink import shrink
 
 
 @TRANSFORMS.register_module()
@@ -44,11 +44,7 @@ class WholeImage(BaseTransform):
                 f"WholeImage takes (H, W, 3) uint8 images, not {image.dtype} {image.shape} {path}; "
                 "load them in colour"
             )
-        height, width = image.shape[:2]
-        shrink = min(1.0, self.short_side / min(height, width), self.long_side / max(height, width))
-        if shrink < 1:
-            size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = shrink(image, self.short_side, self.long_side)
         results["img"] = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
         results["img_shape"] = image.shape[:2]
         return results

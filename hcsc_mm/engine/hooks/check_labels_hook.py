@@ -12,7 +12,7 @@ from mmengine.runner import BaseLoop, Runner
 
 from ...datasets import check_same_classes
 from ...datasets.first_sample import channels_given
-from ...datasets.same_classes import check_labels, class_names
+from ...datasets.same_classes import check_labels, check_num_classes
 from ...errors import HCSCError
 from ...models import check_channels
 from ...registry import HOOKS
@@ -55,14 +55,8 @@ class CheckLabelsHook(Hook):
     def _check(
         self, runner: Runner, dataset: BaseDataset, role: str, loop: BaseLoop | None = None
     ) -> None:
-        num_classes, number = _num_classes(runner), len(class_names(dataset, role))
-        # A test list may lack the last of the classes.
-        if number != num_classes if role == "training" else number > num_classes:
-            raise HCSCError(
-                f"model.head has num_classes={num_classes}, the {role} set {number} classes; "
-                "set num_classes at the top of the config, or add --cfg-options "
-                f"model.head.num_classes={number}"
-            )
+        num_classes = _num_classes(runner)
+        check_num_classes(dataset, num_classes, role)
         check_labels(dataset, num_classes, role)
         if loop is not None:
             _check_topk(loop, num_classes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -13,6 +14,7 @@ from ...errors import HCSCError
 from ...evaluation.collapse import effective_rank, relative_std, size_balance
 from ...registry import HOOKS
 from ...runtime.hooks.progress_hook import HEALTH_KEY, VERDICT_KEY
+from ...runtime.train_loop import passes_done
 from ...structures import ClustersImages, ContrastsKeys, PrototypeHierarchy
 from ...utils.models import first_of
 
@@ -22,7 +24,7 @@ class _Spread(NamedTuple):
 
     Attributes:
         std: Standard deviation, as a share of an even embedding's.
-        rank: Effective rank, 1 to D.
+        rank: Effective rank, 1 to ``dim``.
         dim: Length D of the embeddings.
     """
 
@@ -32,8 +34,8 @@ class _Spread(NamedTuple):
 
     @property
     def rank_share(self) -> float:
-        """Of the way from 1 to D."""
-        return (self.rank - 1) / (self.dim - 1)
+        """Of the way from 1 to ``dim``."""
+        return (self.rank - 1) / max(1, self.dim - 1)
 
 
 @HOOKS.register_module()
@@ -59,8 +61,8 @@ class CollapseHook(Hook):
             one at the end of each epoch, too.
         min_embedding_std: Threshold of the standard deviation, as a share of an even embedding's,
             0 to 1; 0.1 by default, 0 never speaks.
-        min_effective_rank: Threshold of the effective rank, as a share of the way from 1 to D, 0 to
-            1; 0.05 by default.
+        min_effective_rank: Threshold of the effective rank, as a share of the way from 1 to D (or
+            to Q, if the queue is shorter), 0 to 1; 0.05 by default.
         min_size_entropy: Below this entropy of a level's cluster sizes, as a share of log K, they
             are noted as uneven; 0.5 by default.
         grace_epochs: Epochs without words at the start of a run, at least 0; 1 by default.
@@ -151,7 +153,7 @@ class CollapseHook(Hook):
         keys = model.newest_keys(model.queue_length)  # (Q, D)
         if not bool(torch.isfinite(keys).all()):  # NonFiniteHook's case
             return
-        spread = _Spread(float(relative_std(keys)), float(effective_rank(keys)), keys.shape[1])
+        spread = _Spread(float(relative_std(keys)), float(effective_rank(keys)), min(keys.shape))
         scalars = {"hcsc/embedding_std": spread.std, "hcsc/effective_rank": spread.rank}
         runner.visualizer.add_scalars(scalars, step=runner.iter + 1)
         words = {"spread": f"{spread.std:.2f}", "rank": f"{spread.rank:.0f} of {spread.dim}"}
@@ -172,7 +174,7 @@ class CollapseHook(Hook):
             ),
         }
         low = [name for name, (value, _) in found.items() if value < self.thresholds[name]]
-        if runner.epoch < self.grace_epochs:
+        if passes_done(runner) < self.grace_epochs:
             return
         self._collapsed_for = self._collapsed_for + 1 if low else 0
         verdict = "collapsed" if low else "healthy"
@@ -183,25 +185,40 @@ class CollapseHook(Hook):
                 f"{found[name][1]}, below {name}={self.thresholds[name]} of CollapseHook"
             )
             if self.action == "stop" and self._collapsed_for >= self.patience:
-                raise HCSCError(f"{message}, {self.patience} times in a row. {_remedy(runner)}")
+                raise HCSCError(
+                    f"{message}, {self.patience} times in a row. {_remedy(runner, name)}"
+                )
             if self._speaks(runner, name):
-                runner.logger.warning(f"{message}. {_remedy(runner)}; see docs/numerical_health.md")
+                runner.logger.warning(
+                    f"{message}. {_remedy(runner, name)}; see docs/numerical_health.md"
+                )
 
     def _speaks(self, runner: Runner, topic: str) -> bool:
         """Once a topic, after the grace."""
-        if topic in self._warned or runner.epoch < self.grace_epochs:
+        if topic in self._warned or passes_done(runner) < self.grace_epochs:
             return False
         self._warned.add(topic)
         return True
 
 
-def _remedy(runner: Runner) -> str:
-    """What to change, with its value."""
-    lr = max(group["lr"] for group in runner.optim_wrapper.optimizer.param_groups)
-    return (
-        "Start anew with a warm-up of the learning rate, or with a third of it: add --cfg-options "
-        f"optim_wrapper.optimizer.lr={lr / 3:.2g}"
+def _remedy(runner: Runner, measure: str) -> str:
+    """What to change, with its value: what helped where it was tried (docs/numerical_health.md)."""
+    cfg, groups = runner.cfg, runner.optim_wrapper.optimizer.param_groups
+    lr = max(group.get("initial_lr", group["lr"]) for group in groups)
+    changes = [_change(cfg, "lr", "optim_wrapper.optimizer.lr", lr / 3)]
+    momentum = cfg.get("model", {}).get("momentum")
+    if measure == "min_effective_rank" and momentum is not None:
+        changes.append(_change(cfg, "momentum", "model.momentum", momentum / 10))
+    if "lr_warmup" in cfg:
+        changes.append(f"lr_warmup={2 * cfg.lr_warmup}")
+    return f"Start anew with --cfg-options {', or with '.join(changes)}" + (
+        "" if "lr_warmup" in cfg else ", or with a warm-up of the learning rate"
     )
+
+
+def _change(cfg: Config, name: str, place: str, value: float) -> str:
+    """As it is typed: by the name at the top of the config, from which more may follow."""
+    return f"{name if name in cfg else place}={value:.2g}"
 
 
 def _queue_is_full(runner: Runner, length: int) -> bool:

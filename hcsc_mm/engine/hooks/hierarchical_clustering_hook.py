@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from ...clustering import check_num_prototypes, resolve_backend
+from ...clustering.kmeans import check_seeding
 from ...clustering.report import ClusteringTimes, report
 from ...datasets.first_sample import channels_given
 from ...errors import HCSCError
 from ...models import check_channels
 from ...registry import HOOKS
-from ...runtime import GathersForCheckpoint
+from ...runtime import BuildsClusters, GathersForCheckpoint, LoadsImages
 from ...runtime.hooks.unreadable_images_hook import UNREADABLE_KEY
+from ...runtime.train_loop import refuse_iteration_loop
 from ...structures import ClustersImages, PrototypeHierarchy
 from ...structures.checkpoint_entry import (
     CHECKPOINT_KEY,
@@ -33,7 +36,7 @@ from ..training_features import TrainingFeatures
 
 
 @HOOKS.register_module()
-class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
+class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, BuildsClusters):
     """Rebuild the prototype hierarchy at the start of an epoch (HCSC, Algorithm 1).
 
     Every rank embeds its shard of the training images with the key encoder in eval mode; the model
@@ -46,13 +49,18 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         pipeline: Transforms for extraction, from loading to packing, without randomness: in HCSC
             the centre crop.
         warmup_epochs: Epochs before the first clustering, 20 as in the paper by default; at least
-            as many as the run has: MoCo v2.
+            as many as the run has: MoCo v2, with a warning. A run that resumes within them leaves
+            out the clusters of its checkpoint; one that resumes after them without any, or with
+            other numbers of them, clusters at once.
         interval: Epochs from one clustering to the next, 1 by default.
         temperature: Mean of every level's concentrations, above 0; by default the head's.
         backend: What k-means runs on, 'torch' (the default) or 'faiss', see
             :func:`hierarchical_kmeans`.
         warm_start: Begin k-means at the last prototypes instead of new seeds. Off by default.
         seed: First seed of k-means; the epoch is added to it. 0 by default.
+        seeding: What k-means begins with: 'k-means++' (the default), or 'random' rows and five full
+            restarts, as in the released code, from which the published numbers come; see
+            :func:`kmeans`.
         features: 'extract' (the default): one pass over the training images before each
             clustering. 'bank': the images' latest keys of the epoch before, which costs next to
             nothing; only images that did not come up in it, and all before the first epoch, are
@@ -80,6 +88,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         backend: str = "torch",
         warm_start: bool = False,
         seed: int = 0,
+        seeding: str = "k-means++",
         features: str = "extract",
         final: bool = True,
         memory_mb: int = 256,
@@ -103,7 +112,11 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         self.seed = seed
         self.features = features
         self.final = final
-        self._kmeans = {"backend": resolve_backend(backend), "memory_mb": memory_mb}
+        self._kmeans = {
+            "backend": resolve_backend(backend),
+            "seeding": check_seeding(seeding),
+            "memory_mb": memory_mb,
+        }
         self._extraction = {
             "pipeline": pipeline,
             "use_bank": features == "bank",
@@ -126,22 +139,46 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         """Refuse, before anything is written, what cannot be clustered; take up a saved hierarchy.
 
         Raises:
-            HCSCError: the model clusters nothing, the images are too few for the prototypes, of
-                other channels than the model takes, or others than those of the checkpoint.
+            HCSCError: the model clusters nothing, the loop has no epochs, the images are too few
+                for the prototypes, of other channels than the model takes, or others than those of
+                the checkpoint.
         """
         model = find_model(runner)
+        without = "leave it out with default_hooks.clustering=None, which leaves MoCo v2"
+        refuse_iteration_loop(runner, "HierarchicalClusteringHook", without)
         check_num_prototypes(self.num_prototypes, len(runner.train_dataloader.dataset))
+        if self.warmup_epochs >= runner.max_epochs:
+            runner.logger.warning(
+                f"warmup_epochs={self.warmup_epochs} of HierarchicalClusteringHook leaves none of "
+                f"the {runner.max_epochs} epochs for clustering: this run is MoCo v2."
+            )
         self._source = TrainingFeatures(runner, model, **self._extraction)
         check_channels(model, channels_given(runner.train_dataloader.dataset))
         if self._saved is None:
             return
         saved, self._saved = self._saved, None
         self._source.check_identity(saved)
-        self._clustered_for, self._built_from = saved.get("epoch", -1), saved.get("weights")
+        if runner.epoch < self.warmup_epochs:
+            if saved["hierarchy"] is not None:
+                runner.logger.warning(
+                    f"epoch {runner.epoch + 1} lies within warmup_epochs={self.warmup_epochs}: the "
+                    "clusters of the checkpoint are left out"
+                )
+            return
         if saved["hierarchy"] is not None:
             model.set_hierarchy(model.load_hierarchy(saved["hierarchy"]))
+        if self._lacks_clusters(model, runner.epoch):  # of the config's numbers
+            return
+        self._clustered_for, self._built_from = saved.get("epoch", -1), saved.get("weights")
         if saved.get("bank") is not None and self._source.bank is not None:
             self._source.bank.restore(saved["bank"])
+
+    def loaders_to_try(self, runner: Runner) -> dict[str, DataLoader]:
+        clusters = self.warmup_epochs < runner.max_epochs
+        return {"the clustering pipeline": self._source.trial_loader()} if clusters else {}
+
+    def try_batch(self, runner: Runner, batch: Mapping[str, Any]) -> list[str]:
+        return self._source.try_batch(batch)
 
     def gather_for_checkpoint(self, runner: Runner) -> None:
         bank = self._source.bank
@@ -159,7 +196,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
         )
 
     def before_train_epoch(self, runner: Runner) -> None:
-        if self._is_due(runner.epoch) and self._clustered_for != runner.epoch:
+        due = self._is_due(runner.epoch) or self._lacks_clusters(find_model(runner), runner.epoch)
+        if due and self._clustered_for != runner.epoch:
             self.cluster(runner, runner.epoch)
         self._times.epoch_begins()
 
@@ -183,6 +221,11 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint):
 
     def _is_due(self, epoch: int) -> bool:
         return epoch >= self.warmup_epochs and (epoch - self.warmup_epochs) % self.interval == 0
+
+    def _lacks_clusters(self, model: ClustersImages, epoch: int) -> bool:
+        """After a resume: the checkpoint has none, or other numbers of them than the config."""
+        known = None if model.hierarchy is None else model.hierarchy.num_prototypes
+        return epoch >= self.warmup_epochs and known != self.num_prototypes
 
     def _records(self, runner: Runner) -> bool:
         """Whether this epoch's keys are the features of the next one's clustering."""

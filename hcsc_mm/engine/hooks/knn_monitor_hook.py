@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from ...datasets.same_classes import check_same_classes
 from ...errors import HCSCError
 from ...evaluation import KNN, build_feature_loader, extract_feature_set
+from ...evaluation.feature_set import pooled_features
 from ...evaluation.undisturbed import undisturbed
 from ...registry import HOOKS
+from ...runtime import LoadsImages
+from ...runtime.train_loop import refuse_iteration_loop
 from ...utils.models import unwrapped
 
 
 @HOOKS.register_module()
-class KNNMonitorHook(Hook):
+class KNNMonitorHook(Hook, LoadsImages):
     """Nearest-neighbour accuracy of the query backbone's features, every few epochs of
     pre-training.
 
@@ -50,6 +55,7 @@ class KNNMonitorHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Build the loaders: what is wrong with them must not come out after hours."""
+        refuse_iteration_loop(runner, "KNNMonitorHook", "leave it out")
         self._loaders = [build_feature_loader(runner, config) for config in self._configs]
         check_same_classes(*(loader.dataset.dataset for loader in self._loaders))
         num_images = len(self._loaders[0].dataset)
@@ -58,6 +64,17 @@ class KNNMonitorHook(Hook):
                 f"KNNMonitorHook: k={max(self._metric.k)} exceeds the {num_images} images to learn "
                 "from"
             )
+
+    def loaders_to_try(self, runner: Runner) -> dict[str, DataLoader]:
+        names = ("train_dataloader", "val_dataloader")
+        return {
+            f"KNNMonitorHook's {name}": loader
+            for name, loader in zip(names, self._loaders, strict=True)
+        }
+
+    def try_batch(self, runner: Runner, batch: Mapping[str, Any]) -> list[str]:
+        pooled_features(unwrapped(runner.model), batch["inputs"])
+        return []
 
     def after_train_epoch(self, runner: Runner) -> None:
         epoch = runner.epoch + 1

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from ...datasets import check_same_classes
 from ...datasets.same_classes import check_labels, class_names
 from ...errors import HCSCError
 from ...evaluation import build_feature_loader
+from ...evaluation.feature_set import pooled_features
 from ...models import pool
 from ...registry import HOOKS
+from ...runtime import GathersForCheckpoint, LoadsImages
+from ...runtime.train_loop import refuse_iteration_loop
 from ...utils.models import unwrapped
 from ..online_probe import OnlineProbe, labels_of
 
@@ -22,7 +27,7 @@ CHECKPOINT_KEY = "online_linear_probe"
 
 
 @HOOKS.register_module()
-class OnlineLinearProbeHook(Hook):
+class OnlineLinearProbeHook(Hook, GathersForCheckpoint, LoadsImages):
     """Train a linear classifier on the features of the training images, beside the pre-training and
     without an effect on it.
 
@@ -98,6 +103,8 @@ class OnlineLinearProbeHook(Hook):
             HCSCError: the model has no backbone, the training set no labels, or the two data sets
                 have different classes.
         """
+        if self.val_dataloader is not None:
+            refuse_iteration_loop(runner, "OnlineLinearProbeHook", "leave out its val_dataloader")
         model, dataset = unwrapped(runner.model), runner.train_dataloader.dataset
         if not isinstance(getattr(model, "backbone", None), nn.Module):
             raise HCSCError(
@@ -109,7 +116,11 @@ class OnlineLinearProbeHook(Hook):
         device = next(model.backbone.parameters()).device
         self._probe = OnlineProbe(self.in_channels, num_classes, device, **self.sgd)
         if self._loaded is not None:
-            self._probe.load_state_dict(self._loaded)
+            changed = self._probe.load_state_dict(self._loaded)
+            if changed:
+                runner.logger.warning(
+                    f"the online probe goes on with the config's settings: {', '.join(changed)}"
+                )
         elif runner._resume:
             runner.logger.info("the checkpoint has no online probe: it starts anew")
         self._loaded = None
@@ -121,6 +132,14 @@ class OnlineLinearProbeHook(Hook):
         if self._loader is not None:
             check_same_classes(dataset, self._loader.dataset.dataset)
         self._handle = model.backbone.register_forward_hook(self._keep_first)
+
+    def loaders_to_try(self, runner: Runner) -> dict[str, DataLoader]:
+        known = self._loader is not None
+        return {"OnlineLinearProbeHook's val_dataloader": self._loader} if known else {}
+
+    def try_batch(self, runner: Runner, batch: Mapping[str, Any]) -> list[str]:
+        pooled_features(unwrapped(runner.model), batch["inputs"])
+        return []
 
     def after_train(self, runner: Runner) -> None:
         self._handle.remove()

@@ -128,11 +128,9 @@ def mean_keep_probability(
 def bernoulli(probability: Tensor) -> Tensor:
     """One draw per entry, True with its probability.
 
-    Random bits are what selection spends most on after the products, so an entry takes 16 of them
-    instead of a float's 32, and all share the 8 bits v that follow: (a + v) / 2¹⁶, with a in 0 …
-    2¹⁶ − 1 and v in 0, 1/256, … 255/256, is as fine as ``torch.rand``, so that every single
-    probability is met. Two draws depend on each other only if both fall within 2⁻¹⁶ of their
-    probabilities.
+    Each compares a number of its own from ``torch.rand``: exact to 2⁻²⁴ in float32.
+    ``torch.bernoulli`` takes three times as long on a CPU; sixteen bits an entry, the rest shared,
+    are no faster.
 
     Args:
         probability: float32 or wider, any shape and device.
@@ -140,12 +138,7 @@ def bernoulli(probability: Tensor) -> Tensor:
     Returns:
         bool of the same shape.
     """
-    count = probability.numel()
-    words = torch.empty((count + 3) // 4, dtype=torch.int64, device=probability.device)
-    coarse = words.random_(-(2**63), None).view(torch.int16)[:count]  # a − 2¹⁵
-    fine = torch.randint(256, (), device=probability.device) / 256  # v
-    # exact: float32 has eighths of a bit to spare at 2¹⁵
-    return coarse.view(probability.shape) < (probability * 2.0**16).sub_(fine + 2.0**15)
+    return torch.rand_like(probability) < probability
 
 
 def _scaled(prototypes: Tensor, concentrations: Tensor) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather, get_world_size
+from mmengine.hooks import Hook
 from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -14,10 +16,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import HCSCError
 from ...registry import MODELS
-from ...runtime import ChecksTraining
+from ...runtime import BuildsClusters, ChecksTraining
+from ...runtime.pretrained import configs_of_type
 from ..data_preprocessors import for_any_channels
+from ..data_preprocessors.value_range import check_not_normalized
 from ..memories import NegativeQueue
 from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
+from ..utils.inferencer_config import with_test_pipeline
 from ..utils.momentum_encoder import MomentumEncoder
 from ..utils.split_batch_norm import SplitBatchNorm2d
 
@@ -76,9 +81,16 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         self.register_load_state_dict_post_hook(_follow_a_lone_query_encoder)
 
     def init_weights(self) -> None:
-        """Initialise as mmengine does, then make the key encoder equal to the query encoder."""
+        """Initialise as mmengine does, then make the key encoder equal to the query encoder.
+
+        Weights for the whole model may hold a key encoder; if they hold none, it is made equal when
+        they are loaded.
+        """
         super().init_weights()
-        self.momentum_encoder.copy_from(self._query_encoder())
+        if not any(
+            configs_of_type(self.init_cfg, "Pretrained")
+        ):  # may hold a key encoder of its own
+            self.momentum_encoder.copy_from(self._query_encoder())
 
     def loss(
         self, inputs: Sequence[Tensor], data_samples: Sequence[DataSample], **kwargs
@@ -123,6 +135,15 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
     @property
     def queue_length(self) -> int:
         return self.queue.length
+
+    @property
+    def _config(self) -> Any:
+        """The config that ``mmpretrain.get_model`` leaves here for its inferencers."""
+        return self.__dict__.get("_inferencer_config")
+
+    @_config.setter
+    def _config(self, config: Any) -> None:
+        self.__dict__["_inferencer_config"] = with_test_pipeline(config)
 
     def newest_keys(self, count: int) -> Tensor:
         """(count, D) keys made last; as many as images of a step: theirs, in rank order."""
@@ -185,7 +206,9 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
                 f"model.queue_len to at most {max(total_batch, num_images // 2)}."
             )
         shares_statistics = any(
-            isinstance(module, _BatchNorm) and not isinstance(module, SplitBatchNorm2d)
+            isinstance(module, _BatchNorm)
+            and not isinstance(module, SplitBatchNorm2d)
+            and module.training  # others have statistics that no batch changes
             for module in self.modules()
         )
         if get_world_size() == 1 and shares_statistics:
@@ -195,6 +218,16 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
                 "norm_cfg=dict(type='hcsc_mm.SplitBatchNorm2d', num_splits=8) in the backbone."
             )
         return warnings
+
+    def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
+        """Are there views enough, and can they be embedded?"""
+        check_not_normalized(batch["inputs"], self.data_preprocessor)
+        views = self.data_preprocessor(batch, True)["inputs"]
+        self._check_views(views)
+        for view in views:
+            self.encode_query(view)
+        self.encode_key(views[1])
+        return []
 
     @torch.no_grad()
     def _encode_training_key(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -220,6 +253,16 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
 
     def _query_encoder(self) -> nn.Sequential:
         return nn.Sequential(self.backbone, self.neck)
+
+
+def needs_clusters(name: str, hooks: Sequence[Hook]) -> list[str]:
+    """A warning if no hook of a run gives a model the clusters that its method is about."""
+    if any(isinstance(hook, BuildsClusters) for hook in hooks):
+        return []
+    return [
+        f"No hook gives {name} clusters, without which it is MoCo v2: HierarchicalClusteringHook "
+        "is missing among default_hooks; model.type='hcsc_mm.MomentumContrast' is MoCo by itself."
+    ]
 
 
 def _follow_a_lone_query_encoder(model: MomentumContrast, incompatible_keys) -> None:

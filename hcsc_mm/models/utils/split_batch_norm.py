@@ -77,4 +77,9 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             self.running_mean.copy_(mean.view(self.num_splits, channels).mean(dim=0))
             self.running_var.copy_(var.view(self.num_splits, channels).mean(dim=0))
             self.num_batches_tracked += 1
-        return output.view(batch, channels, height, width)
+        output = output.view(batch, channels, height, width)
+        # Inside a checkpoint of activations (with_cp=True) gradients are off for what has them;
+        # PyTorch refuses a view that leaves one and is changed in place, as a residual sum is.
+        learns = self.affine and self.weight.requires_grad
+        recomputed = learns and not torch.is_grad_enabled()
+        return output.clone() if recomputed else output

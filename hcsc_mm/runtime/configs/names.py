@@ -10,7 +10,7 @@ wanted value.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -35,19 +35,52 @@ def read_with(path: str, changes: Mapping[str, Any]) -> Config:
     """
     if not changes or Config._is_lazy_import(path):
         return Config.fromfile(path)
-    with _rebinding(changes):
+    with _transforming(partial(_Rebind, changes)):
         return Config.fromfile(path)
 
 
+def names_assigned_after(path: str, name: str) -> set[str]:
+    """Names that are assigned at the top of files which inherit from the last one that assigns
+    ``name``; none for what is no config in mmengine's text form.
+    """
+    if Config._is_lazy_import(path):
+        return set()
+    files: list[set[str]] = []  # mmengine reads what a file inherits from before the file
+    with _transforming(partial(_Record, files)):
+        Config.fromfile(path)
+    last = max((place for place, names in enumerate(files) if name in names), default=len(files))
+    return set().union(*files[last + 1 :])
+
+
+class _Record(RemoveAssignFromAST):
+    """Notes the names that each file assigns at its top.
+
+    Args:
+        files: Where they go, a set per file.
+        key: mmengine's, see :class:`_Rebind`.
+    """
+
+    def __init__(self, files: list[set[str]], key: str) -> None:
+        super().__init__(key)
+        self.files = files
+
+    def visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.Module):
+            assigned = (ast.Assign, ast.AnnAssign, ast.AugAssign)
+            bound = [_bound_by(one) for one in node.body if isinstance(one, assigned)]
+            self.files.append({name for names in bound for name in names})
+        return super().visit(node)
+
+
 @contextmanager
-def _rebinding(changes: Mapping[str, Any]) -> Iterator[None]:
-    """Let mmengine execute config files with changed names.
+def _transforming(transformer: Callable[[str], ast.NodeTransformer]) -> Iterator[None]:
+    """Let mmengine pass config files through another transformer.
 
     mmengine passes the syntax tree of each file through one transformer, which takes the assignment
     of ``_base_`` out. For as long as this lasts, that is one that does more.
     """
     original = mmengine_config.RemoveAssignFromAST
-    mmengine_config.RemoveAssignFromAST = partial(_Rebind, changes)
+    mmengine_config.RemoveAssignFromAST = transformer
     try:
         yield
     finally:

@@ -13,6 +13,7 @@ from mmengine.utils import import_modules_from_strings
 
 from ...errors import HCSCError
 from ...utils.text import first_line
+from .fitted import FITTED, RECIPE, fit
 from .keys import Keys, UnknownKeyError
 from .names import DELETE, read_with
 from .options import UnfitError, value_of
@@ -58,11 +59,22 @@ def read_config(
         HCSCError: nothing reads a key, or its value is not what it takes; in one line, which begins
             with the flag and the key.
     """
-    plain = read_with(path, {})
-    if not options:
-        return plain, {}
+    options = dict(options or {})
     _refuse_overlaps(options, flag)
-    return _Change(path, plain, dict(options), flag).made()
+    cfg, changes = _changed(path, options, flag, {})
+    found = fit(path, cfg, options)
+    if found is not None:
+        cfg, changes = _changed(path, options, flag, found.values)
+        cfg.pop(RECIPE)  # a run from the dumped config is the same run
+        cfg[FITTED] = dict(lines=found.lines, world_size=found.world_size)
+    return cfg, changes
+
+
+def _changed(
+    path: str, options: dict[str, Any], flag: str, fitted: Mapping[str, Any]
+) -> tuple[Config, dict[str, Any]]:
+    plain = read_with(path, fitted)
+    return _Change(path, plain, options, flag, fitted).made() if options else (plain, {})
 
 
 def merge_options(cfg: Config, changes: Mapping[str, Any]) -> None:
@@ -105,10 +117,19 @@ class _Change:
         plain: The config as the file has it.
         options: Key → text or value.
         flag: Name of the flag, for messages.
+        fitted: Values at the top that a recipe has found.
     """
 
-    def __init__(self, path: str, plain: Config, options: dict[str, Any], flag: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        plain: Config,
+        options: dict[str, Any],
+        flag: str,
+        fitted: Mapping[str, Any],
+    ) -> None:
         self.path, self.plain, self.options, self.flag = path, plain, options, flag
+        self.fitted = fitted
         self.read_at_top = root_arguments(plain).parameters
         self.before = self._outcome(plain)
 
@@ -234,7 +255,7 @@ class _Change:
     def _outcome_with(self, change: Mapping[str, Any]) -> dict | None:
         """What the runner reads of the changed config; None: its code fails."""
         try:
-            return self._outcome(read_with(self.path, change))
+            return self._outcome(read_with(self.path, {**self.fitted, **change}))
         except RAISED_BY_CONFIGS:
             return None
 
@@ -243,7 +264,7 @@ class _Change:
 
     def _read(self, at_top: Mapping[str, Any]) -> Config:
         try:
-            return read_with(self.path, at_top)
+            return read_with(self.path, {**self.fitted, **at_top})
         except RAISED_BY_CONFIGS as error:
             given = " ".join(f"{key}={value}" for key, value in at_top.items())
             raise HCSCError(

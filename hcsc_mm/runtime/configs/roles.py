@@ -36,7 +36,9 @@ _ROOT = {
     "custom_imports": dict,
     "efficient_conv_bn_eval": Any,
     "find_unused_parameters": bool,
+    "fitted": dict,  # what a recipe found
     "model_wrapper_cfg": dict | None,
+    "recipe": dict,  # read_config
     "runner_type": str,
     "stages": list,  # tools/run_stages.py
     "sync_bn": str | None,

@@ -4,6 +4,7 @@ from .non_finite_hook import NonFiniteHook
 from .preemption_hook import PreemptionHook
 from .preflight_hook import PreflightHook
 from .progress_hook import ProgressHook
+from .trained_weights_hook import TrainedWeightsHook
 from .unreadable_images_hook import UnreadableImagesHook
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "PreflightHook",
     "ProgressHook",
     "ResumableCheckpointHook",
+    "TrainedWeightsHook",
     "UnreadableImagesHook",
 ]

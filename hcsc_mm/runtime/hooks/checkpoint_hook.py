@@ -8,16 +8,24 @@ from typing import Any
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from ...errors import HCSCError
 from ...registry import HOOKS
 from ...utils.agreement import on_main_process, raise_together
 from ...utils.files import WHOLE_FILES, remove_unfinished, write_text
-from ..checkpoint_files import histories_from_plain, newest_checkpoint, to_plain
+from ..checkpoint_files import (
+    check_nothing_is_written_over,
+    histories_from_plain,
+    newest_checkpoint,
+    to_plain,
+    what_is_missing,
+)
 from ..resume_state import gather_state, restore_state
+from ..resumed_schedule import drop_what_was_not_saved, replay_schedules
+from ..resumed_settings import Changes, Settings, described, take_from_config
 from ..taking_part import GathersForCheckpoint
-from ..train_loop import ResumableTrainLoop
+from ..train_loop import ResumableTrainLoop, counts_iterations
 from .non_finite_hook import NonFiniteHook
 
 RESUME_KEY = "resume"  # the entry of the checkpoint
@@ -36,10 +44,17 @@ class ResumableCheckpointHook(CheckpointHook):
     older ones go only then. A resume without a path takes the newest whole checkpoint of the work
     folder, and starts anew if there is none.
 
+    What the config says of optimizer and schedule holds for a resumed run, too: where it differs
+    from what the checkpoint was trained with, the schedule is brought to where the new one would
+    stand, and one warning names all differences. A run does not start in a folder with the
+    checkpoints of another, which it would write over.
+
     Args:
         every_n_iters: Also save in the middle of epochs, after every so many iterations of the run.
             Of these checkpoints the newest is kept, until the epoch's end. Needs
-            ``train_cfg=dict(type='hcsc_mm.ResumableTrainLoop')``.
+            ``train_cfg=dict(type='hcsc_mm.ResumableTrainLoop')``. In a loop that counts iterations
+            all checkpoints are such; by default there is one as often as the training set has gone
+            by ``interval`` times.
         max_keep_ckpts: How many checkpoints of epochs' ends to keep, the last ones; -1 keeps all.
         **kwargs: Further arguments of mmengine's ``CheckpointHook``; ``by_epoch=False`` is said
             with ``every_n_iters``.
@@ -64,28 +79,59 @@ class ResumableCheckpointHook(CheckpointHook):
         self._due = False
         self._pending: dict[str, Any] | None = None
         self._loaded: dict[str, Any] | None = None
+        self._settings: Settings | None = None  # of the config
+        self._changes = Changes()  # against the checkpoint that is resumed from
 
     def before_run(self, runner: Runner) -> None:
-        """Decide where a resume without a path starts: the first rank looks, all follow."""
-        if not (runner._resume and runner._load_from is None):
-            return
-        path = on_main_process(lambda: newest_checkpoint(runner.work_dir))
-        runner._load_from, runner._resume = path, path is not None
-        runner.logger.info(
-            f"resumes from {path}"
-            if path
-            else f"no checkpoint in {runner.work_dir} to resume from: starts anew"
-        )
+        """Decide where a resume without a path starts: the first rank looks, all follow.
+
+        Raises:
+            HCSCError: no checkpoint of the folder can be resumed from; or the run is to start where
+                another has left its checkpoints.
+        """
+        if runner._resume and runner._load_from is None:
+            path = on_main_process(lambda: newest_checkpoint(runner.work_dir))
+            runner._load_from, runner._resume = path, path is not None
+            runner.logger.info(
+                f"resumes from {path}"
+                if path
+                else f"no checkpoint in {runner.work_dir} to resume from: starts anew"
+            )
+        if isinstance(runner._train_loop, BaseLoop) and self._settings is None:  # it is to train
+            self._settings = Settings.of(runner)
+            templates = [self.filename_tmpl, WITHIN_EPOCH, "best_{}.pth"]
+            source = runner._load_from if runner._resume else None
+            on_main_process(
+                lambda: check_nothing_is_written_over(self._folder(runner), templates, source)
+            )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        if runner._resume:
-            self._loaded = checkpoint.get(RESUME_KEY)
-            if "message_hub" in checkpoint:
-                checkpoint["message_hub"] = histories_from_plain(checkpoint["message_hub"])
+        """Take what is resumed from, and what the config says otherwise.
+
+        Raises:
+            HCSCError: the checkpoint lacks what a resume needs, or its optimizer does not fit.
+        """
+        if not runner._resume:
+            return
+        missing = what_is_missing(checkpoint)
+        if missing is not None:
+            raise HCSCError(
+                f"{runner._load_from} {missing}, and cannot be resumed from; start anew from its "
+                "weights, with load_from and without resume"
+            )
+        self._loaded = checkpoint.get(RESUME_KEY)
+        checkpoint["message_hub"] = histories_from_plain(checkpoint["message_hub"])
+        drop_what_was_not_saved(checkpoint.get("param_schedulers"))
+        saved = (self._loaded or {}).get("settings", {})
+        self._changes = take_from_config(runner, self._settings, checkpoint, saved)
 
     def before_train(self, runner: Runner) -> None:
         """Take up the loaded state, and tidy what a killed run left behind."""
-        if self.every_n_iters is not None and not isinstance(runner.train_loop, ResumableTrainLoop):
+        in_epochs = not counts_iterations(runner)
+        if not in_epochs and self.every_n_iters is None:
+            self.every_n_iters = self.interval * len(runner.train_dataloader)
+        resumes_within = isinstance(runner.train_loop, ResumableTrainLoop) or not in_epochs
+        if self.every_n_iters is not None and not resumes_within:
             raise HCSCError(
                 "every_n_iters needs train_cfg=dict(type='hcsc_mm.ResumableTrainLoop'), which can "
                 "resume within an epoch"
@@ -98,6 +144,16 @@ class ResumableCheckpointHook(CheckpointHook):
         if self._loaded is not None:
             self._resume(runner, self._loaded)
             self._loaded = None
+        if self._changes.of_schedule:
+            replay_schedules(runner)
+        if self._changes.named:
+            runner.logger.warning(described(self._changes, runner))
+        self._changes = Changes()
+        if runner._resume and runner.iter >= runner.max_iters:
+            runner.logger.warning(
+                f"nothing to train: the checkpoint has made {runner.iter} of the "
+                f"{runner.max_iters} steps"
+            )
         self.saved_iter = runner.iter if runner._resume else -1
         if (
             is_main_process()
@@ -121,6 +177,12 @@ class ResumableCheckpointHook(CheckpointHook):
         if self._due and gradients_are_used_up(runner):
             self.save_within_epoch(runner, batch_idx + 1)
 
+    def after_train_epoch(self, runner: Runner) -> None:
+        if counts_iterations(runner):  # its only epoch is the whole run
+            self.save_within_epoch(runner, runner.iter)
+        else:
+            super().after_train_epoch(runner)
+
     def save_within_epoch(self, runner: Runner, batches_done: int) -> str:
         """Save between two iterations, all ranks together; returns the file's path."""
         iterations = runner.epoch * len(runner.train_dataloader) + batches_done
@@ -132,9 +194,15 @@ class ResumableCheckpointHook(CheckpointHook):
                 runner,
                 WITHIN_EPOCH.format(iterations),
                 {"epoch": runner.epoch, "iter": iterations},
-                batches_done,
+                0 if counts_iterations(runner) else batches_done,
             )
         return self.last_ckpt
+
+    def _folder(self, runner: Runner) -> str:
+        """Where the checkpoints go, as mmengine finds it in ``before_train``."""
+        if self.out_dir in (None, runner.work_dir):
+            return runner.work_dir
+        return os.path.join(self.out_dir, os.path.basename(runner.work_dir.rstrip(os.sep)))
 
     def _last_good(self, runner: Runner, before: str | None = None) -> str:
         kept = [
@@ -154,7 +222,11 @@ class ResumableCheckpointHook(CheckpointHook):
         for hook in runner.hooks:  # on all ranks; before_save_checkpoint runs on the first alone
             if isinstance(hook, GathersForCheckpoint):
                 hook.gather_for_checkpoint(runner)
-        self._pending = gather_state(runner, batches_done)
+        self._pending = {
+            **gather_state(runner, batches_done),
+            "settings": self._settings.entry(),
+            "cut_short": batches_done == 0 and getattr(runner.train_loop, "cut_short", False),
+        }
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         kept = [
             other for other in runner.message_hub.runtime_info.get(KEPT_KEY, []) if other != name
@@ -214,6 +286,11 @@ class ResumableCheckpointHook(CheckpointHook):
                 "rate, queue and hierarchy go on as they were; number of steps, make-up of the "
                 "batches, draws and batch-norm statistics cannot be equal"
             )
+        if saved.get("cut_short") and runner.iter < runner.max_iters:
+            raise HCSCError(
+                f"the checkpoint's run ended within an epoch, after {runner.iter} steps; a longer "
+                "one goes on from a checkpoint before that, with --resume FILE"
+            )
         if not isinstance(loop, ResumableTrainLoop):
             if images_done:
                 raise HCSCError(
@@ -236,8 +313,11 @@ class ResumableCheckpointHook(CheckpointHook):
         """Delete what is too old; what is newest has been read back before."""
         kept = list(runner.message_hub.runtime_info.get(KEPT_KEY, []))
         between, _ = WITHIN_EPOCH.split("{}")
-        at_ends = [name for name in kept if not name.startswith(between)]
-        old = [name for name in kept[:-1] if name.startswith(between)]
+        passing = [name for name in kept if name.startswith(between)]
+        if counts_iterations(runner):
+            passing = []
+        at_ends = [name for name in kept if name not in passing]
+        old = [name for name in kept[:-1] if name in passing]
         if self.max_keep_ckpts > 0:
             old += at_ends[: -self.max_keep_ckpts]
         runner.message_hub.update_info(KEPT_KEY, [name for name in kept if name not in old])

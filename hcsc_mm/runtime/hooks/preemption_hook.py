@@ -14,7 +14,7 @@ from ...errors import HCSCError
 from ...registry import HOOKS
 from ...utils.ranks import wait_for_ranks
 from ..preemption import EXIT_CODE, PreemptedError, received, training_begins
-from ..train_loop import ResumableTrainLoop
+from ..train_loop import ResumableTrainLoop, counts_iterations
 from .checkpoint_hook import checkpoint_hook, gradients_are_used_up
 
 
@@ -44,7 +44,7 @@ class PreemptionHook(Hook):
                 "default_hooks.checkpoint=dict(type='hcsc_mm.ResumableCheckpointHook'); use that, "
                 "or leave the hook out with default_hooks.preemption=None"
             )
-        if not isinstance(runner.train_loop, ResumableTrainLoop):
+        if not (isinstance(runner.train_loop, ResumableTrainLoop) or counts_iterations(runner)):
             raise HCSCError(
                 "PreemptionHook needs train_cfg=dict(type='hcsc_mm.ResumableTrainLoop'); "
                 "use that, or leave the hook out with default_hooks.preemption=None"

@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from ...errors import HCSCError
 from ...registry import HOOKS
 from ..console import duration
+from ..train_loop import counts_iterations
 
 # of the message hub: what hooks have found of the model's health, '<name>' → words, and in a word
 HEALTH_KEY, VERDICT_KEY = "health", "health_verdict"
@@ -107,8 +108,11 @@ class ProgressHook(Hook):
         elapsed = time.monotonic() - times.began
         remaining = elapsed / times.number * (runner.max_iters - done)
         health = runner.message_hub.runtime_info.get(HEALTH_KEY) or {}
+        place = f"epoch {runner.epoch + 1}/{runner.max_epochs}, step {batch_idx + 1}/{len(loader)}"
+        if counts_iterations(runner):
+            place = f"step {done}/{runner.max_iters}"
         parts = [
-            f"epoch {runner.epoch + 1}/{runner.max_epochs}, step {batch_idx + 1}/{len(loader)}",
+            place,
             f"loss {loss:.3f}",
             *(f"{name} {words}" for name, words in health.items()),
             f"{times.steps / times.number:.2g} s a step",

@@ -158,6 +158,33 @@ def test_run_that_stays_collapsed_is_stopped_with_what_to_change(tmp_path):
     assert not (tmp_path / "epoch_8.pth").exists()
 
 
+def test_each_warning_names_the_changes_with_their_values(tmp_path):
+    train(
+        config(
+            tmp_path, lr=2.0, train_cfg__max_epochs=8, default_hooks__clustering__warmup_epochs=99
+        )
+    )
+    std, rank = warnings(tmp_path)  # the lr is that of the config, whatever the cosine has left
+    assert "--cfg-options lr=0.67, or with a warm-up of the learning rate; see docs" in std
+    assert "--cfg-options lr=0.67, or with model.momentum=0.0004, or with a warm-up" in rank
+
+
+def test_a_warm_up_that_is_there_is_to_be_longer(tmp_path):
+    cfg = config(
+        tmp_path, lr=2.0, train_cfg__max_epochs=8, default_hooks__clustering__warmup_epochs=99
+    )
+    cfg.lr_warmup = 5
+    train(cfg)
+    assert "--cfg-options lr=0.67, or with lr_warmup=10; see docs" in warnings(tmp_path)[0]
+
+
+def test_a_queue_shorter_than_the_embedding_bounds_its_rank(tmp_path):
+    cfg = config(tmp_path, train_cfg__max_epochs=2, train_dataloader__batch_size=8)
+    cfg.model.queue_len, cfg.model.neck.out_channels, cfg.log_level = 8, 32, "INFO"
+    train(cfg)
+    assert " of 8; " in next(tmp_path.glob("*/*.log")).read_text()
+
+
 def test_patience_is_how_often_a_collapse_is_seen_before_the_stop(tmp_path):
     with pytest.raises(HCSCError, match=r"Collapse in epoch 2, .* 1 times in a row"):
         train(collapsing(tmp_path, default_hooks__collapse__patience=1))

@@ -109,3 +109,25 @@ def test_mmcv_builds_a_backbone_with_it_under_the_names_of_plain_batch_norm():
     )
     assert split.state_dict().keys() == plain.state_dict().keys()
     assert sum(isinstance(module, SplitBatchNorm2d) for module in split.modules()) == 20
+
+
+def test_activations_may_be_recomputed():
+    """``with_cp=True`` of a ResNet: less memory, the same gradients."""
+    images, gradients = torch.randn(8, 3, 32, 32), []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        network = MODELS.build(
+            dict(
+                type="mmpretrain.ResNet_CIFAR",
+                depth=18,
+                stem_channels=4,
+                base_channels=4,
+                with_cp=with_cp,
+                norm_cfg=dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=2),
+            )
+        )
+        network.train()
+        network(images.clone().requires_grad_())[-1].square().mean().backward()
+        gradients.append([weight.grad for weight in network.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)

@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..errors import HCSCError
+from ...errors import HCSCError
 
 _NAMES = {"inf": float("inf"), "nan": float("nan")}  # as Python prints them
 _CONTAINERS = {"dict": dict, "list": list, "tuple": tuple, "set": set}

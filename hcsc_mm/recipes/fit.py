@@ -1,0 +1,196 @@
+"""A recipe for the training set of a config, on the machine that reads it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.device import get_device
+from mmengine.registry import DATASETS, DefaultScope
+from mmpretrain.registry import MODELS
+from torch import nn
+
+from ..datasets.transforms.pictures import size_of
+from ..errors import HCSCError
+from ..models.backbones import timm_backbone
+from ..models.backbones.timm_backbone import build_network
+from ..registry import FUNCTIONS
+from ..runtime.configs.fitted import Fitted
+from ..runtime.console import duration
+from .arithmetic import Material, Recipe, fit_recipe
+
+_LOOKED_AT = 200  # images, evenly spread, whose sizes are read
+
+
+@FUNCTIONS.register_module()
+def fit_to_images(
+    cfg: Config,
+    by_hand: Mapping[str, Any],
+    start: str = "scratch",
+    model_name: str = "",
+    frozen_stages: int = 0,
+    layer_decay: float = 1.0,
+) -> Fitted:
+    """Fit a config to its images and to this machine; see :func:`fit_recipe`.
+
+    Args:
+        cfg: As read so far; the images are those of its ``train_dataloader.dataset``.
+        by_hand: Values that stay.
+        start: 'scratch' (the default), or 'timm': a network of timm with trained weights. The
+            recipe then has its mean and std, its channels, and the learning rates of its
+            parameters, too.
+        model_name, frozen_stages: With 'timm', as in :class:`TIMMBackbone`.
+        layer_decay: With 'timm', as in :func:`layer_decay`.
+
+    Raises:
+        HCSCError: there are no images, or none whose size can be read, or no such network.
+    """
+    if start not in ("scratch", "timm"):
+        raise HCSCError(f"start={start!r} of the recipe is 'scratch' or 'timm'")
+    trained = start == "timm"
+    material = look(cfg, trained, trained and frozen_stages == -1)
+    recipe = fit_recipe(material, by_hand)
+    size = recipe.values["image_size"]
+    if trained:
+        network = look_at_network(model_name, layer_decay, by_hand)
+        recipe = Recipe({**recipe.values, **network.values}, {**recipe.reasons, **network.reasons})
+        per_view = seconds_of(build_network(model_name), size, material.device)
+    else:
+        per_view = seconds_of(_resnet18(recipe.values), size, material.device)
+    head = (
+        f"a recipe for {material.num_images:,} images with a median shorter side of "
+        f"{material.side} pixels, on {material.device} with {material.cores} cores and "
+        f"{material.world_size} processes"
+    )
+    lines = [head, *recipe.lines(), announce(material, recipe, per_view)]
+    return Fitted(recipe.values, lines, material.world_size)
+
+
+def look(cfg: Config, trained: bool = False, frozen: bool = False) -> Material:
+    """What a config's recipe is to fit.
+
+    Raises:
+        HCSCError: see :func:`fit_to_images`.
+    """
+    dataset = dict(cfg.train_dataloader.dataset, pipeline=[])
+    dataset.pop("memory", None)
+    with DefaultScope.overwrite_default_scope(cfg.get("default_scope")):
+        images: BaseDataset = DATASETS.build(dataset)
+    sizes = [
+        size
+        for index in range(0, len(images), max(1, len(images) // _LOOKED_AT))
+        if (size := _size(images.get_data_info(index))) is not None
+    ]
+    if not sizes:
+        raise HCSCError(
+            "the recipe cannot read the size of any image that it looked at; are they images, and "
+            "on a local disk? Otherwise use configs/hcsc_r18_200e_folder.py"
+        )
+    return Material(
+        num_images=len(images),
+        sizes=sizes,
+        device=get_device(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        world_size=int(os.environ.get("WORLD_SIZE", 1)),
+        trained=trained,
+        frozen=frozen,
+    )
+
+
+def _size(sample: Mapping[str, Any]) -> tuple[int, int] | None:
+    if "img" in sample:
+        return tuple(sample["img"].shape[:2])
+    return size_of(sample["img_path"])
+
+
+def look_at_network(model_name: str, decay: float, by_hand: Mapping[str, Any]) -> Recipe:
+    """What a network of timm adds to a recipe.
+
+    Raises:
+        HCSCError: timm has no such network.
+    """
+    mean, std = timm_backbone.mean_and_std(model_name)
+    found = {
+        "mean": (mean, f"{model_name}'s, RGB"),
+        "std": (std, f"{model_name}'s, RGB"),
+        "in_channels": (timm_backbone.out_channels(model_name), f"of {model_name}'s features"),
+        "lr_multipliers": (
+            timm_backbone.layer_decay(model_name, decay),
+            f"layer_decay={decay} to the power of the stages behind a parameter",
+        ),
+    }
+    return Recipe(
+        {name: by_hand.get(name, value) for name, (value, _) in found.items()},
+        {
+            name: f"set by hand; {why}" if name in by_hand else why
+            for name, (_, why) in found.items()
+        },
+    )
+
+
+def announce(material: Material, recipe: Recipe, per_view: float) -> str:
+    """How long the run will take at most.
+
+    Args:
+        material, recipe: What it is.
+        per_view: Seconds that the backbone takes forward for one view.
+    """
+    values = recipe.values
+    steps = values["max_epochs"] * (
+        material.num_images // (values["batch_size"] * material.world_size)
+    )
+    images = steps * values["batch_size"]
+    # forward and backward of the query encoder cost three forwards, the key encoder's one; each
+    # clustering, and the last one, looks at all images once
+    forwards = (2 if material.frozen else 4) * images
+    clusterings = values["max_epochs"] // values["every_epochs"] + 1
+    forwards += clusterings * material.num_images // material.world_size
+    seconds = 2 * (forwards * per_view + 2 * images / _VIEWS_PER_SECOND)
+    return (
+        f"{steps:,} steps of {values['batch_size']} images will take at most about "
+        f"{duration(seconds)}: twice what {1 / per_view:,.0f} views a second need, which is the "
+        "backbone's speed forward, measured here just now"
+    )
+
+
+_VIEWS_PER_SECOND = 800  # of 64 pixels on a CPU's core; accelerators make them sooner
+_VIEWS = 16  # at a time
+
+
+def _resnet18(values: Mapping[str, Any]) -> nn.Module:
+    kind = "ResNet_CIFAR" if values["small_stem"] else "ResNet"
+    return MODELS.build(
+        dict(
+            type=f"mmpretrain.{kind}",
+            depth=18,
+            strides=(2, 2, 2, 1) if values["small_stem"] else (1, 2, 2, 2),
+            stem_channels=values["base_channels"],
+            base_channels=values["base_channels"],
+        )
+    )
+
+
+@torch.no_grad()
+def seconds_of(network: nn.Module, size: int, device: str) -> float:
+    """Seconds per view of a network, forward, in eval mode; a fraction of a second is measured.
+
+    Args:
+        network: Moved to the device.
+        size: Pixels of a view's side.
+        device: Where it is to run.
+    """
+    network = network.to(device).eval()
+    views = torch.zeros(_VIEWS, 3, size, size, device=device)
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    times = []
+    for _ in range(4):  # the first one warms up
+        began = time.perf_counter()
+        network(views)
+        wait()
+        times.append(time.perf_counter() - began)
+    return min(times[1:]) / _VIEWS
