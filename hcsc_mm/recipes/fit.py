@@ -184,7 +184,8 @@ def seconds_of(network: nn.Module, size: int, device: str) -> float:
         size: Pixels of a view's side.
         device: Where it is to run.
     """
-    network = network.to(device).eval()
+    network.to(device)
+    network.eval()  # mmpretrain's returns None
     views = torch.zeros(_VIEWS, 3, size, size, device=device)
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     times = []
