@@ -26,6 +26,7 @@ from hcsc_mm.explore.assigning import assign_images
 from hcsc_mm.explore.page import write_page
 from hcsc_mm.explore.tree import Tree
 from hcsc_mm.explore.tree_images import open_folder
+from hcsc_mm.explore.whole_files import check_writable
 from hcsc_mm.runtime.error_reports import one_line_errors
 
 
@@ -67,6 +68,7 @@ def main() -> None:
     args = parse_args()
     with one_line_errors("interrupted; the tree is as it was"):
         tree = Tree(Path(args.tree))
+        check_writable(tree.folder)
         weights = (args.weights, args.pretrained) if args.weights else tree.facts.model
         if not weights[0]:
             raise HCSCError(f"{args.tree} was made of given embeddings: no weights belong to it")

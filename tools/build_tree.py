@@ -33,6 +33,7 @@ from hcsc_mm.explore.page import write_page
 from hcsc_mm.explore.sources import Sources
 from hcsc_mm.explore.summary import summarise
 from hcsc_mm.explore.tree_images import open_dataset, open_folder
+from hcsc_mm.explore.whole_files import check_writable
 from hcsc_mm.runtime.error_reports import failures_reported, one_line_errors
 from hcsc_mm.runtime.processes import start_processes
 
@@ -156,7 +157,9 @@ def main() -> None:
     with one_line_errors("interrupted; the same command goes on"), failures_reported():
         start = time.perf_counter()
         start_processes(Config(dict(launcher=args.launcher, env_cfg={})))
-        out, sources = Path(args.out), open_sources(args)
+        out = Path(args.out)
+        check_writable(out)
+        sources = open_sources(args)
         options = BuildOptions(
             num_prototypes=args.num_prototypes and tuple(args.num_prototypes),
             dtype=args.dtype,

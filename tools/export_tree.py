@@ -20,6 +20,7 @@ except ImportError as error:
 
 from hcsc_mm.explore.exports import exports
 from hcsc_mm.explore.tree import Tree
+from hcsc_mm.explore.whole_files import check_writable
 from hcsc_mm.runtime.error_reports import one_line_errors
 
 
@@ -35,6 +36,7 @@ def main() -> None:
     args = parse_args()
     with one_line_errors("interrupted; the same command begins anew"):
         out = Path(args.out)
+        check_writable(out)
         tree = Tree(Path(args.tree))
         out.mkdir(parents=True, exist_ok=True)
         print("\n".join(exports()[args.to].write(tree, out)))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from .results import NODES
+from .site.nodes import read_hierarchy
 from .tables import PARQUET, Table
 
 _ROUNDING = 1e-6  # of a distance
@@ -27,7 +26,7 @@ def summarise(out: Path, took: str, page: Path | None) -> list[str]:
         page: The page, if there is one.
     """
     table = Table(out)
-    tree = json.loads((out / NODES).read_text())
+    tree = read_hierarchy(out)
     groups = table.numbers("duplicate_group")
     numbers = " → ".join(map(str, table.facts.num_prototypes))
     lines = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from ..errors import HCSCError
 from ..structures import PrototypeHierarchy
 from .names import text_to_name
 from .results import HIERARCHY, NODES
+from .site.nodes import read_hierarchy
 from .tables import Facts, Table
 
 
@@ -47,13 +47,7 @@ class Tree:
     @cached_property
     def nodes(self) -> dict[str, Any]:
         """hierarchy.json."""
-        file = self.folder / NODES
-        try:
-            return json.loads(file.read_text())
-        except FileNotFoundError:
-            raise HCSCError(f"{self.folder} holds no {NODES}; build the tree again") from None
-        except ValueError as error:
-            raise HCSCError(f"{file} is damaged ({error}); build the tree again") from None
+        return read_hierarchy(self.folder)
 
     @cached_property
     def hierarchy(self) -> PrototypeHierarchy:

@@ -16,6 +16,7 @@ from PIL import Image
 from ..apis.registered_types import registered_only
 from ..datasets import ImageFolder, LabelledImages
 from ..errors import HCSCError
+from ..utils.text import one_line_path
 from .names import name_to_text
 
 FOLDERS = "folders"  # in the place of a list: the first folder is an image's label
@@ -101,6 +102,8 @@ def open_folder(folder: str, labels: str | None = None, classes: str | None = No
         HCSCError: the folder is missing or empty, or the list does not fit.
     """
     folder = os.path.abspath(os.path.expanduser(folder))
+    if not os.path.exists(folder):
+        raise HCSCError(f"the image folder {one_line_path(folder)} does not exist; mend --images")
     if labels is None:
         return TreeImages(ImageFolder(data_root=folder, pipeline=[]))
     if classes is not None:

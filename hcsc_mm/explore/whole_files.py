@@ -59,6 +59,24 @@ def full_disk_is_said(folder: Path, advice: str) -> Iterator[None]:
         ) from error
 
 
+def check_writable(folder: Path) -> None:
+    """See, before the work, whether files can be made in a folder that may not be there yet.
+
+    Raises:
+        HCSCError: they cannot.
+    """
+    there = folder.absolute()
+    while not os.path.lexists(there):
+        there = there.parent
+    why = None
+    if not there.is_dir():
+        why = f"{there} is no folder"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        why = f"{there} cannot be written to"
+    if why is not None:
+        raise HCSCError(f"cannot make files in {folder}: {why}; name another folder, or mend it")
+
+
 def make_room(path: Path) -> None:
     """Remove a file or a folder, if there is one: a folder takes no name that is in use, and a file
     none of a folder.

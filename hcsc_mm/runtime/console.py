@@ -22,8 +22,30 @@ _FOR_THE_FILE = (
 )
 
 
+# When a run is no longer refused: its hooks have looked at all that there is to look at.
+_BEGUN = ("before_train_epoch", "before_val", "before_test")
+
+
 class ConsoleRunner(Runner):
-    """mmengine's ``Runner``, of whose messages the console shows those that somebody waits for."""
+    """mmengine's ``Runner``, of whose messages the console shows those that somebody waits for.
+
+    The copy of its config comes to the work folder when the run has begun: one that is refused
+    leaves there what another run has written.
+    """
+
+    _has_begun = False
+
+    def dump_config(self) -> None:
+        """As mmengine, but not before the run has begun."""
+        if self._has_begun:
+            super().dump_config()
+
+    def call_hook(self, fn_name: str, **kwargs) -> None:
+        """As mmengine."""
+        super().call_hook(fn_name, **kwargs)
+        if fn_name in _BEGUN and not self._has_begun:
+            self._has_begun = True
+            self.dump_config()
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """mmengine's logger; its handlers that write to a file get all messages."""

@@ -100,6 +100,9 @@ def _check_bare_part(name: str, module: nn.Module, checkpoint: str) -> None:
     if own and not own.keys() & weights.keys():
         first = next(iter(own))
         prefixes = {other.removesuffix(first) for other in weights if other.endswith(f".{first}")}
+        # blocks of a network have names like its beginning
+        wanted = [name for name in own if not name.endswith("num_batches_tracked")]
+        prefixes = {one for one in prefixes if all(one + name in weights for name in wanted)}
         named = (
             f"{', '.join(map(repr, sorted(prefixes)))} stands before them"
             if prefixes

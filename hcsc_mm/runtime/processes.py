@@ -37,7 +37,7 @@ def prepare_for_gloo(cfg: Config) -> None:
         if cfg.launcher == "slurm":
             _take_over_slurm_environment()
         torch.distributed.init_process_group("gloo")
-    cfg.env_cfg.setdefault("dist_cfg", {})["backend"] = "gloo"
+    cfg.env_cfg.dist_cfg = {**cfg.env_cfg.get("dist_cfg", {}), "backend": "gloo"}
     wrapper = dict(cfg.get("model_wrapper_cfg") or {})
     # without a wrapper of its own mmengine reads this one key at the top of the config
     wrapper.setdefault("find_unused_parameters", cfg.get("find_unused_parameters", False))

@@ -43,7 +43,9 @@ def say_differences(cfg: Config, checkpoint: str | None = None) -> None:
     if cfg.get("default_scope") != "mmpretrain":
         return
     parts = configs_of_type(cfg.get("model"), "Pretrained")
-    files = [checkpoint] if checkpoint else list(dict.fromkeys(one["checkpoint"] for one in parts))
+    files = (
+        [checkpoint] if checkpoint else list(dict.fromkeys(one.get("checkpoint") for one in parts))
+    )
     for file in files:
         trained = _trained_with(file)
         found = [] if trained is None else list(differences(cfg, trained))

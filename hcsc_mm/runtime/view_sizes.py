@@ -55,14 +55,18 @@ def differing_sizes(cfg: Config, pretraining: Config) -> str | None:
     """One line about sizes of a benchmark that are not those of a pre-training; None if all are."""
     views = pretraining_views(pretraining)
     whole, side = side_of(views.whole) or views.side, views.side
-    if cfg.get("default_scope") != "mmpretrain" or whole is None:
+    if cfg.get("default_scope") != "mmpretrain":
         return None
     shows = [one for one in evaluation_pipelines(cfg) if views.whole or describe(one)]
     crops = [one for one in pipelines_of(cfg.get("train_dataloader")) if describe(one)]
-    if all(side_of(one) == whole for one in shows) and all(side_of(one) == side for one in crops):
+    alike = all(
+        whole in (None, side_of(one)) or describe(one) == describe(views.whole) for one in shows
+    )
+    if alike and all(side in (None, side_of(one)) for one in crops):
         return None
     there = describe(views.whole) or f"{side} pixels"
-    return f"{shown(cfg)}; in the pre-training {there}, crops of {side} pixels"
+    crop = "" if side is None else f", crops of {side} pixels"
+    return f"{shown(cfg)}; in the pre-training {there}{crop}"
 
 
 def shown(cfg: Config) -> str:

@@ -33,18 +33,20 @@ from ..utils.safe_load import load_data
 from .data import DataSets
 from .options import FLAG, names_sizes, options_of, read_stages
 from .plan import PRETRAIN, Stage, choose, stages_of
-from .prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
+from .planned import (
+    DATA_NOTE,
+    PRETRAIN_DATA_NOTE,
+    PRETRAIN_NOTE,
+    JudgedWeights,
+    PlannedStage,
+    read_note,
+)
+from .prepare import check_moved, digest, file_digest, fit_to_pretraining, missing_data, move_data
 from .processes import headline, locked, stoppable
 from .rehearsal import rehearse
 from .results import Result, save_table, table
 
 _WHO = "the chain of stages"
-# Digests beside what came of them.
-PRETRAIN_NOTE, PRETRAIN_DATA_NOTE, DATA_NOTE = (
-    "pretrain.sha256",
-    "pretrain_data.sha256",
-    "data.sha256",
-)
 
 
 @dataclass
@@ -72,29 +74,6 @@ class ChainOptions:
     amp: bool = False
     cfg_options: dict[str, Any] = field(default_factory=dict)
     stage_options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class JudgedWeights:
-    """What is judged: a checkpoint, and the SHA-256 of its content."""
-
-    path: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class PlannedStage:
-    """A stage ready to run: its config, with the weights and a folder of its own, the digest of
-    both.
-    """
-
-    cfg: Config
-    inputs: str
-
-    def finished(self) -> Result | None:
-        """What it came to, if it has been run."""
-        result = Result.load(self.cfg.work_dir)
-        return result if result is not None and result.inputs == self.inputs else None
 
 
 class Chain:
@@ -142,6 +121,8 @@ class Chain:
             prepared = self._stage_as_run(stage, "the checkpoint of the pre-training")
             prepared.work_dir = prepared.experiment_name = "named after its inputs"
             check_kept(prepared, changes, f"{FLAG}{stage.name}.", _WHO)
+        if options.data_root is not None:
+            check_moved([self.pretraining, *self._configs.values()], options.data_root)
 
     def run(self) -> list[Result]:
         """Run what is not finished yet; save the table after each stage, and print it at the end,
@@ -372,15 +353,6 @@ class Chain:
         with contextlib.ExitStack() as stack:
             on_main_process(lambda: stack.enter_context(locked(self.options.work_dir)) and None)
             yield
-
-
-def read_note(folder: str, name: str) -> str | None:
-    """A digest that was left there; None if there is none."""
-    path = os.path.join(folder, name)
-    if not os.path.isfile(path):
-        return None
-    with open(path, encoding="utf-8") as file:
-        return file.read().strip()
 
 
 def _shown(path: str) -> str:

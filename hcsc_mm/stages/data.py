@@ -27,7 +27,7 @@ class DataSets:
 
     def of(self, loader: Mapping[str, Any] | None) -> BaseDataset | None:
         """The data set of a loader's config; None where there is none, or one that is downloaded on
-        first use.
+        first use, or of a kind that mmengine does not have.
 
         Raises:
             HCSCError: it cannot be listed.
@@ -39,7 +39,8 @@ class DataSets:
         key = json.dumps(plain, sort_keys=True, default=repr)
         if key not in self._known:
             with DefaultScope.overwrite_default_scope("mmpretrain"):
-                self._known[key] = DATASETS.build({**plain, "pipeline": []})
+                built = DATASETS.build({**plain, "pipeline": []})
+            self._known[key] = built if isinstance(built, BaseDataset) else None
         return self._known[key]
 
     def forget(self) -> None:

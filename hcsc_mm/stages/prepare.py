@@ -7,12 +7,14 @@ import hashlib
 import inspect
 import json
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
 from ..datasets.sources import is_address
+from ..errors import HCSCError
 from ..runtime.pretrained import configs_of_type, use_checkpoint
 from ..runtime.trained_otherwise import normalisation_of
 
@@ -91,6 +93,31 @@ def move_data(config: Any, folder: str) -> None:
             move_data(value, folder)
 
 
+def check_moved(configs: Iterable[Config], folder: str) -> None:
+    """Refuse a folder of data sets in which no config looks for any.
+
+    Raises:
+        HCSCError: names the folders that they do look in.
+    """
+    roots = list(dict.fromkeys(root for config in configs for root in data_roots(config)))
+    if not any(root.startswith(os.path.join(folder, "")) for root in roots):
+        where = f"data are in {', '.join(roots[:3])}" if roots else "no config has a data_root"
+        raise HCSCError(
+            f"--data-root {folder} takes the place of data/ in data_root, and {where}; leave it "
+            "out, or say --cfg-options data_root=DIR --stage-options all.data_root=DIR"
+        )
+
+
+def data_roots(config: Any) -> Iterator[str]:
+    """Every ``data_root`` at any depth."""
+    if isinstance(config, (list, tuple)):
+        for value in config:
+            yield from data_roots(value)
+    elif isinstance(config, (Config, dict)):
+        for key, value in config.items():
+            yield from _each(value) if key == "data_root" and value else data_roots(value)
+
+
 def missing_data(config: Any) -> list[str]:
     """Folders that the data sets of a config are to be in, and that do not exist; without those
     that are downloaded on first use.
@@ -120,9 +147,9 @@ def _moved(root: str, folder: str) -> str:
     return os.path.join(folder, root.removeprefix("data/")) if root.startswith("data/") else root
 
 
-def is_downloaded(kind: str) -> bool:
+def is_downloaded(kind: str | type) -> bool:
     """Whether a kind of data set is fetched where it is missing."""
-    dataset = DATASETS.get(kind)
+    dataset = DATASETS.get(kind) if isinstance(kind, str) else kind
     return dataset is not None and "download" in inspect.signature(dataset).parameters
 
 

@@ -76,6 +76,8 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
         raise HCSCError(
             f"{path} holds no weights; it has {', '.join(map(str, list(content)[:5])) or 'nothing'}"
         )
+    if any(value.is_meta for value in weights.values()):
+        raise HCSCError(f"{path} holds the shapes of weights without their values; save the model")
     return Checkpoint(weights, extras)
 
 
@@ -84,7 +86,7 @@ def _weights_in(content: dict) -> tuple[Weights, list[str]]:
     key = next((key for key in _MODELS if isinstance(content.get(key), dict)), None)
     if key is not None:
         weights, extras = _weights_in(content[key])
-        return weights, extras + [str(other) for other in content if other != key]
+        return weights, extras + [_named(other, content) for other in content if other != key]
     weights = {
         name: torch.as_tensor(value)
         for name, value in content.items()
@@ -96,6 +98,13 @@ def _weights_in(content: dict) -> tuple[Weights, list[str]]:
             weights.update({f"{role}.{name}": value for name, value in inner.items()})
     taken = {name.split(".")[0] for name in weights} | weights.keys()
     return weights, [str(name) for name in content if name not in taken]
+
+
+def _named(key: Any, content: dict) -> str:
+    """An entry that is left out; another model's weights are called so."""
+    inner = _weights_in(content[key])[0] if isinstance(content[key], dict) else {}
+    known = key in (*_MODELS, *_ROLES)
+    return f"{key} ({len(inner)} weights of its own)" if known and inner else str(key)
 
 
 def _is_weight(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -20,6 +21,7 @@ from hcsc_mm.explore.build import BuildOptions, build_tree
 from hcsc_mm.explore.sources import Sources
 from hcsc_mm.explore.tree import Tree
 from hcsc_mm.explore.tree_images import open_dataset, open_folder
+from hcsc_mm.explore.whole_files import check_writable
 from hcsc_mm.structures import PrototypeHierarchy
 
 OLDER = {"part": "momentum_encoder.", "sha256": "of the epoch before"}
@@ -318,3 +320,16 @@ def test_a_full_disk_is_one_line_and_what_was_written_before_stays(tmp_path, mon
     monkeypatch.undo()
     again = build_from_rows(rows_in_blobs(), tree.folder, num_prototypes=(10, 4))
     assert again.facts.num_prototypes == (10, 4)
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_before_the_work(tmp_path, monkeypatch):
+    check_writable(tmp_path / "not/there/yet")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HCSCError, match="file is no folder"):
+        check_writable(tmp_path / "file/tree")
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    with pytest.raises(HCSCError, match="dangling is no folder"):
+        check_writable(tmp_path / "dangling/tree")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the super-user may write anywhere
+    with pytest.raises(HCSCError, match=f"{tmp_path} cannot be written to"):
+        check_writable(tmp_path / "tree")

@@ -223,5 +223,5 @@ def test_a_size_of_thumbnails_follows_the_collection():
 
 
 def test_the_assets_come_with_the_package():
-    assert '"hcsc_mm.explore" = ["assets/*"]' in (ROOT / "pyproject.toml").read_text()
+    assert 'hcsc_mm = ["**/*"]' in (ROOT / "pyproject.toml").read_text()
     assert all(asset.is_file() for asset in (ROOT / "hcsc_mm/explore/assets").iterdir())

@@ -21,7 +21,10 @@ def config(folder, **options):
 
 
 def bytes_of(folder):
-    return {path.name: path.read_bytes() for path in folder.glob("*.pth")}
+    """Of its checkpoints and the copy of its config."""
+    files = [path for path in folder.iterdir() if path.is_file()]
+    assert {".pth", ".py"} <= {path.suffix for path in files}
+    return {path.name: path.read_bytes() for path in files}
 
 
 def test_a_folder_whose_checkpoints_lack_the_optimizer_is_refused_and_left_as_it_is(tmp_path):

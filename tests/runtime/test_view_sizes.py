@@ -137,6 +137,21 @@ def test_what_cannot_be_fitted_is_said():
     assert differing_sizes(config("benchmarks/knn_folder"), config("hcsc_r18_200e_folder")) is None
 
 
+def test_sizes_that_are_no_squares_are_taken_as_they_are():
+    cfg, pretraining = config("benchmarks/knn_folder"), config("hcsc_r18_200e_folder")
+    pretraining.default_hooks.clustering.pipeline[2].crop_size = (64, 48)
+    line = fit_sizes(cfg, pretraining)
+    assert sizes(cfg) == {"ResizeEdge 256, CenterCrop (64, 48)"}
+    assert "as in the pre-training; its config says" in line
+
+
+@pytest.mark.parametrize("change", [{"default_hooks": None}, {"train_dataloader": None}])
+def test_a_pre_training_that_says_little_changes_little(change):
+    cfg, pretraining = config("benchmarks/linear_folder"), config("hcsc_r18_200e_folder")
+    pretraining.update(change)
+    assert fit_sizes(cfg, pretraining) is None
+
+
 @pytest.mark.parametrize(
     ("pipeline", "side"),
     [

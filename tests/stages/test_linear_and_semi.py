@@ -139,7 +139,7 @@ def test_share_of_each_class_is_the_default_of_fine_tuning(tmp_path, images):
             {"val_evaluator__topk": (1, 5)},
             r"top-5 accuracy of 3 classes is asked for; add .*topk=\"\(1,\)\"",
         ),
-        ("linear", {"model__backbone__depth": 34}, "holds a backbone of another architecture"),
+        ("linear", {"model__backbone__depth": 34}, "is of another architecture"),
         ("semi", {"model__backbone__init_cfg__checkpoint": None}, "add --checkpoint FILE"),
     ],
 )

@@ -8,9 +8,18 @@ import pytest
 from mmengine.config import Config
 from tiny import ROOT
 
+from hcsc_mm import HCSCError
 from hcsc_mm.runtime.launch import load_config
+from hcsc_mm.stages import Chain, ChainOptions
 from hcsc_mm.stages.plan import stages_of
-from hcsc_mm.stages.prepare import digest, file_digest, fit_to_pretraining, missing_data, move_data
+from hcsc_mm.stages.prepare import (
+    data_roots,
+    digest,
+    file_digest,
+    fit_to_pretraining,
+    missing_data,
+    move_data,
+)
 
 
 def config(name: str) -> Config:
@@ -94,18 +103,31 @@ def test_data_are_moved_in_every_place():
         ]
 
 
-def data_roots(config: object) -> list[str]:
-    if isinstance(config, dict):
-        return [
-            root
-            for key, value in config.items()
-            for root in ([value] if key == "data_root" else data_roots(value))
-        ]
-    return (
-        [root for value in config for root in data_roots(value)]
-        if isinstance(config, (list, tuple))
-        else []
-    )
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("hcsc_r18_200e_folder", {}, None),
+        (
+            "hcsc_r18_digits",
+            {},
+            "--data-root /mnt/big takes the place of data/ in data_root, and no",
+        ),
+        (
+            "hcsc_r18_200e_folder",
+            {"data_root": "/my/photos"},
+            "data are in /my/photos; leave it out, or say --cfg-options data_root=DIR",
+        ),
+    ],
+)
+def test_a_folder_of_data_in_which_nobody_looks_is_refused(name, options, message, tmp_path):
+    path = str(ROOT / "configs" / f"{name}.py")
+    stages = {f"all.{key}": value for key, value in options.items()}
+    chain = ChainOptions(str(tmp_path), None, None, "/mnt/big", "none", False, options, stages)
+    if message is None:
+        Chain(path, chain)
+        return
+    with pytest.raises(HCSCError, match=message):
+        Chain(path, chain)
 
 
 def test_folders_of_data_that_are_missing_are_found_but_not_those_that_are_downloaded(tmp_path):

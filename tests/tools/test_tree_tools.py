@@ -122,7 +122,11 @@ def test_assign_and_export_say_what_they_did(folder, tool):
         ("build_tree.py", ["--out", "t"], "give either weights or --embeddings"),
         ("build_tree.py", ["w.pth", "--images", "gone", "--out", "t"], "gone does not exist"),
         ("build_tree.py", ["w.pth", "--images", "empty", "--out", "t"], "no image under"),
-        ("build_tree.py", ["w.pth", "--images", "images", "--out", "w.pth/t"], "Not a directory"),
+        (
+            "build_tree.py",
+            ["w.pth", "--images", "images", "--out", "w.pth/t"],
+            "w.pth is no folder",
+        ),
         ("build_tree.py", ["w.pth", "--images", "images", "--out", "tree"], "tree of other inputs"),
         ("build_tree.py", ["--embeddings", "w.pth", "--out", "t"], "is no .npy file"),
         ("build_tree.py", ["w.pth", "--num-prototypes", "99", "--out", "t"], "exceeds the 24"),

@@ -78,6 +78,7 @@ def test_files_of_another_kind_are_refused(tmp_path, refuse):
         ([torch.zeros(1)], "holds a list, not the weights of a model"),
         ({"epoch": 3}, "holds no weights; it has epoch"),
         ({"state_dict": {}}, "holds no weights; it has state_dict"),
+        ({"conv1.weight": torch.zeros(1, device="meta")}, "the shapes of weights without their"),
         (
             {"cls_token": torch.zeros(1, 1, 8), "norm.weight": torch.zeros(8)},
             "no ResNet backbone of a known layout; the tensors are cls_token",

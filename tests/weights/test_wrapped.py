@@ -114,6 +114,17 @@ def test_what_stands_before_the_names_is_reported_and_what_is_left_out_too(tmp_p
     assert same(written, under("backbone."))
 
 
+@pytest.mark.parametrize("other", ["model", "state_dict_ema"])
+def test_weights_of_another_model_that_are_left_out_are_called_so(tmp_path, other):
+    content = {"state_dict": under(""), other: under("", KEY), "epoch": 3}
+    torch.save(content, tmp_path / "source.pth")
+    lines = convert(tmp_path / "source.pth", tmp_path / "out.pth", "mmpretrain").lines()
+    said = f"other entries of the file: {other} ({len(under(''))} weights of its own), epoch"
+    assert any(said in line for line in lines)
+    written = torch.load(tmp_path / "out.pth", weights_only=True)["state_dict"]
+    assert same(written, under("backbone."))
+
+
 TWO = under("left.") | under("right.net.", KEY) | head("other.")
 
 
