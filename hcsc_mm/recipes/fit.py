@@ -25,6 +25,8 @@ from ..runtime.console import duration
 from .arithmetic import Material, Recipe, fit_recipe
 
 _LOOKED_AT = 200  # images, evenly spread, whose sizes are read
+_VIEWS_PER_SECOND = 800  # that a CPU's core makes of 64 pixels; accelerators are faster
+_VIEWS = 16  # of a measurement of the network's speed
 
 
 @FUNCTIONS.register_module()
@@ -156,10 +158,6 @@ def announce(material: Material, recipe: Recipe, per_view: float) -> str:
         f"{duration(seconds)}: twice what {1 / per_view:,.0f} views a second need, which is the "
         "backbone's speed forward, measured here just now"
     )
-
-
-_VIEWS_PER_SECOND = 800  # of 64 pixels on a CPU's core; accelerators make them sooner
-_VIEWS = 16  # at a time
 
 
 def _resnet18(values: Mapping[str, Any]) -> nn.Module:
