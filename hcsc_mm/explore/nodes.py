@@ -54,63 +54,102 @@ def describe_tree(
         num_images: N, rows of the tables.
         labels: Where there are.
     """
-    counts = [
-        np.bincount(column, minlength=number)
-        for column, number in zip(columns.prototypes, hierarchy.num_prototypes, strict=True)
-    ]
-    sums = _sums(hierarchy, columns.prototypes[0], embedding)
-    levels = hierarchy.num_levels
-    parents = [parent.cpu().numpy() for parent in hierarchy.parents]
-    parents.append(np.zeros(len(counts[-1]), np.int64))
+    tree = _Described(hierarchy, columns, embedding, rows, labels)
     nodes: list[dict[str, Any]] = []
-    shown: list[list[NDArray]] = []  # representatives of the level below
-    for level in range(levels + 1):
-        is_root = level == levels
-        column = np.zeros_like(columns.prototypes[0]) if is_root else columns.prototypes[level]
-        number = np.array([len(column)]) if is_root else counts[level]
-        length = np.linalg.norm(sums[level], axis=1)
-        families = [np.empty(0, np.int64)] * len(number)
-        if level > 0:
-            families = [np.flatnonzero(parents[level - 1] == one) for one in range(len(number))]
-            nearest = [_in_turn([shown[c] for c in _by_size(f, counts, level)]) for f in families]
-        else:
-            nearest = _first(column, columns.distances[0], number)
-        farthest = _first(column, -columns.distances[min(level, levels - 1)], number)
-        edges = _first(column, columns.margins[min(level, levels - 1)], number)
-        named = _count_labels(column, number, labels)
-        siblings = [[]] if is_root else _siblings(hierarchy, level, parents[level], counts[level])
-        for one, count in enumerate(number.tolist()):
-            nodes.append(
-                {
-                    "id": ROOT if is_root else node_id(level, one),
-                    "level": level,
-                    "index": one,
-                    "parent": None
-                    if is_root
-                    else ROOT
-                    if level == levels - 1
-                    else node_id(level + 1, int(parents[level][one])),
-                    "children": [node_id(level - 1, int(child)) for child in families[one]],
-                    "count": count,
-                    "share": count / len(column),
-                    # Σ x·m / n for the mean direction m = Σx / |Σx|
-                    "compactness": float(length[one] / count) if count else None,
-                    **named[one],
-                    "siblings": siblings[one],
-                    "representatives": rows[nearest[one]].tolist(),
-                    "edges": rows[edges[one]].tolist(),
-                    "outliers": rows[farthest[one]].tolist(),
-                }
-            )
-        shown = nearest
+    shown: list[NDArray] = []  # representatives of the level below
+    for level in range(hierarchy.num_levels + 1):
+        described, shown = tree.level(level, shown)
+        nodes += described
     return {
         "version": 1,
-        "levels": levels,
+        "levels": hierarchy.num_levels,
         "num_images": num_images,
         "num_unreadable": num_images - len(rows),
         "root": nodes.pop(),
         "nodes": nodes,
     }
+
+
+class _Described:
+    """What the nodes of all levels are described from; the level above the last is the root's.
+
+    Arguments are those of :func:`describe_tree`.
+    """
+
+    def __init__(
+        self,
+        hierarchy: PrototypeHierarchy,
+        columns: Columns,
+        embedding: Iterable[NDArray],
+        rows: NDArray,
+        labels: Labels | None,
+    ) -> None:
+        self._hierarchy, self._columns, self._rows, self._labels = hierarchy, columns, rows, labels
+        self._top = hierarchy.num_levels
+        own = zip(columns.prototypes, hierarchy.num_prototypes, strict=True)
+        self._counts = [np.bincount(column, minlength=number) for column, number in own]
+        self._counts.append(np.array([len(rows)]))
+        self._sums = _sums(hierarchy, columns.prototypes[0], embedding)
+        self._parents = [parent.cpu().numpy() for parent in hierarchy.parents]
+        self._parents.append(np.zeros(len(self._counts[-2]), np.int64))
+
+    def level(self, level: int, shown: list[NDArray]) -> tuple[list[dict[str, Any]], list[NDArray]]:
+        """The nodes of a level, and the representatives of each.
+
+        Args:
+            level: From 0; the number of levels for the root.
+            shown: Representatives of the level below.
+        """
+        counts, columns, is_root = self._counts[level], self._columns, level == self._top
+        measured = min(level, self._top - 1)
+        column = np.zeros_like(columns.prototypes[0]) if is_root else columns.prototypes[level]
+        families = self._families(level)
+        if level == 0:
+            nearest = _first(column, columns.distances[0], counts)
+        else:
+            below = (_by_size(family, self._counts, level) for family in families)
+            nearest = [_in_turn([shown[child] for child in children]) for children in below]
+        farthest = _first(column, -columns.distances[measured], counts)
+        edges = _first(column, columns.margins[measured], counts)
+        named = _count_labels(column, counts, self._labels)
+        siblings = [[]]
+        if not is_root:
+            siblings = _siblings(self._hierarchy, level, self._parents[level], counts)
+        length = np.linalg.norm(self._sums[level], axis=1)
+        nodes = [
+            {
+                "id": ROOT if is_root else node_id(level, one),
+                "level": level,
+                "index": one,
+                "parent": self._parent(level, one),
+                "children": [node_id(level - 1, int(child)) for child in families[one]],
+                "count": count,
+                "share": count / len(column),
+                # Σ x·m / n for the mean direction m = Σx / |Σx|
+                "compactness": float(length[one] / count) if count else None,
+                **named[one],
+                "siblings": siblings[one],
+                "representatives": self._rows[nearest[one]].tolist(),
+                "edges": self._rows[edges[one]].tolist(),
+                "outliers": self._rows[farthest[one]].tolist(),
+            }
+            for one, count in enumerate(counts.tolist())
+        ]
+        return nodes, nearest
+
+    def _families(self, level: int) -> list[NDArray]:
+        """The children of each node."""
+        number = range(len(self._counts[level]))
+        if level == 0:
+            return [np.empty(0, np.int64) for _ in number]
+        return [np.flatnonzero(self._parents[level - 1] == one) for one in number]
+
+    def _parent(self, level: int, one: int) -> str | None:
+        if level == self._top:
+            return None
+        if level == self._top - 1:
+            return ROOT
+        return node_id(level + 1, int(self._parents[level][one]))
 
 
 def _sums(
