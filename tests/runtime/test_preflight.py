@@ -37,7 +37,10 @@ def views(*transforms, pack=PACK):
         ),
         ({TRAIN: [RESIZE, PACK]}, "trains on at least two views"),
         ({TRAIN: views(RESIZE, NORMALIZE)}, "leave Normalize and scaling out of the pipeline"),
-        ({TRAIN: views(dict(type="Resize", scale=-1))}, "training pipeline does not work"),
+        (
+            {TRAIN: views(dict(type="Resize", scale=-1))},
+            "pipeline of the Digits fails on its first",
+        ),
         ({TRAIN: [PACK, RESIZE]}, "what the training pipeline gives cannot be used"),
         ({CLUSTER: views(RESIZE)}, "the clustering pipeline gives several views"),
         ({CLUSTER: [dict(type="Resize", scale=-1), PACK]}, "clustering pipeline does not work"),
