@@ -101,7 +101,7 @@ def concentration(
     Args:
         distance: (M,) L2 distance, not squared, of each member to its un-normalised centroid.
         assignment: (M,) int, each member's cluster.
-        num_clusters: K.
+        num_clusters: How many clusters the level has, K.
         temperature: Mean of the result.
 
     Returns:

@@ -61,7 +61,7 @@ def kmeans(
 
     Args:
         features: (n, D) float, this rank's rows; the ranks' shards in rank order are the data set.
-        num_clusters: K.
+        num_clusters: How many clusters to find, K.
         num_iterations: Upper bound; stops before when no row changes its cluster or, from
             k-means++ seeds, when the objective falls by less than 0.01 %.
         num_restarts: Runs from different seeds, of which the one with the smallest sum of squared

@@ -15,7 +15,7 @@ class LevelStatistics:
     """One level of a hierarchy; sizes are in images.
 
     Attributes:
-        prototypes: K_l.
+        prototypes: How many prototypes the level has, K_l.
         empty: Prototypes without images.
         smallest: Size of the smallest non-empty cluster.
         median: Size of the median one.

@@ -36,7 +36,7 @@ class ImageMemory:
     and with another budget. Several processes on one machine have a room each.
 
     Args:
-        paths: Of the images, in the order of the data set.
+        paths: Paths of the images, in the order of the data set.
         budget_mb: Memory for the decoded images in MiB, per process. If the images would take more,
             by an estimate from up to 200 of them, none is kept and one line of the log says so.
             None: half of the memory that is available now.
@@ -90,7 +90,7 @@ class ImageMemory:
         """The image, or None if it is not here (yet).
 
         Args:
-            index: Of the image in the data set.
+            index: Place of the image in the data set.
             path: Its file, to be sure that it is this image.
 
         Returns:
@@ -117,7 +117,7 @@ class ImageMemory:
         """Keep an image in colours, if there is room and nobody has kept it before.
 
         Args:
-            index, path: As in :meth:`recall`.
+            index, path: Which image it is, as in :meth:`recall`.
             pixels: (H, W, 3) uint8, shrunk already.
             original: Height and width before.
         """

@@ -142,8 +142,8 @@ def check_num_classes(dataset: BaseDataset, num_classes: int, role: str) -> None
     """Refuse a data set of another number of classes than a classifier's.
 
     Args:
-        dataset: With ``metainfo['classes']``.
-        num_classes: Of the classifier.
+        dataset: Any with ``metainfo['classes']``.
+        num_classes: Number of classes that the classifier tells apart.
         role: 'training', which must have all of the classes; others may lack the last ones.
 
     Raises:

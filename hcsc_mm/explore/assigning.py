@@ -40,7 +40,7 @@ class Drift:
         number: Images that could be read.
         num_unreadable: And those that could not.
         num_far: Farther from their prototype of level 0 than 99 % of the tree's own images.
-        far: That distance.
+        far: That distance from a prototype.
     """
 
     number: int

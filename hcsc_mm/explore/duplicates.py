@@ -127,7 +127,7 @@ def duplicate_groups(pairs: NDArray, number: int) -> NDArray:
 
     Args:
         pairs: (P, 2) int64.
-        number: n.
+        number: How many images there are, n.
     """
     if len(pairs) == 0:
         return np.full(number, -1, np.int32)

@@ -35,7 +35,7 @@ class Facts:
         weights: Digest of the weights, see :func:`weights_digest`; '' for given embeddings.
         model: The two arguments of :func:`load_embedder` that load the weights.
         root: Folder that paths are relative to; '' for images without files.
-        num_levels: L.
+        num_levels: How many levels the tree has, L.
         num_prototypes: K per level, the finest first.
         origin: 'trained', 'assigned' or 'clustered', see :func:`origin_of_tree`.
         classes: Names of the labels, in the order of their numbers; empty without labels.
@@ -132,8 +132,8 @@ def schema(levels: int, dim: int, dtype: str, labelled: bool, facts: Facts) -> p
     """Of the table.
 
     Args:
-        levels: L.
-        dim: D.
+        levels: How many levels the tree has, L.
+        dim: Length D of the embeddings.
         dtype: Type of the embeddings, 'float16' or 'float32'.
         labelled: Whether there is a column of labels.
         facts: What the file's metadata say of the table.
@@ -210,7 +210,7 @@ class Table:
 
     Attributes:
         facts: What it says about itself.
-        num_rows: N.
+        num_rows: How many rows the table has, N.
         columns: Names of the columns.
 
     Raises:

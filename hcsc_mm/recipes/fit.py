@@ -41,7 +41,7 @@ def fit_to_images(
     """Fit a config to its images and to this machine; see :func:`fit_recipe`.
 
     Args:
-        cfg: As read so far; the images are those of its ``train_dataloader.dataset``.
+        cfg: The config as read so far; the images are those of its ``train_dataloader.dataset``.
         by_hand: Values that stay.
         start: 'scratch' (the default), or 'timm': a network of timm with trained weights. The
             recipe then has its mean and std, its channels, and the learning rates of its

@@ -48,7 +48,7 @@ def config_errors(config: Mapping[str, Any], only_built: bool = False) -> Iterat
     ``HCSC_TRACEBACK=1`` shows the whole traceback of it, as of every mistake.
 
     Args:
-        config: The whole.
+        config: The whole config.
         only_built: The body does more than to build: only what is raised below a registry's
             ``build`` is the config's fault.
     """

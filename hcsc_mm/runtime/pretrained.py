@@ -128,7 +128,7 @@ def check_parts(
 
     Args:
         model: To load into, without a wrapper.
-        weights: Of the checkpoint, without the prefix that DDP gives.
+        weights: Weights of the checkpoint, without the prefix that DDP gives.
         source: Its name, for messages.
         only: Look at this part alone; all by default.
 

@@ -72,7 +72,7 @@ class Changes:
     Attributes:
         named: Each as 'lr 0.03 (was 0.06)'.
         of_schedule: The schedules have to be brought to where the run stands.
-        lr_before: Of the checkpoint's first group of parameters.
+        lr_before: Learning rate of the checkpoint's first group of parameters.
     """
 
     named: list[str] = field(default_factory=list)
@@ -91,7 +91,7 @@ def take_from_config(
 
     Args:
         runner: Before anything of the checkpoint has been put into it.
-        configured: Of the runner.
+        configured: What the runner's config says.
         checkpoint: With mmengine's entries 'optimizer' and, perhaps, 'param_schedulers'.
         saved: :meth:`Settings.entry` of the run that wrote it; empty for older ones.
 

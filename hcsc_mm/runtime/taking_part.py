@@ -96,7 +96,7 @@ class LoadsImages(ABC):
 
         Args:
             runner: In training, the model in eval mode.
-            batch: Of one of the loaders.
+            batch: A batch of one of the loaders.
 
         Returns:
             Warnings, one line each; none by default.

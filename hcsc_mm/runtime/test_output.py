@@ -26,7 +26,7 @@ class TestOutput:
     """Where results go.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         item: 'metrics', or 'pred': a list with what the model said of each image, as
             mmengine's ``DumpResults`` writes it.
     """

@@ -23,7 +23,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     The batches that were done are skipped as indices: none of their images is read.
 
     Args:
-        runner: As in ``EpochBasedTrainLoop``, as are the next and the last.
+        runner: The runner, as in mmengine's ``EpochBasedTrainLoop``, whose the next and the last
+            are, too.
         dataloader: Config or loader of the training set.
         max_epochs: Epochs to train; None if ``max_iters`` says it.
         max_iters: Iterations to train, where a run is measured in them: epochs as ever, the last of
@@ -110,7 +111,7 @@ def refuse_iteration_loop(runner: Runner, hook: str, remedy: str) -> None:
 
     Args:
         runner: Before its training.
-        hook: Its name.
+        hook: Name of the hook.
         remedy: How to do without it, after "or".
 
     Raises:

@@ -37,7 +37,7 @@ def say_differences(cfg: Config, checkpoint: str | None = None) -> None:
     Nothing is said of files that carry no config, and of detectors and segmentation networks.
 
     Args:
-        cfg: Of the benchmark.
+        cfg: Config of the benchmark.
         checkpoint: The weights under test; by default those that parts of the model start from.
     """
     if cfg.get("default_scope") != "mmpretrain":

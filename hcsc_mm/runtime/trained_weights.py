@@ -89,7 +89,7 @@ def take_trained(model: nn.Module, trained: Trained) -> list[str]:
 
     Args:
         model: With a ``backbone``, and perhaps a ``neck``. Its key encoder follows by itself.
-        trained: See :func:`read_trained`.
+        trained: What :func:`read_trained` gave.
 
     Returns:
         What was taken and what was not, for the log.

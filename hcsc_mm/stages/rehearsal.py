@@ -23,8 +23,8 @@ def rehearse(configs: Mapping[str, Config], data: DataSets) -> None:
     """Refuse stages that would end with an error after a week of pre-training.
 
     Args:
-        configs: Of the stages, by name.
-        data: Of the chain.
+        configs: Configs of the stages, by name.
+        data: Data of the chain.
 
     Raises:
         HCSCError: classes, numbers of images, or options of a metric do not go together.

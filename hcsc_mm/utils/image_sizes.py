@@ -26,7 +26,8 @@ class Views:
     """How a pre-training shows its images.
 
     Attributes:
-        side: Of a square training view, the first one, in pixels; None where that cannot be said.
+        side: Side of a square training view, the first one, in pixels; None where that cannot be
+            said.
         whole: The transforms that bring a whole image to size, for the clustering; empty without
             a clustering, or where nothing changes the size.
     """
@@ -39,7 +40,7 @@ def views_of(pretraining: Mapping[str, Any], clustering: Sequence[Mapping[str, A
     """The views of a pre-training config.
 
     Args:
-        pretraining: The config.
+        pretraining: Config of the pre-training.
         clustering: Its pipeline of whole images; empty if there is none.
     """
     device_views = (pretraining["model"].get("data_preprocessor") or {}).get("views")

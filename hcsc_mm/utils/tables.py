@@ -19,7 +19,7 @@ def shown(value: Mapping[str, Any] | None, digits: int) -> str:
     """'98.3', of several values '98.3 ± 0.4', of none a dash.
 
     Args:
-        value: Of :func:`mean_std`.
+        value: What :func:`mean_std` gave.
         digits: Behind the point.
     """
     if not value:

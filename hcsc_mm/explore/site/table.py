@@ -38,9 +38,9 @@ class PageTable:
 
     Attributes:
         folder: Where :func:`read_table` left the columns.
-        num_images: N.
+        num_images: How many rows the table has, N.
         num_placed: Images that are in the tree; the others, which could not be read, come last.
-        levels: L.
+        levels: How many levels the tree has, L.
     """
 
     folder: Path

@@ -25,7 +25,7 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
             mode. 0 (the default) trains all, -1 none.
         norm_eval: Keep all batch norms in eval mode, with the statistics of the trained weights:
             no batch then tells its images by them. Off by default.
-        **kwargs: As in ``mmpretrain.TIMMBackbone``.
+        **kwargs: Further arguments of ``mmpretrain.TIMMBackbone``.
 
     Raises:
         HCSCError: timm has no such network, or it has fewer stages.
@@ -81,7 +81,7 @@ def layer_decay(model_name: str, decay: float) -> dict[str, dict[str, float]]:
     """``paramwise_cfg.custom_keys`` for learning rates that shrink towards the image.
 
     Args:
-        model_name: Of a network of timm.
+        model_name: Name of a network of timm.
         decay: Factor from one stage to the one before it, in (0, 1]; the last stage has it once.
 
     Returns:

@@ -40,9 +40,9 @@ def fit(path: str, cfg: Config, options: Mapping[str, Any]) -> Fitted | None:
     """What the recipe of a config finds.
 
     Args:
-        path: Of the config file.
+        path: Path of the config file.
         cfg: Read from it, with the options.
-        options: Of the command line.
+        options: Options of the command line, by key.
 
     Returns:
         Values to put in before the options; None for a config without a recipe.
