@@ -26,9 +26,7 @@ def channels_given(dataset: BaseDataset) -> int | None:
     Raises:
         HCSCError: the pipeline fails on the first image; it is named.
     """
-    image = dataset.get_data_info(0).get("img")
-    if isinstance(image, np.ndarray) and image.ndim in (2, 3) and channels_of(image) != 3:
-        check_transforms(dataset.pipeline, channels_of(image))  # others, its loader has looked at
+    check_array(dataset)
     trial = copy(dataset)
     trial.pipeline = copy(dataset.pipeline)  # SeededPipeline notes what it did last
     try:
@@ -42,6 +40,18 @@ def channels_given(dataset: BaseDataset) -> int | None:
             f"({type(error).__name__}: {first_line(error)}); mend its transforms"
         ) from error
     return _channels(packed)
+
+
+def check_array(dataset: BaseDataset) -> None:
+    """Refuse transforms that cannot take the channels of a data set whose images are arrays; those
+    of files are looked at by who lists them. Nothing is loaded.
+
+    Raises:
+        HCSCError: names the transform.
+    """
+    image = dataset.get_data_info(0).get("img")
+    if isinstance(image, np.ndarray) and image.ndim in (2, 3) and channels_of(image) != 3:
+        check_transforms(dataset.pipeline, channels_of(image))
 
 
 def _channels(packed: Any) -> int | None:

@@ -15,9 +15,8 @@ from torch.utils.data import DataLoader
 from ...clustering import check_num_prototypes, resolve_backend
 from ...clustering.kmeans import check_seeding
 from ...clustering.report import ClusteringTimes, report
-from ...datasets.first_sample import channels_given
+from ...datasets.first_sample import check_array
 from ...errors import HCSCError
-from ...models import check_channels
 from ...registry import HOOKS
 from ...runtime import BuildsClusters, GathersForCheckpoint, LoadsImages
 from ...runtime.hooks.unreadable_images_hook import UNREADABLE_KEY
@@ -153,7 +152,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
                 f"the {runner.max_epochs} epochs for clustering: this run is MoCo v2."
             )
         self._source = TrainingFeatures(runner, model, **self._extraction)
-        check_channels(model, channels_given(runner.train_dataloader.dataset))
+        check_array(runner.train_dataloader.dataset)
         if self._saved is None:
             return
         saved, self._saved = self._saved, None

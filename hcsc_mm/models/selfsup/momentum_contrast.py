@@ -18,7 +18,7 @@ from ...errors import HCSCError
 from ...registry import MODELS
 from ...runtime import BuildsClusters, ChecksTraining
 from ...runtime.pretrained import configs_of_type
-from ..data_preprocessors import for_any_channels
+from ..data_preprocessors import check_channels, for_any_channels
 from ..data_preprocessors.value_range import check_not_normalized
 from ..memories import NegativeQueue
 from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
@@ -221,6 +221,7 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
 
     def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
         """Are there views enough, and can they be embedded?"""
+        check_channels(self, _channels(batch["inputs"]))
         check_not_normalized(batch["inputs"], self.data_preprocessor)
         views = self.data_preprocessor(batch, True)["inputs"]
         self._check_views(views)
@@ -253,6 +254,14 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
 
     def _query_encoder(self) -> nn.Sequential:
         return nn.Sequential(self.backbone, self.neck)
+
+
+def _channels(inputs: Any) -> int | None:
+    """Of a loader's views, or of its whole images; None for anything else."""
+    images = inputs.get("images") if isinstance(inputs, Mapping) else inputs
+    if isinstance(images, (list, tuple)) and images:
+        images = images[0]
+    return images.shape[-3] if isinstance(images, Tensor) and images.ndim >= 3 else None
 
 
 def needs_clusters(name: str, hooks: Sequence[Hook]) -> list[str]:
