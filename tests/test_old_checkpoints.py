@@ -66,7 +66,7 @@ def test_its_levels_are_scored(checkpoint, tmp_path):
     cfg.test_dataloader.dataset.indices = 100
     cfg.test_evaluator[0].num_clusters = (10,)
     cfg.work_dir, cfg.launcher, cfg.load_from = str(tmp_path / "test"), "none", checkpoint
-    metrics = launch.test(cfg)
+    metrics = launch.test(cfg).values
     for level, number in enumerate((12, 6, 3)):
         assert 0 < metrics[f"hierarchy/{level}_{number}/purity"] <= 1
 
