@@ -122,7 +122,7 @@ def test_a_name_of_mmpretrain_takes_weights_of_its_layout(tmp_path):
         ((str(ROOT / "configs/hcsc_r18_grocery.py"), "w.pth"), "another architecture|no weight"),
         (("empty",), "there is no checkpoint in the folder empty"),
         (("w.pth", "other.pth"), "w.pth holds weights, and pretrained=other.pth gives others"),
-        (("timm/resnet18", "w.pth"), "holds a backbone of another architecture"),
+        (("timm/resnet18", "w.pth"), "is of another architecture"),
         (("linear.pth",), "carries no config, and its weights alone do not say"),
     ],
 )
