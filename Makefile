@@ -31,8 +31,9 @@ FIT_TORCHVISION := hcsc_mm/utils/torchvision_compat.py
 demo: install
 	$(BIN)/python tools/quick_start.py $(ARGS)
 
-# As many tests at once as there are cores, at most eight; WORKERS=0: one after another.
-WORKERS ?= auto
+# One more test at once than there are cores, as many wait for processes, at most eight; WORKERS=0:
+# one after another.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
 

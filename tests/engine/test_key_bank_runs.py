@@ -35,10 +35,11 @@ def run_with_bank(work_dir, monkeypatch, **options):
         "compute",
         lambda self: computed.append(plain(self).clone()) or computed[-1],
     )
-    runner, watch = (
-        build_runner(tiny_config(work_dir, default_hooks__clustering__features="bank", **options)),
-        Watch(),
-    )
+    options |= {
+        "default_hooks__clustering__features": "bank",
+        "default_hooks__clustering__final": False,  # which is extracted
+    }
+    runner, watch = build_runner(tiny_config(work_dir, **options)), Watch()
     runner.register_hook(watch)
     runner.train()
     return runner, watch, computed
