@@ -33,9 +33,9 @@ demo: install
 
 # One more test at once than there are cores, as many wait for processes, at most eight; WORKERS=0:
 # one after another.
-WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n + 1 : 8)))
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 test-transfer: install-transfer
 	OMP_NUM_THREADS=1 $(TRANSFER_BIN)/python -m pytest tests/transfer $(ARGS)
