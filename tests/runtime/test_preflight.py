@@ -39,7 +39,7 @@ def views(*transforms, pack=PACK):
         ({TRAIN: views(RESIZE, NORMALIZE)}, "leave Normalize and scaling out of the pipeline"),
         (
             {TRAIN: views(dict(type="Resize", scale=-1))},
-            "pipeline of the Digits fails on its first",
+            "the training pipeline does not work",
         ),
         ({TRAIN: [PACK, RESIZE]}, "what the training pipeline gives cannot be used"),
         ({CLUSTER: views(RESIZE)}, "the clustering pipeline gives several views"),

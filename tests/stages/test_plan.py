@@ -24,7 +24,7 @@ STAGES = [
 def test_every_pretraining_config_names_benchmarks_of_its_own_data(path):
     stages = stages_of(load_config(str(path)), str(path))
     assert {"knn", "linear", "clustering"} <= {stage.kind for stage in stages}
-    data = path.stem.split("_")[-1].replace("hf", "folder")
+    data = path.stem.split("_")[-1].replace("hf", "folder")  # timm_folder, too
     assert all(stage.name.endswith(data) for stage in stages if data != "in1k")
     if data == "in1k":  # by default all classification benchmarks
         assert {stage.kind for stage in stages} == {
