@@ -22,9 +22,9 @@ STAGES = [
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_pretraining_config_names_benchmarks_of_its_own_data(path):
-    stages = stages_of(load_config(str(path)), str(path))
+    stages = stages_of(Config.fromfile(path), str(path))
     assert {"knn", "linear", "clustering"} <= {stage.kind for stage in stages}
-    data = path.stem.split("_")[-1].replace("hf", "folder")  # timm_folder, too
+    data = path.stem.split("_")[-1].replace("hf", "folder")
     assert all(stage.name.endswith(data) for stage in stages if data != "in1k")
     if data == "in1k":  # by default all classification benchmarks
         assert {stage.kind for stage in stages} == {
