@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 from mmpretrain.models.backbones import TIMMBackbone as MMPretrainTIMMBackbone
@@ -34,7 +35,7 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
     def __init__(
         self, model_name: str, frozen_stages: int = 0, norm_eval: bool = False, **kwargs: Any
     ) -> None:
-        _check_name(model_name)
+        _timm_with(model_name)
         super().__init__(model_name=model_name, **kwargs)
         stages = parameter_stages(self.timm_model)
         number = max(stages.values()) + 1
@@ -63,9 +64,7 @@ def build_network(model_name: str) -> nn.Module:
     Raises:
         HCSCError: timm has no such network.
     """
-    _check_name(model_name)
-    import timm
-
+    timm = _timm_with(model_name)
     return timm.create_model(model_name, num_classes=0)
 
 
@@ -108,9 +107,7 @@ def mean_and_std(model_name: str) -> tuple[list[float], list[float]]:
     Raises:
         HCSCError: timm has no such network.
     """
-    _check_name(model_name)
-    import timm
-
+    timm = _timm_with(model_name)
     config = timm.get_pretrained_cfg(model_name)
     return ([255 * value for value in config.mean], [255 * value for value in config.std])
 
@@ -130,7 +127,8 @@ def _is_frozen(layer: nn.Module) -> bool:
     return bool(weights) and not any(weight.requires_grad for weight in weights)
 
 
-def _check_name(model_name: str) -> None:
+def _timm_with(model_name: str) -> ModuleType:
+    """The library, if it is installed and has such a network."""
     try:
         import timm
     except ImportError:
@@ -142,3 +140,4 @@ def _check_name(model_name: str) -> None:
             f'timm has no network {model_name}; python -c "import timm; '
             'print(timm.list_models())" names all'
         )
+    return timm
