@@ -70,9 +70,7 @@ def build_network(model_name: str) -> nn.Module:
 
 def parameter_stages(network: nn.Module) -> dict[str, int]:
     """Name of a parameter of timm's network → number of its stage, from 0."""
-    from timm.models import group_parameters
-
-    groups = group_parameters(network, network.group_matcher(coarse=True))
+    groups = _timm().models.group_parameters(network, network.group_matcher(coarse=True))
     return {name: stage for stage, names in enumerate(groups.values()) for name in names}
 
 
@@ -127,14 +125,17 @@ def _is_frozen(layer: nn.Module) -> bool:
     return bool(weights) and not any(weight.requires_grad for weight in weights)
 
 
-def _timm_with(model_name: str) -> ModuleType:
-    """The library, if it is installed and has such a network."""
+def _timm() -> ModuleType:
     try:
         import timm
     except ImportError:
-        raise HCSCError(
-            f"{model_name} is a network of timm, which is not installed; pip install timm"
-        ) from None
+        raise HCSCError("timm is not installed; pip install timm") from None
+    return timm
+
+
+def _timm_with(model_name: str) -> ModuleType:
+    """The library, if it is installed and has such a network."""
+    timm = _timm()
     if not timm.is_model(model_name):
         raise HCSCError(
             f'timm has no network {model_name}; python -c "import timm; '
