@@ -8,6 +8,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from .utils.text import shown_path
+
 _SCOPE = "hcsc_mm::"
 
 
@@ -34,14 +36,6 @@ def config_name(file: str) -> str:
     if (inside := configs_folder()).parent.name == ".mim" and inside in Path(file).parents:
         return _SCOPE + Path(file).relative_to(inside).as_posix()
     return shown_path(file)
-
-
-def shown_path(path: str) -> str:
-    """Relative where it lies below the current folder."""
-    try:
-        return str(Path(path).resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def tool_command(name: str) -> str:

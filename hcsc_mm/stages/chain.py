@@ -30,6 +30,7 @@ from ..runtime.view_sizes import differing_sizes, fit_sizes, shown
 from ..utils.agreement import on_main_process
 from ..utils.files import write_text
 from ..utils.safe_load import load_data
+from ..utils.text import shown_path
 from .data import DataSets
 from .options import FLAG, names_sizes, options_of, read_stages
 from .plan import PRETRAIN, Stage, choose, stages_of
@@ -331,7 +332,7 @@ class Chain:
         date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
         result = Result(
             stage.name,
-            _shown(stage.config),
+            shown_path(stage.config),
             plan.inputs,
             weights.path,
             weights.sha256,
@@ -353,9 +354,3 @@ class Chain:
         with contextlib.ExitStack() as stack:
             on_main_process(lambda: stack.enter_context(locked(self.options.work_dir)) and None)
             yield
-
-
-def _shown(path: str) -> str:
-    """Relative where it lies below the current folder."""
-    relative = os.path.relpath(path)
-    return os.path.abspath(path) if relative.startswith(os.pardir) else relative

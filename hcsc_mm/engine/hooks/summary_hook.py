@@ -8,12 +8,13 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...installed import config_name, shown_path, tool_command
+from ...installed import config_name, tool_command
 from ...registry import HOOKS
 from ...runtime.console import duration
 from ...runtime.hooks.progress_hook import HEALTH_KEY, VERDICT_KEY
 from ...structures import ClustersImages
 from ...utils.models import first_of
+from ...utils.text import shown_path
 
 
 @HOOKS.register_module()
