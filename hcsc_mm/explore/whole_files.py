@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..errors import HCSCError
-from ..utils.files import write_text, written_whole
+from ..utils.files import why_not_writable, write_text, written_whole
 
 
 @contextmanager
@@ -65,14 +65,7 @@ def check_writable(folder: Path) -> None:
     Raises:
         HCSCError: they cannot.
     """
-    there = folder.absolute()
-    while not os.path.lexists(there):
-        there = there.parent
-    why = None
-    if not there.is_dir():
-        why = f"{there} is no folder"
-    elif not os.access(there, os.W_OK | os.X_OK):
-        why = f"{there} cannot be written to"
+    why = why_not_writable(folder)
     if why is not None:
         raise HCSCError(f"cannot make files in {folder}: {why}; name another folder, or mend it")
 

@@ -14,7 +14,7 @@ from mmengine.evaluator import DumpResults, Evaluator
 from mmengine.runner import Runner
 
 from ..errors import HCSCError
-from ..utils.files import write_text, written_whole
+from ..utils.files import why_not_writable, write_text, written_whole
 
 Item = Literal["metrics", "pred"]
 _TEXT = {".json": "json", ".yaml": "yaml", ".yml": "yaml"}
@@ -91,8 +91,6 @@ class TestOutput:
 def _check_writable(path: str) -> None:
     if os.path.isdir(path):
         raise HCSCError(f"--out {path} is a folder; name a file")
-    folder = os.path.dirname(os.path.abspath(path))
-    while not os.path.exists(folder):
-        folder = os.path.dirname(folder)
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise HCSCError(f"--out {path} cannot be written: {folder} is no folder to write to")
+    why = why_not_writable(os.path.dirname(os.path.abspath(path)))
+    if why is not None:
+        raise HCSCError(f"--out {path} cannot be written: {why}")

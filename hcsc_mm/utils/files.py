@@ -43,6 +43,18 @@ def written_whole(path: str | os.PathLike) -> Iterator[str]:
             os.remove(aside)
 
 
+def why_not_writable(folder: str | os.PathLike) -> str | None:
+    """What keeps files from being made in a folder that may not be there yet; None: nothing is
+    seen that does.
+    """
+    there = Path(folder).absolute()
+    while not os.path.lexists(there):
+        there = there.parent
+    if not there.is_dir():
+        return f"{there} is no folder"
+    return None if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written to"
+
+
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
     """A file with this content, whole or not at all."""
     with written_whole(path) as aside:
