@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmengine.hooks import Hook
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from ...clustering import hierarchical_kmeans
 from ...registry import MODELS
 from ...structures import PrototypeHierarchy
-from ...utils.samples import check_numbered
 from ..selection import kept_shares
-from .momentum_contrast import MomentumContrast, needs_clusters
+from .momentum_contrast import MomentumContrast
 
 
 @MODELS.register_module()
@@ -53,15 +51,6 @@ class HCSC(MomentumContrast):
         """Keep (B_total, D) keys, and what selection has to know of them."""
         slots = self.queue.enqueue(keys)
         self.selection.renew(slots, self.queue.keys[slots])
-
-    def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
-        """As MoCo; and clusters are found by the images' numbers."""
-        check_numbered(batch["data_samples"], "the training pipeline")
-        return super().try_batch(batch)
-
-    def missing_hooks(self, hooks: Sequence[Hook]) -> list[str]:
-        """Without clusters it is MoCo."""
-        return needs_clusters(type(self).__name__, hooks)
 
     @property
     def hierarchy(self) -> PrototypeHierarchy | None:

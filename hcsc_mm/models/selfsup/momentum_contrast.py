@@ -18,6 +18,8 @@ from ...errors import HCSCError
 from ...registry import MODELS
 from ...runtime import BuildsClusters, ChecksTraining
 from ...runtime.pretrained import configs_of_type
+from ...structures import ClustersImages
+from ...utils.samples import check_numbered
 from ..data_preprocessors import check_channels, for_any_channels
 from ..data_preprocessors.value_range import check_not_normalized
 from ..memories import NegativeQueue
@@ -87,9 +89,8 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         they are loaded.
         """
         super().init_weights()
-        if not any(
-            configs_of_type(self.init_cfg, "Pretrained")
-        ):  # may hold a key encoder of its own
+        # Such weights may hold a key encoder of their own.
+        if not any(configs_of_type(self.init_cfg, "Pretrained")):
             self.momentum_encoder.copy_from(self._query_encoder())
 
     def loss(
@@ -220,7 +221,11 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         return warnings
 
     def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
-        """Are there views enough, and can they be embedded?"""
+        """Are there views enough, can they be embedded, and do samples say which image they are,
+        where clusters are found by that?
+        """
+        if isinstance(self, ClustersImages):
+            check_numbered(batch["data_samples"], "the training pipeline")
         check_channels(self, _channels(batch["inputs"]))
         check_not_normalized(batch["inputs"], self.data_preprocessor)
         views = self.data_preprocessor(batch, True)["inputs"]
@@ -229,6 +234,17 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
             self.encode_query(view)
         self.encode_key(views[1])
         return []
+
+    def missing_hooks(self, hooks: Sequence[Hook]) -> list[str]:
+        """A method that clusters is MoCo v2 where no hook gives it clusters."""
+        given = any(isinstance(hook, BuildsClusters) for hook in hooks)
+        if given or not isinstance(self, ClustersImages):
+            return []
+        return [
+            f"No hook gives {type(self).__name__} clusters, without which it is MoCo v2: "
+            "HierarchicalClusteringHook is missing among default_hooks; "
+            "model.type='hcsc_mm.MomentumContrast' is MoCo by itself."
+        ]
 
     @torch.no_grad()
     def _encode_training_key(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -262,16 +278,6 @@ def _channels(inputs: Any) -> int | None:
     if isinstance(images, (list, tuple)) and images:
         images = images[0]
     return images.shape[-3] if isinstance(images, Tensor) and images.ndim >= 3 else None
-
-
-def needs_clusters(name: str, hooks: Sequence[Hook]) -> list[str]:
-    """A warning if no hook of a run gives a model the clusters that its method is about."""
-    if any(isinstance(hook, BuildsClusters) for hook in hooks):
-        return []
-    return [
-        f"No hook gives {name} clusters, without which it is MoCo v2: HierarchicalClusteringHook "
-        "is missing among default_hooks; model.type='hcsc_mm.MomentumContrast' is MoCo by itself."
-    ]
 
 
 def _follow_a_lone_query_encoder(model: MomentumContrast, incompatible_keys) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.hooks import Hook
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
@@ -15,8 +14,7 @@ from ...clustering.independent_kmeans import IndependentClusterings, independent
 from ...errors import HCSCError
 from ...registry import MODELS
 from ...utils.precision import at_least_float32, full_precision
-from ...utils.samples import check_numbered
-from .momentum_contrast import MomentumContrast, needs_clusters
+from .momentum_contrast import MomentumContrast
 
 
 @MODELS.register_module()
@@ -55,15 +53,6 @@ class PCL(MomentumContrast):
             negatives = sample_negatives(own, len(prototypes), self.num_negative_prototypes)
             terms.append(proto_nce(queries[0], own, prototypes, concentrations, negatives))
         return {**losses, "loss_prototype": torch.stack(terms).mean()}
-
-    def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
-        """As MoCo; and clusters are found by the images' numbers."""
-        check_numbered(batch["data_samples"], "the training pipeline")
-        return super().try_batch(batch)
-
-    def missing_hooks(self, hooks: Sequence[Hook]) -> list[str]:
-        """Without clusters it is MoCo."""
-        return needs_clusters(type(self).__name__, hooks)
 
     @property
     def hierarchy(self) -> IndependentClusterings | None:
