@@ -48,9 +48,9 @@ from hcsc_mm.explore.page import PageOptions, write_page
 from hcsc_mm.explore.sources import Sources
 from hcsc_mm.explore.tree_images import open_dataset
 from hcsc_mm.models import MomentumContrast
-from hcsc_mm.runtime.configs import OptionsAction, UnknownKeyError, check_kept
+from hcsc_mm.runtime.configs import OptionsAction, check_kept
 from hcsc_mm.runtime.error_reports import one_line_errors
-from hcsc_mm.runtime.launch import build_runner, load_changed_config
+from hcsc_mm.runtime.launch import build_runner, load_config_with_known
 from hcsc_mm.structures import PrototypeHierarchy
 from hcsc_mm.structures.checkpoint_entry import saved_tree
 from hcsc_mm.utils.files import write_text
@@ -140,26 +140,16 @@ def configure(seed: int, work_dir: Path, options: Mapping[str, Any]) -> dict[str
     """The config of each method, changed by the options that it knows."""
     cfgs = {}
     for name, method in METHODS.items():
-        cfg, changes = read_config(CONFIGS / f"{method}_r18_digits.py", options, name == "HCSC")
+        path = str(CONFIGS / f"{method}_r18_digits.py")
+        cfg, changes, unknown = load_config_with_known(path, options)
+        if unknown and name == "HCSC":
+            raise next(iter(unknown.values()))
         cfg.work_dir, cfg.launcher = str(work_dir / method), "none"
         cfg.randomness.seed = seed
         cfg.experiment_name = f"{work_dir.name}_{method}"
         check_kept(cfg, changes, "--cfg-options ", "tools/quick_start.py")
         cfgs[name] = cfg
     return cfgs
-
-
-def read_config(path: Path, options: Mapping[str, Any], strict: bool) -> tuple[Config, dict]:
-    """A config and what was changed in it; options that it does not know are left out, unless
-    ``strict``.
-    """
-    try:
-        return load_changed_config(str(path), options)
-    except UnknownKeyError as error:
-        if strict or error.key not in options:
-            raise
-        rest = {key: value for key, value in options.items() if key != error.key}
-        return read_config(path, rest, strict)
 
 
 def final_hierarchy(checkpoint: str) -> PrototypeHierarchy:

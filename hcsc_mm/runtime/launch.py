@@ -18,7 +18,7 @@ from ..utils.models import unwrapped
 from ..utils.text import first_line
 from .compilation import compile_encoders
 from .config_errors import check_optimizers, config_errors
-from .configs import RAISED_BY_CONFIGS, merge_options, read_config
+from .configs import RAISED_BY_CONFIGS, UnknownKeyError, merge_options, read_config
 from .configs.fitted import FITTED
 from .console import ConsoleRunner
 from .downstream import check_library, let_configs_inherit_from_libraries
@@ -93,6 +93,23 @@ def use_mixed_precision(cfg: Config) -> None:
     """Let a config train with automatic mixed precision."""
     cfg.optim_wrapper.type = "AmpOptimWrapper"
     cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+
+
+def load_config_with_known(
+    path: str, options: Mapping[str, Any], flag: str = "--cfg-options "
+) -> tuple[Config, dict[str, Any], dict[str, UnknownKeyError]]:
+    """As :func:`load_changed_config`, without the options that the config does not know; also what
+    is wrong with each of those, by its key.
+    """
+    unknown: dict[str, UnknownKeyError] = {}
+    while True:
+        wanted = {key: value for key, value in options.items() if key not in unknown}
+        try:
+            return *load_changed_config(path, wanted, flag), unknown
+        except UnknownKeyError as error:
+            if error.key not in wanted:
+                raise
+            unknown[error.key] = error
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from ..errors import HCSCError
 from ..runtime.configs import UnknownKeyError, merge_options
-from ..runtime.launch import load_changed_config
+from ..runtime.launch import load_config_with_known
 from .plan import Stage
 
 FLAG = "--stage-options "
@@ -55,28 +55,16 @@ def _read(
     stage: Stage, options: Mapping[str, str], flags: Callable[[Config], Config]
 ) -> tuple[tuple[Config, dict[str, Any]], dict[str, UnknownKeyError]]:
     """A stage's config and changes, and the options that it does not know."""
-    unknown: dict[str, UnknownKeyError] = {}
-    while True:
-        wanted = {
-            option.split(".", 1)[1]: value
-            for option, value in options.items()
-            if option not in unknown
-        }
-        try:
-            cfg, changes = load_changed_config(stage.config, wanted, f"{FLAG}{stage.name}.")
-        except UnknownKeyError as error:
-            found = [option for option in options if option.split(".", 1)[1] == error.key]
-            if not found:
-                raise
-            unknown |= dict.fromkeys(found, error)
-            continue
-        if cfg.get("test_evaluator") is None:
-            raise HCSCError(
-                f"the stage {stage.name} measures nothing: {stage.config} has no test_evaluator"
-            )
-        cfg = flags(cfg)
-        merge_options(cfg, changes)
-        return (cfg, changes), unknown
+    by_key = {option.split(".", 1)[1]: option for option in options}
+    wanted = {key: options[option] for key, option in by_key.items()}
+    cfg, changes, unknown = load_config_with_known(stage.config, wanted, f"{FLAG}{stage.name}.")
+    if cfg.get("test_evaluator") is None:
+        raise HCSCError(
+            f"the stage {stage.name} measures nothing: {stage.config} has no test_evaluator"
+        )
+    cfg = flags(cfg)
+    merge_options(cfg, changes)
+    return (cfg, changes), {by_key[key]: error for key, error in unknown.items()}
 
 
 def options_of(stage: Stage, options: Mapping[str, Any]) -> dict[str, Any]:
