@@ -63,7 +63,7 @@ class HFImages(ImageFolder):
                 f"{one_line_path(path)} has the splits {', '.join(splits)}, and split={split!r} is "
                 "none of them"
             )
-        self.rows = splits[split]
+        self.folder, self.split = folder, split
         self.image_key, self.label_key = image_key, label_key
         for name, key in (("image_key", image_key), ("label_key", label_key)):
             if key is not None and key not in self.rows.column_names:
@@ -77,15 +77,17 @@ class HFImages(ImageFolder):
         root = f"{PREFIX}://{folder}{_MARK}{split}{_MARK}{image_key}"
         super().__init__(data_root=root, **kwargs)
 
-    def __getstate__(self) -> dict:
-        """A worker that is spawned maps the files itself."""
-        return {**self.__dict__, "rows": None}
+    @property
+    def rows(self) -> Any:
+        """The ``datasets.Dataset``; a worker that is spawned maps the files itself."""
+        return open_splits(self.folder)[self.split]
 
     def load_data_list(self) -> list[dict]:
         """A sample for each row. Its name tells data sets apart: it has the size of the encoded
         image, and of some rows a checksum, too.
         """
-        sizes = list(_sizes(self.rows, self.image_key))
+        rows = _encoded(self.folder, self.split, self.image_key)
+        sizes = list(_sizes(rows, self.image_key))
         lost = next((row for row, size in enumerate(sizes) if size is None), None)
         if lost is not None:
             raise HCSCError(
@@ -94,7 +96,6 @@ class HFImages(ImageFolder):
                 "save_to_disk, which takes them in"
             )
         names = [f"{row:07d}-{size}" for row, size in enumerate(sizes)]
-        rows = _undecoded(self.rows, self.image_key)
         for row in np.linspace(0, len(names) - 1, min(_LOOKED_AT, len(names))).astype(int).tolist():
             names[row] += f"-{zlib.crc32(rows[row][self.image_key]['bytes']):08x}"
         paths = [self.sources[0].path(name) for name in names]
@@ -173,14 +174,11 @@ def _check_images(rows: Any, key: str) -> None:
 @lru_cache(maxsize=16)
 def _encoded(folder: str, split: str, key: str) -> Any:
     """The rows of a split with one column, whose images stay as they are in the file."""
-    return _undecoded(open_splits(folder)[split], key)
-
-
-def _undecoded(rows: Any, key: str) -> Any:
+    rows = open_splits(folder)[split]
     return rows.select_columns([key]).cast_column(key, type(rows.features[key])(decode=False))
 
 
 def _sizes(rows: Any, key: str) -> Iterator[int | None]:
     """Bytes of each encoded image; None where a row only names a file. No image is read."""
-    for batch in _undecoded(rows, key).with_format("arrow").iter(batch_size=_AT_A_TIME):
+    for batch in rows.with_format("arrow").iter(batch_size=_AT_A_TIME):
         yield from pc.binary_length(pc.struct_field(batch[key], "bytes")).to_pylist()

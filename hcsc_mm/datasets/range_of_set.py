@@ -136,7 +136,7 @@ def _look_at(dataset: BaseDataset, load: LoadImage) -> Look:
             content = load.content(path)
             values = deep_values(content, load.max_pixels, load.max_aspect)
             if load.color_type == "unchanged" and load.white != "auto":
-                channels[channels_of(load._load(path))] += 1
+                channels[channels_of(load.decode(content))] += 1
         except Exception:  # noqa: BLE001  the loader says so when it comes to this image
             continue
         number += 1

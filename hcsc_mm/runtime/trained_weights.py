@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import HCSCError
 from ..weights.convert import describe_unused
+from ..weights.efficientnet_lite import TIMM_WRAPPER
 from ..weights.files import read_checkpoint
 from ..weights.layouts import sort_weights
 from ..weights.targets import Model, Target, select
@@ -18,7 +19,6 @@ from .pretrained import compare_weights, configs_of_type
 
 HOOK = "hcsc_mm.TrainedWeightsHook"
 NO_FILE = "the config starts from trained weights, and none are given; add --checkpoint FILE"
-_TIMM = "timm_model."  # what the wrapper of timm's networks puts before their names
 
 
 def start_from(cfg: Config, checkpoint: str) -> bool:
@@ -35,12 +35,9 @@ def start_from(cfg: Config, checkpoint: str) -> bool:
     """
     if any(configs_of_type(cfg.get("model"), "Pretrained")):
         return False
-    hooks = list(configs_of_type(cfg.get("custom_hooks"), HOOK))
-    if not hooks:
-        hooks = [dict(type=HOOK)]
-        cfg["custom_hooks"] = [*(cfg.get("custom_hooks") or []), *hooks]
-        hooks = list(configs_of_type(cfg["custom_hooks"], HOOK))
-    for hook in hooks:
+    if not any(configs_of_type(cfg.get("custom_hooks"), HOOK)):
+        cfg["custom_hooks"] = [*(cfg.get("custom_hooks") or []), dict(type=HOOK)]
+    for hook in configs_of_type(cfg["custom_hooks"], HOOK):
         hook["checkpoint"] = checkpoint
     return True
 
@@ -128,9 +125,9 @@ def _named_as(backbone: nn.Module, trained: Trained) -> dict[str, Tensor]:
         HCSCError: names or shapes differ.
     """
     own, shape = backbone.state_dict(), trained.model.shape
-    in_timm = any(name.startswith(_TIMM) for name in own)
+    in_timm = any(name.startswith(TIMM_WRAPPER) for name in own)
     named = {
-        _TIMM + name if in_timm else shape.openmmlab_name(name): value
+        TIMM_WRAPPER + name if in_timm else shape.openmmlab_name(name): value
         for name, value in trained.model.backbone.items()
     }
     try:

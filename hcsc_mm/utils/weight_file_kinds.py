@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import zipfile
 
-_ZIP, _PICKLE = b"PK", b"\x80"  # torch.save's format since 1.6, and its older one
+# torch.save's format since 1.6; its older one, and pickles since protocol 2
+ZIP, _PICKLE = b"PK", b"\x80"
 _OTHERS = {
     b"\x89HDF": "an HDF5 file, such as Keras writes; give weights of PyTorch",
     b"\x1f\x8b": "compressed by gzip; unpack it",
@@ -31,7 +32,7 @@ def foreign_kind(path: str | os.PathLike) -> str | None:
     """
     with open(path, "rb") as file:
         start = file.read(64)
-    if start.startswith(_ZIP):
+    if start.startswith(ZIP):
         return _kind_of_archive(path)
     return next(
         (kind for mark, kind in _OTHERS.items() if start.lstrip().startswith(mark)),
@@ -43,7 +44,7 @@ def is_safetensors(path: str | os.PathLike) -> bool:
     """By content, whatever the name: eight bytes of length, and a header in JSON."""
     with open(path, "rb") as file:
         start = file.read(16)
-    if len(start) < 9 or start.startswith((_ZIP, _PICKLE)):
+    if len(start) < 9 or start.startswith((ZIP, _PICKLE)):
         return False
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= os.path.getsize(path) - 8
 
@@ -51,7 +52,7 @@ def is_safetensors(path: str | os.PathLike) -> bool:
 def is_of_pytorch(path: str | os.PathLike) -> bool:
     """Whether a file begins as PyTorch's do."""
     with open(path, "rb") as file:
-        return file.read(2).startswith((_ZIP, _PICKLE))
+        return file.read(2).startswith((ZIP, _PICKLE))
 
 
 def _kind_of_archive(path: str | os.PathLike) -> str | None:

@@ -16,15 +16,9 @@ from torch import Tensor
 
 from ..errors import HCSCError
 from ..utils.safe_load import find_damage, load_data
-from ..utils.weight_file_kinds import foreign_kind, is_of_pytorch, is_safetensors
+from ..utils.weight_file_kinds import ZIP, foreign_kind, is_of_pytorch, is_safetensors
 from .layouts import Weights
 from .numpy_pickle import dump_arrays, load_arrays
-
-_ZIP, _PICKLE = (
-    b"PK",
-    b"\x80",
-)  # torch.save's format since 1.6; its older one, and pickles since protocol 2
-
 
 # Under which files have the weights of a model, the likeliest first ...
 _MODELS = (
@@ -116,7 +110,7 @@ def _is_weight(value: Any) -> bool:
 def _read(path: Path) -> Any:
     with open(path, "rb") as file:
         start = file.read(16)
-        if path.suffix == ".pkl" and start[:2] != _ZIP:
+        if path.suffix == ".pkl" and not start.startswith(ZIP):
             file.seek(0)
             return load_arrays(file, str(path))
     kind = foreign_kind(path)
@@ -124,7 +118,7 @@ def _read(path: Path) -> Any:
         raise HCSCError(f"{path} is {kind}")
     if is_safetensors(path) or (path.suffix == ".safetensors" and not is_of_pytorch(path)):
         return load_data(path)
-    if start[:2] != _ZIP and start[:1] != _PICKLE:
+    if not is_of_pytorch(path):
         what = f"it starts with {start!r}" if start else "it is empty"
         raise HCSCError(
             f"{path} is no checkpoint: {what}; give a .pth, .safetensors or .pkl file of weights"

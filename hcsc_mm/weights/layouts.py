@@ -28,13 +28,18 @@ from torch import Tensor
 from ..errors import HCSCError
 from .detectron2_names import from_detectron2, to_detectron2
 from .efficientnet_lite import TIMM_WRAPPER, is_timm_name, to_timm
-from .roots import common_prefixes, describe_prefixes, find_roots, plain_name
+from .roots import (
+    common_prefixes,
+    describe_prefixes,
+    find_roots,
+    is_resnet_name,
+    plain_name,
+)
 from .vit import is_vit_name, rename_vit
 
 Weights = dict[str, Tensor]
 Place = tuple[str, str]
 
-_RESNET = re.compile(r"(conv1|bn1|layer[1-4])\.")
 # Families of backbones whose names follow in a checkpoint of OpenMMLab.
 _OPENMMLAB = {
     "backbone.": ("torchvision", "mmpretrain"),
@@ -95,7 +100,7 @@ def place_torchvision(name: str) -> Place | None:
     """Plain names: torchvision, timm, and SwAV, whose additional padding layer makes the same stem
     and has no weights.
     """
-    return ("query.backbone", name) if _RESNET.match(name) else None
+    return ("query.backbone", name) if is_resnet_name(name) else None
 
 
 def place_timm(name: str) -> Place | None:

@@ -83,7 +83,12 @@ class Root:
             return rest if is_timm_name(rest) else None
         if self.family in _RENAMED:
             return _RENAMED[self.family](rest)
-        return rest if _RESNET.match(rest) else None
+        return rest if is_resnet_name(rest) else None
+
+
+def is_resnet_name(name: str) -> bool:
+    """Whether a tensor belongs to the backbone of a ResNet, by torchvision's name."""
+    return _RESNET.match(name) is not None
 
 
 def plain_name(name: str) -> str:

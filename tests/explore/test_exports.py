@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 from small_trees import build, build_from_rows, checkpoint, photos, rows_in_blobs
 
+from hcsc_mm import HCSCError
 from hcsc_mm.explore import exports as all_exports
 from hcsc_mm.explore.exports import exports
 
@@ -161,3 +163,28 @@ def test_every_node_of_the_tree_is_one_of_dendromaps_binary_tree(kind, tree, tmp
     for level in tree.path:
         for prototype in np.unique(level[level >= 0]):
             assert frozenset(paths[row] for row in np.flatnonzero(level == prototype)) in members
+
+
+def test_each_image_that_can_be_read_is_a_link_in_the_folders_of_its_nodes(tree, tmp_path):
+    export(tree, "folders", tmp_path / "out")
+    found = [one for one in (tmp_path / "out").rglob("*") if one.is_symlink()]
+    links = {int(one.name.partition("_")[0]): one for one in found}
+    assert sorted(links) == tree.readable.tolist()
+    paths = tree.table.texts("path")
+    for row, link in links.items():
+        assert os.path.samefile(link, tree.file(paths[row]))
+        nodes = [f"l{level}-{own[row]}" for level, own in enumerate(tree.path)]
+        assert link.parent.relative_to(tmp_path / "out").parts == tuple(reversed(nodes))
+
+
+def test_folders_of_an_earlier_export_are_not_mixed_with_new_ones(tree, tmp_path):
+    write = exports()["folders"].write
+    write(tree, tmp_path)
+    with pytest.raises(HCSCError, match="of an earlier export; remove it"):
+        write(tree, tmp_path)
+
+
+def test_folders_of_links_need_images_in_files(tmp_path):
+    tree = build_from_rows(rows_in_blobs(), tmp_path / "tree")
+    with pytest.raises(HCSCError, match="need images in files"):
+        export(tree, "folders", tmp_path / "out")

@@ -171,8 +171,16 @@ class LoadImage(LoadImageFromFile):
         return read_file(path, self.max_pixels)
 
     def _load(self, path: str) -> np.ndarray | None:
-        """(H, W, 3) BGR, or what ``color_type`` asks for."""
-        content = self.content(path)
+        """(H, W, 3) BGR, or what ``color_type`` asks for; None where OpenCV says no."""
+        return self.decode(self.content(path))
+
+    def decode(self, content: bytes) -> np.ndarray | None:
+        """What :meth:`transform` makes of the bytes of a file.
+
+        Raises:
+            UnreadableImageError: it is over a limit, or has other channels than the data set.
+            Exception: whatever the decoder raises on a broken file.
+        """
         if self.imdecode_backend not in _OUR_DECODERS:
             check_header(content, self.max_pixels, self.max_aspect)
             return mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)

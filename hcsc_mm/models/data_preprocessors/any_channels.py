@@ -65,11 +65,7 @@ class AnyChannelsPreprocessor(SelfSupDataPreprocessor):
         channels = {view.shape[-3] for view in views if isinstance(view, Tensor)}
         wrong = next((number for number in channels if self.channels not in (None, number)), None)
         if wrong is not None:
-            raise HCSCError(
-                f"the images have {wrong} channel{'s' if wrong > 1 else ''}, and "
-                f"model.data_preprocessor a mean of {self.channels}; give mean and std an entry "
-                "for each channel, or load the images with color_type='color'"
-            )
+            raise _mean_of_others(wrong, self.channels)
         conversion = self._channel_conversion
         self._channel_conversion = conversion and channels == {3}
         try:
@@ -102,14 +98,18 @@ def check_channels(model: nn.Module, channels: int | None) -> None:
     if channels is None:
         return
     if mean is not None and len(mean) not in (1, channels):
-        raise HCSCError(
-            f"the images have {channels} channel{'s' if channels > 1 else ''}, and "
-            f"model.data_preprocessor a mean of {len(mean)}; give mean and std an entry for each "
-            "channel, or load the images with color_type='color'"
-        )
+        raise _mean_of_others(channels, len(mean))
     if first is not None and first.in_channels != channels:
         raise HCSCError(
             f"the images have {channels} channel{'s' if channels > 1 else ''}, and the backbone "
             f"takes {first.in_channels}; set model.backbone.in_channels={channels}, or load the "
             "images with color_type='color'"
         )
+
+
+def _mean_of_others(channels: int, entries: int) -> HCSCError:
+    return HCSCError(
+        f"the images have {channels} channel{'s' if channels > 1 else ''}, and "
+        f"model.data_preprocessor a mean of {entries}; give mean and std an entry for each "
+        "channel, or load the images with color_type='color'"
+    )
