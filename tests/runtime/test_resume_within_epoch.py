@@ -59,6 +59,7 @@ def resumed(folder, **options):
         ),  # with the hierarchy of the epoch before
         (STEPS + 2, {"default_hooks__clustering__warm_start": True}),
         (STEPS + 2, {"default_hooks__clustering__features": "bank"}),
+        (STEPS - 2, {"default_hooks__clustering__features": "bank"}),
         (
             STEPS + 2,
             {"param_scheduler": [dict(type="CosineAnnealingLR", by_epoch=False, T_max=18)]},
@@ -73,6 +74,7 @@ def resumed(folder, **options):
         "interval",
         "warm start",
         "key bank",
+        "key bank in the last epoch of the warm-up",
         "schedule by step",
         "AdamW",
     ],

@@ -157,18 +157,18 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
             return
         saved, self._saved = self._saved, None
         self._source.check_identity(saved)
-        if runner.epoch < self.warmup_epochs:
+        if runner.epoch >= self.warmup_epochs:
             if saved["hierarchy"] is not None:
-                runner.logger.warning(
-                    f"epoch {runner.epoch + 1} lies within warmup_epochs={self.warmup_epochs}: the "
-                    "clusters of the checkpoint are left out"
-                )
-            return
-        if saved["hierarchy"] is not None:
-            model.set_hierarchy(model.load_hierarchy(saved["hierarchy"]))
-        if self._lacks_clusters(model, runner.epoch):  # of the config's numbers
-            return
-        self._clustered_for, self._built_from = saved.get("epoch", -1), saved.get("weights")
+                model.set_hierarchy(model.load_hierarchy(saved["hierarchy"]))
+            if self._lacks_clusters(model, runner.epoch):  # of the config's numbers
+                return
+            self._clustered_for, self._built_from = saved.get("epoch", -1), saved.get("weights")
+        elif saved["hierarchy"] is not None:
+            runner.logger.warning(
+                f"epoch {runner.epoch + 1} lies within warmup_epochs={self.warmup_epochs}: the "
+                "clusters of the checkpoint are left out"
+            )
+        # also within the warm-up, whose last epoch fills it for the first clustering
         if saved.get("bank") is not None and self._source.bank is not None:
             self._source.bank.restore(saved["bank"])
 
