@@ -12,6 +12,16 @@ LENGTH_TOLERANCE = 1e-2
 
 
 def check_features(features: Tensor, dim: int) -> None:
+    """Features that can be compared with prototypes.
+
+    Args:
+        features: To be (B, D) floating point, each row of unit length to within
+            ``LENGTH_TOLERANCE``.
+        dim: D of the prototypes.
+
+    Raises:
+        HCSCError: they are not; it names the first row.
+    """
     if features.ndim != 2 or features.shape[1] != dim:
         raise HCSCError(f"features must be (B, {dim}), got {tuple(features.shape)}")
     if not features.is_floating_point():
@@ -31,6 +41,17 @@ def check_features(features: Tensor, dim: int) -> None:
 
 
 def check_indices(name: str, index: Tensor, length: int | None, upper: int) -> None:
+    """Numbers of images or prototypes.
+
+    Args:
+        name: What they are, for the message.
+        index: To be (N,) int32 or int64, from 0 to ``upper`` - 1.
+        length: N; None for any.
+        upper: How many there are to be numbered.
+
+    Raises:
+        HCSCError: they are not.
+    """
     if index.ndim != 1 or (length is not None and len(index) != length):
         raise HCSCError(
             f"{name} must have shape ({'N' if length is None else length},), got "
@@ -45,6 +66,16 @@ def check_indices(name: str, index: Tensor, length: int | None, upper: int) -> N
 
 
 def check_prototypes(name: str, prototypes: Tensor, first: Tensor) -> None:
+    """Prototypes of a level.
+
+    Args:
+        name: Which level, for the message.
+        prototypes: To be (K, D) floating point with K ≥ 1, each row of unit length to within 1e-3.
+        first: (K₀, D) prototypes of level 0, whose D all levels have.
+
+    Raises:
+        HCSCError: they are not.
+    """
     if prototypes.ndim != 2 or len(prototypes) == 0 or prototypes.shape[1] != first.shape[-1]:
         raise HCSCError(
             f"{name} must be (K, {first.shape[-1]}) with K ≥ 1, got {tuple(prototypes.shape)}"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from cases import random_hierarchy
+from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from hcsc_mm.models import HCSC, ClusterSelection, HCSCHead
@@ -11,6 +16,7 @@ from hcsc_mm.structures import PrototypeHierarchy
 
 FEATURES, HIDDEN, DIM, QUEUE = 10, 7, 6, 14
 LEVELS = (8, 5, 3)
+STEPS, IMAGES, BATCH, EPOCH = 50, 24, 4, 10  # a batch is of one rank, an epoch in steps
 
 
 class Backbone(nn.Module):
@@ -60,8 +66,43 @@ def double_hcsc(*, local: bool, batch_norm: bool = False, shuffle: bool = False)
     return model
 
 
-def double_hierarchy(num_images: int, seed: int) -> PrototypeHierarchy:
-    tree = random_hierarchy(num_images, LEVELS, DIM, seed)
+def rate(step: int) -> float:
+    return 0.1 * (1 - step / STEPS)
+
+
+def sgd_of(model: nn.Module) -> torch.optim.SGD:
+    parameters = [value for value in model.parameters() if value.requires_grad]
+    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=1e-4)
+
+
+def train_step(
+    model: HCSC, losses_of: Callable, sgd: torch.optim.SGD, num_views: int, lr: float
+) -> dict[str, Any]:
+    """Train on a batch of random images; what an oracle needs to repeat it, and the losses.
+
+    ``losses_of``: (views, samples) → losses of the model, which may be wrapped.
+    """
+    views = list(torch.randn(num_views, BATCH, FEATURES, dtype=torch.float64))
+    numbers = torch.randperm(IMAGES)[:BATCH].tolist()
+    samples = [DataSample(metainfo={"sample_idx": number}) for number in numbers]
+    for group in sgd.param_groups:
+        group["lr"] = lr
+    found = losses_of(views, samples)
+    losses = {name: value for name, value in found.items() if "loss" in name}
+    sgd.zero_grad()
+    sum(losses.values()).backward()
+    sgd.step()
+    hierarchy = model.hierarchy
+    return {
+        "views": views,
+        "own": None if hierarchy is None else own_prototypes(hierarchy, numbers),
+        "draws": None if hierarchy is None else model.selection.drawn,
+        "losses": {name: float(value.detach()) for name, value in losses.items()},
+    }
+
+
+def double_hierarchy(seed: int) -> PrototypeHierarchy:
+    tree = random_hierarchy(IMAGES, LEVELS, DIM, seed)
     return PrototypeHierarchy(
         tree.assignment,
         tree.parents,

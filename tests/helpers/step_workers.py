@@ -4,22 +4,28 @@ by name.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from mmengine.dist import get_rank
 from mmengine.model import MMDistributedDataParallel
-from mmpretrain.structures import DataSample
-from small_double import FEATURES, double_hcsc, double_hierarchy, own_prototypes, weights_of
+from small_double import (
+    EPOCH,
+    STEPS,
+    double_hcsc,
+    double_hierarchy,
+    rate,
+    sgd_of,
+    train_step,
+    weights_of,
+)
 
-STEPS, WARM_UP, IMAGES, BATCH, EPOCH = 50, 10, 24, 4, 10  # of one rank, in steps
-
-
-def rate(step: int) -> float:
-    return 0.1 * (1 - step / STEPS)
+WARM_UP = 10
 
 
 def hierarchy_of(step: int):
     """None in the warm-up, another one in every epoch."""
-    return None if step < WARM_UP else double_hierarchy(IMAGES, seed=step - step % EPOCH)
+    return None if step < WARM_UP else double_hierarchy(seed=step - step % EPOCH)
 
 
 def train(num_views: int, local: bool) -> dict:
@@ -32,31 +38,14 @@ def train(num_views: int, local: bool) -> dict:
     model.momentum_encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0].clone()))
     start = {"weights": weights_of(model._query_encoder()), "queue": model.queue.keys.clone()}
     parallel = MMDistributedDataParallel(model, broadcast_buffers=False)
-    parameters = [value for value in model.parameters() if value.requires_grad]
-    sgd = torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=1e-4)
+    sgd = sgd_of(model)
     torch.manual_seed(100 + get_rank())
     steps = []
     for step in range(STEPS):
-        hierarchy = hierarchy_of(step)
-        if hierarchy is not None and step % EPOCH == 0:
-            model.set_hierarchy(hierarchy)
-        images = list(torch.randn(num_views, BATCH, FEATURES, dtype=torch.float64))
-        numbers = torch.randperm(IMAGES)[:BATCH].tolist()
-        samples = [DataSample(metainfo={"sample_idx": number}) for number in numbers]
-        sgd.param_groups[0]["lr"] = rate(step)
-        losses = parallel(images, samples, mode="loss")
-        sgd.zero_grad()
-        sum(value for name, value in losses.items() if "loss" in name).backward()
-        sgd.step()
-        steps.append(
-            {
-                "views": images,
-                "own": None if hierarchy is None else own_prototypes(hierarchy, numbers),
-                "draws": None if hierarchy is None else model.selection.drawn,
-                "key_images": seen.pop(),
-                "losses": {name: float(v.detach()) for name, v in losses.items() if "loss" in name},
-            }
-        )
+        if step >= WARM_UP and step % EPOCH == 0:
+            model.set_hierarchy(hierarchy_of(step))
+        done = train_step(model, partial(parallel, mode="loss"), sgd, num_views, rate(step))
+        steps.append({**done, "key_images": seen.pop()})
     end = {
         "query": weights_of(model._query_encoder()),
         "key": weights_of(model.momentum_encoder),

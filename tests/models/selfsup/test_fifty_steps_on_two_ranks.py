@@ -7,7 +7,7 @@ import pytest
 import step_workers
 import torch
 from slow_training import Batch, SlowTraining
-from small_double import largest, levels_of
+from small_double import largest, levels_of, rate
 
 RUNS = ["train_on_single_crops", "train_on_multi_crops", "train_on_multi_crops_not_selected"]
 
@@ -41,7 +41,7 @@ def test_fifty_steps_of_two_ranks_are_those_of_the_released_arithmetic(ranks, ru
         shares = shares_of_key_encoders(steps)
         orders.add(str(shares))
         tree = levels_of(step_workers.hierarchy_of(number))
-        expected = slow.step(batches, tree, shares, lr=step_workers.rate(number))
+        expected = slow.step(batches, tree, shares, lr=rate(number))
         for step, losses in zip(steps, expected, strict=True):
             assert step["losses"] == pytest.approx(losses, rel=0, abs=1e-13)
     assert len(orders) > 40  # another shuffle in almost every step
