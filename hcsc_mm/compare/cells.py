@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from ..errors import HCSCError
 from ..runtime.launch import load_config
+from ..runtime.trained_weights import start_from
 from .grid import DataEntry, Grid, MethodEntry
 
 
@@ -69,6 +70,8 @@ class Cell:
         path.write_text(self.config_text(str(base)), encoding="utf-8")
         cfg = load_config(str(path))
         cfg.merge_from_dict(dict(self.method_entry.options))
+        if self.data_entry.checkpoint is not None and self.method_entry.trains:
+            start_from(cfg, self.data_entry.checkpoint)
         cfg.randomness = dict(cfg.get("randomness", {}), seed=self.seed)
         cfg.work_dir, cfg.launcher, cfg.experiment_name = str(folder), "none", self.name
         return cfg

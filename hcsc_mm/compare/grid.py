@@ -22,7 +22,11 @@ class DataEntry:
         options: Entries of the pre-training config to change, as ``--cfg-options``.
         num_clusters: K of each level at which trees are scored, finest first, decreasing.
         k: Neighbours of the kNN accuracy.
-        linear: Also measure a linear classifier.
+        gallery: Config of the labelled images among which kNN looks for neighbours; by default
+            those of ``train``. For test images of classes that ``train`` does not have.
+        projection: Measure the backbone's output and the projection's beside each other, each of
+            unit length: for backbones that stay as they are, whose own output no method changes.
+        linear: Also measure a linear classifier; its classes are those of ``train``.
         checkpoint: Weights that every method starts from; None: from scratch.
         note: A few words for the table.
     """
@@ -33,6 +37,8 @@ class DataEntry:
     num_clusters: tuple[int, ...]
     options: dict[str, Any] = field(default_factory=dict)
     k: int = 20
+    gallery: dict[str, Any] | None = None
+    projection: bool = False
     linear: bool = False
     checkpoint: str | None = None
     note: str = ""
@@ -48,7 +54,8 @@ class MethodEntry:
             the data's config as it is.
         options: Entries to change, as ``--cfg-options``.
         trains: Whether anything is trained; the row 'start' measures the weights at the start.
-        yardsticks: Also cluster its features flat, and by Ward's method.
+        yardsticks: Also cluster its features flat, and by Ward's method, that one of up to 8,000
+            images.
     """
 
     config: str | None = None
@@ -100,4 +107,7 @@ def _entry(kind: type, name: str, value: Mapping[str, Any] | None, path: str) ->
         raise HCSCError(f"{path}: {name}: {error}") from None
     if entry.config is not None and not os.path.isfile(entry.config):
         raise HCSCError(f"{path}: {name} names {entry.config}, which does not exist")
+    checkpoint = getattr(entry, "checkpoint", None)
+    if checkpoint is not None and not os.path.isfile(checkpoint):
+        raise HCSCError(f"{path}: {name} starts from {checkpoint}, which does not exist")
     return entry

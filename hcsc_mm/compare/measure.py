@@ -21,8 +21,10 @@ from ..evaluation import clustering_scores, extract_feature_set, knn_classify
 from ..evaluation.collapse import effective_rank, relative_std
 from ..evaluation.feature_set import FeatureSet, build_feature_loader
 from ..evaluation.tree_scores import tree_scores
+from ..models.utils.pooling import pool
 from ..runtime.hooks.progress_hook import VERDICT_KEY
 from ..runtime.launch import build_runner, load_config
+from ..runtime.trained_weights import read_trained, take_trained
 from ..structures.checkpoint_entry import saved_tree
 from ..utils.models import unwrapped
 from ..utils.safe_load import load_data
@@ -52,15 +54,21 @@ def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
     if cell.method_entry.trains:
         runner.train()
     else:
-        unwrapped(runner.model).init_weights()
+        _start(unwrapped(runner.model), cell.data_entry.checkpoint)
     seconds = time.perf_counter() - begun
-    model = unwrapped(runner.model).eval()
+    model = unwrapped(runner.model)
+    model.eval()
+    if cell.data_entry.projection and cell.method_entry.trains:
+        model = WithProjection(model)
     train, test = (_features(runner, model, cell, part) for part in ("train", "test"))
+    gallery = train
+    if cell.data_entry.gallery is not None:
+        gallery = _features(runner, model, cell, "gallery")
     own = _own_tree(runner, cell) if cell.method_entry.trains else None
     spread = _spread(train.features)
     return {
         "scores": {
-            **_knn(train, test, cell.data_entry.k),
+            **_knn(gallery, test, cell.data_entry.k),
             **(_linear(train, test) if cell.data_entry.linear else {}),
             **_trees(train, cell, own),
         },
@@ -70,6 +78,41 @@ def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
         "steps": runner.iter if cell.method_entry.trains else 0,
         "images_seen": runner.iter * cfg.train_dataloader.batch_size,
     }
+
+
+def _start(model: nn.Module, checkpoint: str | None) -> None:
+    """The weights that training would start from."""
+    model.init_weights()
+    if checkpoint is not None:
+        take_trained(model, read_trained(checkpoint, "query"))
+
+
+class WithProjection(nn.Module):
+    """A model whose features are its backbone's and its projection's, beside each other.
+
+    Args:
+        model: With ``backbone``, ``neck`` and ``data_preprocessor``.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.data_preprocessor = model.data_preprocessor
+        self.backbone = _BackboneAndNeck(model.backbone, model.neck)
+        self.eval()
+
+
+class _BackboneAndNeck(nn.Module):
+    def __init__(self, backbone: nn.Module, neck: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.neck = backbone, neck
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) → (B, C + D), both parts of unit length."""
+        features = self.backbone(images)
+        projected = self.neck(features)
+        if isinstance(projected, (tuple, list)):  # of mmpretrain's necks
+            projected = projected[-1]
+        return torch.cat([F.normalize(pool(features), dim=1), F.normalize(projected, dim=1)], dim=1)
 
 
 def _features(runner: Runner, model: nn.Module, cell: Cell, part: str) -> FeatureSet:

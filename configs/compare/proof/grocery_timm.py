@@ -1,0 +1,24 @@
+"""Grocery at 128 pixels, a projection on EfficientNet-Lite0, which stays as it is:
+configs/hcsc_timm_folder.py with all that it would fit set by hand.
+"""
+
+_base_ = ["../../hcsc_timm_folder.py"]
+
+data_root = "data/proof/grocery"
+image_size = 96
+short_side = 128
+long_side = 256
+batch_size = 256
+num_workers = 0
+max_epochs = 20  # of 10 steps
+every_epochs = 4
+lr_warmup = 50
+warmup_epochs = 4
+grace_epochs = 20
+lr = 0.06
+queue_len = 1024
+num_prototypes = (240, 81, 43)
+
+train_dataloader = dict(
+    dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, ann_file="train.txt")
+)
