@@ -9,7 +9,7 @@ others on small sets (facebookresearch/swav#37, #118): 0.03, and about ten for e
 _base_ = ["hcsc_r18_digits.py"]
 
 # ---- the values that people change ----
-num_prototypes = 100
+num_prototypes = sum(_base_.default_hooks.clustering.num_prototypes)  # 60 + 30 + 10
 epsilon = 0.03  # of Sinkhorn-Knopp
 swav_temperature = 0.1
 frozen_iters = 50  # steps in which the prototypes stay as they are

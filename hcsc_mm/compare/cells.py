@@ -70,7 +70,7 @@ class Cell:
         path.write_text(self.config_text(str(base)), encoding="utf-8")
         cfg = load_config(str(path))
         cfg.merge_from_dict(dict(self.method_entry.options))
-        if self.data_entry.checkpoint is not None and self.method_entry.trains:
+        if self.data_entry.checkpoint is not None:
             start_from(cfg, self.data_entry.checkpoint)
         cfg.randomness = dict(cfg.get("randomness", {}), seed=self.seed)
         cfg.work_dir, cfg.launcher, cfg.experiment_name = str(folder), "none", self.name

@@ -16,6 +16,7 @@ lr_warmup = 50
 warmup_epochs = 16
 grace_epochs = 40
 lr = 0.06
+temperature = 0.07
 queue_len = 512
 num_prototypes = (64, 8, 3)
 

@@ -16,6 +16,7 @@ lr_warmup = 50
 warmup_epochs = 4
 grace_epochs = 20
 lr = 0.06
+temperature = 0.07
 queue_len = 1024
 num_prototypes = (240, 81, 43)
 
