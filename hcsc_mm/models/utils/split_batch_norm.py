@@ -56,6 +56,8 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
                 f"batch {batch} is not divisible by num_splits={self.num_splits}; change the batch "
                 "size, set num_splits in norm_cfg, or drop the last batch"
             )
+        if self._lies_channels_last(images):
+            return self._part_by_part(images)
         # Image i goes to part i % num_splits: each part becomes C further channels of a batch of B
         # / num_splits.
         parts = images.reshape(-1, channels * self.num_splits, height, width)
@@ -83,3 +85,38 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         learns = self.affine and self.weight.requires_grad
         recomputed = learns and not torch.is_grad_enabled()
         return output.clone() if recomputed else output
+
+    @staticmethod
+    def _lies_channels_last(images: Tensor) -> bool:
+        """Whether the channels of a pixel lie side by side, and those of one image do not."""
+        last = images.is_contiguous(memory_format=torch.channels_last)
+        return last and not images.is_contiguous()
+
+    def _part_by_part(self, images: Tensor) -> Tensor:
+        """As :meth:`forward`, for images that lie channels last, and stay so: as further channels
+        of a smaller batch they would have to be brought into the other order and back.
+        """
+        parts, means, variances = [], [], []
+        for part in range(self.num_splits):
+            mean, var = self.running_mean.clone(), self.running_var.clone()
+            some = images[part :: self.num_splits].contiguous(memory_format=torch.channels_last)
+            output = F.batch_norm(
+                some,
+                mean,
+                var,
+                self.weight,
+                self.bias,
+                training=True,
+                momentum=self.momentum,
+                eps=self.eps,
+            )
+            parts.append(output.permute(0, 2, 3, 1))  # (B / num_splits, H, W, C)
+            means.append(mean)
+            variances.append(var)
+        with torch.no_grad():
+            self.running_mean.copy_(torch.stack(means).mean(dim=0))
+            self.running_var.copy_(torch.stack(variances).mean(dim=0))
+            self.num_batches_tracked += 1
+        # image i is image i // num_splits of part i % num_splits
+        whole = torch.stack(parts, dim=1).reshape(images.permute(0, 2, 3, 1).shape)
+        return whole.permute(0, 3, 1, 2)
