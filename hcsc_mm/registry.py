@@ -12,6 +12,7 @@ from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
@@ -23,6 +24,9 @@ HOOKS = Registry(
 )
 LOOPS = Registry(
     "loop", parent=ROOT_LOOPS, scope=SCOPE, locations=["hcsc_mm.runtime", "hcsc_mm.evaluation"]
+)
+OPTIM_WRAPPERS = Registry(
+    "optim_wrapper", parent=ROOT_OPTIM_WRAPPERS, scope=SCOPE, locations=["hcsc_mm.runtime"]
 )
 METRICS = Registry("metric", parent=ROOT_METRICS, scope=SCOPE, locations=["hcsc_mm.evaluation"])
 DATASETS = Registry("dataset", parent=ROOT_DATASETS, scope=SCOPE, locations=["hcsc_mm.datasets"])

@@ -20,7 +20,7 @@ except ImportError as error:
         else f"error: {error}; run: pip install -e ."
     )
 
-from hcsc_mm.runtime.command_line import default_work_dir, parse
+from hcsc_mm.runtime.command_line import add_amp, default_work_dir, parse
 from hcsc_mm.runtime.configs import OptionsAction
 from hcsc_mm.runtime.error_reports import failures_reported, one_line_errors
 from hcsc_mm.stages import Chain, ChainOptions
@@ -42,7 +42,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--data-root", help="folder of the data sets, in the place of data/ in all configs"
     )
-    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
+    add_amp(parser)
     parser.add_argument(
         "--stage-options",
         nargs="+",

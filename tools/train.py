@@ -25,8 +25,9 @@ except ImportError as error:
 import torch
 from mmengine.config import Config
 
-from hcsc_mm.runtime.command_line import default_work_dir, parse
-from hcsc_mm.runtime.launch import run_training, use_mixed_precision
+from hcsc_mm.runtime.command_line import add_amp, default_work_dir, parse
+from hcsc_mm.runtime.launch import run_training
+from hcsc_mm.runtime.precision import use_mixed_precision
 from hcsc_mm.runtime.pretrained import use_checkpoint
 from hcsc_mm.runtime.trained_weights import start_from
 
@@ -51,7 +52,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
             "tools/convert_checkpoint.py reads"
         ),
     )
-    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
+    add_amp(parser)
     parser.add_argument(
         "--no-validate", action="store_true", help="do not evaluate during training"
     )
@@ -84,7 +85,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     elif cfg.get("work_dir") is None:
         cfg.work_dir = default_work_dir(args.config)
     if args.amp:
-        use_mixed_precision(cfg)
+        use_mixed_precision(cfg, args.amp)
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == "auto" else args.resume

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 from mmpretrain.datasets import BaseDataset
-from sklearn.datasets import load_digits
 
 from ..errors import HCSCError
 from ..registry import DATASETS
@@ -33,6 +32,9 @@ class Digits(BaseDataset):
         super().__init__(ann_file="", **kwargs)
 
     def load_data_list(self) -> list[dict]:
+        # here: with SciPy it takes most of a second, and few runs are on digits
+        from sklearn.datasets import load_digits
+
         images, labels = load_digits(return_X_y=True)
         images = np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)  # stored as 0..16
         held_out = np.arange(len(images)) % 5 == 0

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from mmengine.dataset import BaseDataset, default_collate
 from mmengine.dist import get_world_size
-from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 from torch import Tensor
@@ -149,7 +148,7 @@ class TrainingFeatures:
 
     def _encode(self, images: Tensor) -> Tensor:
         wrapper = self._runner.optim_wrapper
-        mixed = isinstance(wrapper, AmpOptimWrapper)
+        mixed = hasattr(wrapper, "cast_dtype")  # mmengine's wrapper for fp16, or ours for bf16
         images = self._model.preprocess(images)
         dtype = wrapper.cast_dtype if mixed else None
         with torch.autocast(images.device.type, dtype=dtype, enabled=mixed):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import linear_sum_assignment
-from sklearn import metrics
 
 from ..errors import HCSCError
 
@@ -26,6 +24,10 @@ def clustering_scores(assignment: ArrayLike, labels: ArrayLike) -> dict[str, flo
     Raises:
         HCSCError: different lengths or no images.
     """
+    # here: with SciPy it takes most of a second, and a training measures no clusters
+    from scipy.optimize import linear_sum_assignment
+    from sklearn import metrics
+
     assignment, labels = np.asarray(assignment), np.asarray(labels)
     if assignment.shape != labels.shape or assignment.ndim != 1 or len(labels) == 0:
         raise HCSCError(

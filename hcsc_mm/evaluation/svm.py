@@ -6,23 +6,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from mmengine.dist import get_rank, get_world_size
 from mmengine.logging import print_log
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import average_precision_score
-from sklearn.model_selection import StratifiedKFold
-from sklearn.svm import LinearSVC
 from torch import from_numpy, get_num_threads
 
 from ..errors import HCSCError
 from ..utils.progress import track
 from ..utils.ranks import wait_for_ranks
 from ..utils.shard import global_sum
+
+if TYPE_CHECKING:
+    from sklearn.svm import LinearSVC
+
+# scikit-learn is imported where it works: with SciPy it takes most of a second, and a training has
+# no use for it.
 
 # A positive counts twice, as in Goyal et al.: there are far fewer of them.
 _CLASS_WEIGHT = {True: 2.0, False: 1.0}
@@ -59,6 +61,8 @@ def svm_scores(
     Raises:
         HCSCError: a class without a positive or without a negative example.
     """
+
+    from sklearn.exceptions import ConvergenceWarning
 
     def one_class(number: int) -> tuple[NDArray, float, bool]:
         targets = train_targets[:, number]
@@ -132,6 +136,8 @@ def choose_cost(
             held out, and the middle cost is taken.
         seed: Seeds the folds.
     """
+    from sklearn.model_selection import StratifiedKFold
+
     costs = sorted(costs)
     num_folds = min(num_folds, int(positive.sum()), int((~positive).sum()))
     if len(costs) == 1 or num_folds < 2:
@@ -158,6 +164,8 @@ def choose_cost(
 
 def fit_svm(features: NDArray, positive: NDArray, cost: float, *, seed: int = 0) -> LinearSVC:
     """scikit-learn's linear machine with squared hinge loss."""
+    from sklearn.svm import LinearSVC
+
     machine = LinearSVC(
         C=cost, class_weight=_CLASS_WEIGHT, dual=True, max_iter=_MAX_ITER, random_state=seed
     )
@@ -166,6 +174,8 @@ def fit_svm(features: NDArray, positive: NDArray, cost: float, *, seed: int = 0)
 
 def average_precision(positive: NDArray, scores: NDArray) -> float:
     """Area under the precision-recall curve, by scikit-learn: without interpolation."""
+    from sklearn.metrics import average_precision_score
+
     return float(average_precision_score(positive, scores))
 
 

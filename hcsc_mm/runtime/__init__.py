@@ -14,6 +14,7 @@ from .hooks import (
     ResumableCheckpointHook,
     UnreadableImagesHook,
 )
+from .precision import BFloat16OptimWrapper
 from .seeded_pipeline import SeededPipeline
 from .taking_part import (
     BuildsClusters,
@@ -28,6 +29,7 @@ from .worker_seed import seed_worker
 make_mmengine_load_safely()
 
 __all__ = [
+    "BFloat16OptimWrapper",
     "BuildsClusters",
     "ChecksTraining",
     "EpochSeedHook",

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from ..installed import config_file
 from .configs import OptionsAction
+from .precision import KINDS
 
 
 def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argparse.Namespace:
@@ -40,10 +42,33 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argpa
     )
     # torch.distributed.launch still gives it to scripts; torchrun sets the environment variable
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(_with_kinds(sys.argv[1:] if arguments is None else arguments))
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     args.config = config_file(args.config)
     return args
+
+
+def add_amp(parser: argparse.ArgumentParser) -> None:
+    """The flag ``--amp [fp16|bf16]``."""
+    parser.add_argument(
+        "--amp",
+        nargs="?",
+        const=KINDS[0],
+        choices=KINDS,
+        help=(
+            "train with automatic mixed precision: fp16 (of --amp alone; needs a GPU), or bf16, "
+            "also on CPUs that have it"
+        ),
+    )
+
+
+def _with_kinds(arguments: list[str]) -> list[str]:
+    """``--amp CONFIG`` has always been ``--amp``: only a kind after it belongs to it."""
+    following = [*map(str, arguments[1:]), ""]
+    return [
+        f"--amp={KINDS[0]}" if str(one) == "--amp" and after not in KINDS else one
+        for one, after in zip(arguments, following, strict=False)
+    ]
 
 
 def default_work_dir(config: str) -> str:

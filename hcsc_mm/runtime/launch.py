@@ -25,6 +25,7 @@ from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
 from .hooks import PreflightHook
 from .loader_configs import check_loaders, resolve_scopes
+from .precision import check_precision, use_channels_last
 from .preemption import signals_noted
 from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
@@ -89,12 +90,6 @@ def load_changed_config(
     return cfg, changes
 
 
-def use_mixed_precision(cfg: Config) -> None:
-    """Let a config train with automatic mixed precision."""
-    cfg.optim_wrapper.type = "AmpOptimWrapper"
-    cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
-
-
 def load_config_with_known(
     path: str, options: Mapping[str, Any], flag: str = "--cfg-options "
 ) -> tuple[Config, dict[str, Any], dict[str, UnknownKeyError]]:
@@ -119,6 +114,7 @@ def build_runner(cfg: Config) -> Runner:
         HCSCError: the config asks for what cannot be had here; before anything is built.
     """
     prepare_for_gloo(cfg)
+    slower = check_precision(cfg)
     _check_wishes(cfg)
     check_loaders(cfg)
     check_optimizers(cfg)
@@ -132,7 +128,10 @@ def build_runner(cfg: Config) -> Runner:
     )
     with config_errors(cfg):
         runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
+    use_channels_last(runner)
     compile_encoders(runner)
+    if slower is not None:
+        runner.logger.warning(slower)
     _report_recipe(cfg, runner)
     if not_synchronised:
         runner.logger.info(
@@ -172,11 +171,6 @@ def _leave_out_hooks(cfg: Config) -> None:
 
 
 def _check_wishes(cfg: Config) -> None:
-    amp = (cfg.get("optim_wrapper") or {}).get("type") == "AmpOptimWrapper"
-    if amp and not torch.cuda.is_available():
-        raise HCSCError(
-            "mixed precision needs a GPU, which PyTorch does not see here; leave out --amp"
-        )
     scaling = cfg.get("auto_scale_lr")
     if scaling and scaling.get("enable") and not scaling.get("base_batch_size"):
         raise HCSCError(

@@ -23,8 +23,8 @@ from ..runtime.launch import (
     test,
     test_metrics,
     train,
-    use_mixed_precision,
 )
+from ..runtime.precision import use_mixed_precision
 from ..runtime.processes import start_processes
 from ..runtime.view_sizes import differing_sizes, fit_sizes, shown
 from ..utils.agreement import on_main_process
@@ -61,7 +61,7 @@ class ChainOptions:
         checkpoint: Weights to judge instead of pre-training.
         data_root: The folder of data sets, in the place of data/ in all configs.
         launcher: What started the processes.
-        amp: Train with automatic mixed precision.
+        amp: Kind of mixed precision to train with, 'fp16' or 'bf16'; None: float32.
         cfg_options: Key → text or value: what to change in the pre-training config.
         stage_options: '<stage>.<key>' → text or value: what to change in benchmark configs; by a
             stage's name, its kind, or 'all'.
@@ -72,7 +72,7 @@ class ChainOptions:
     checkpoint: str | None = None
     data_root: str | None = None
     launcher: str = "none"
-    amp: bool = False
+    amp: str | None = None
     cfg_options: dict[str, Any] = field(default_factory=dict)
     stage_options: dict[str, Any] = field(default_factory=dict)
 
@@ -190,8 +190,8 @@ class Chain:
         cfg.launcher = self.options.launcher
         if self.options.data_root is not None:
             move_data(cfg, self.options.data_root)
-        if self.options.amp and cfg.get("optim_wrapper") is not None:
-            use_mixed_precision(cfg)
+        if self.options.amp is not None and cfg.get("optim_wrapper") is not None:
+            use_mixed_precision(cfg, self.options.amp)
         return cfg
 
     def _pretraining_as_run(self) -> Config:

@@ -58,7 +58,7 @@ def test_training_runs_from_any_folder_and_resumes_from_the_latest_checkpoint(tm
         (["gone.py"], "there is no config file gone.py"),
         pytest.param(
             [ROOT / "configs/hcsc_r18_digits.py", "--amp"],
-            "mixed precision needs a GPU",
+            "fp16 mixed precision needs a GPU, which PyTorch does not see here; take --amp bf16",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
         ),
         (

@@ -78,6 +78,7 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         )
         self.momentum_encoder = MomentumEncoder(self._query_encoder(), momentum)
         self.queue = NegativeQueue(queue_len, self.neck.out_channels)
+        self._followed: tuple[int, ...] = ()  # state of the query encoder at the last update
         self.shuffle_key_batch = shuffle_key_batch
         self.symmetric = symmetric
         self.register_load_state_dict_post_hook(_follow_a_lone_query_encoder)
@@ -108,7 +109,7 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         """
         self._check_views(inputs)
         query_images, key_images, *local_images = inputs
-        self.momentum_encoder.update(self._query_encoder())
+        self._follow_once()
         pairs = [([query_images, *local_images], key_images)]
         if self.symmetric:
             pairs.append(([key_images], query_images))
@@ -254,6 +255,16 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
             return key, torch.cat(all_gather(key))
         images, order = shuffle_over_ranks(images)
         return unshuffle_over_ranks(self.encode_key(images), order)
+
+    def _follow_once(self) -> None:
+        """Move the key encoder once for each step of the optimizer: of a batch that is accumulated
+        in parts (``optim_wrapper.accumulative_counts``), all parts meet the same key encoder.
+        """
+        # PyTorch counts the changes in place of each tensor.
+        versions = tuple(weight._version for weight in self._query_encoder().parameters())
+        if versions != self._followed:
+            self.momentum_encoder.update(self._query_encoder())
+            self._followed = versions
 
     def _check_views(self, inputs: Sequence[Tensor]) -> None:
         name = type(self).__name__

@@ -1,5 +1,8 @@
 """What shuffled batch norm does over ranks, on one process."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,6 +59,8 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
                 f"batch {batch} is not divisible by num_splits={self.num_splits}; change the batch "
                 "size, set num_splits in norm_cfg, or drop the last batch"
             )
+        if self._lies_channels_last(images):
+            return self._part_by_part(images)
         # Image i goes to part i % num_splits: each part becomes C further channels of a batch of B
         # / num_splits.
         parts = images.reshape(-1, channels * self.num_splits, height, width)
@@ -83,3 +88,84 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         learns = self.affine and self.weight.requires_grad
         recomputed = learns and not torch.is_grad_enabled()
         return output.clone() if recomputed else output
+
+    @staticmethod
+    def _lies_channels_last(images: Tensor) -> bool:
+        """Whether the channels of a pixel lie side by side, and those of one image do not."""
+        last = images.is_contiguous(memory_format=torch.channels_last)
+        return last and not images.is_contiguous()
+
+    def _part_by_part(self, images: Tensor) -> Tensor:
+        """As :meth:`forward`, for images that lie channels last, and stay so: as further channels
+        of a smaller batch they would have to be brought into the other order and back.
+        """
+        outputs, means, variances = [], [], []
+        for part in _Deal.apply(images, self.num_splits):
+            mean, var = self.running_mean.clone(), self.running_var.clone()
+            outputs.append(
+                F.batch_norm(
+                    part,
+                    mean,
+                    var,
+                    self.weight,
+                    self.bias,
+                    training=True,
+                    momentum=self.momentum,
+                    eps=self.eps,
+                )
+            )
+            means.append(mean)
+            variances.append(var)
+        with torch.no_grad():
+            self.running_mean.copy_(torch.stack(means).mean(dim=0))
+            self.running_var.copy_(torch.stack(variances).mean(dim=0))
+            self.num_batches_tracked += 1
+        return _Collect.apply(*outputs)
+
+
+class _Deal(torch.autograd.Function):
+    """Images → parts, image i to part i % parts; as plain slices each part's gradient would be a
+    whole batch of zeros, and lie in an order that batch norm is slow with.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, parts: int) -> tuple[Tensor, ...]:
+        return _deal(images, parts)
+
+    @staticmethod
+    def backward(ctx: Any, *parts: Tensor) -> tuple[Tensor, None]:
+        return _collect(parts), None
+
+
+class _Collect(torch.autograd.Function):
+    """What :class:`_Deal` did, undone."""
+
+    @staticmethod
+    def forward(ctx: Any, *parts: Tensor) -> Tensor:
+        ctx.parts = len(parts)
+        return _collect(parts)
+
+    @staticmethod
+    def backward(ctx: Any, images: Tensor) -> tuple[Tensor, ...]:
+        return _deal(images, ctx.parts)
+
+
+def _deal(images: Tensor, parts: int) -> tuple[Tensor, ...]:
+    """(B, C, H, W) → as many tensors (B / parts, C, H, W), channels last."""
+    return tuple(
+        images[part::parts].contiguous(memory_format=torch.channels_last) for part in range(parts)
+    )
+
+
+def _collect(parts: Sequence[Tensor]) -> Tensor:
+    """Tensors (B / parts, C, H, W) → (B, C, H, W), channels last."""
+    few, *shape = parts[0].shape
+    images = torch.empty(
+        (few * len(parts), *shape),
+        dtype=parts[0].dtype,
+        device=parts[0].device,
+        memory_format=torch.channels_last,
+    )
+    for part, some in enumerate(parts):
+        images[part :: len(parts)] = some
+    return images

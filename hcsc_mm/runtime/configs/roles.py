@@ -32,6 +32,7 @@ from .signatures import Arguments, arguments_of
 # What Runner and Config read of a config besides the arguments of Runner, by name → annotation.
 _ROOT = {
     "activation_checkpointing": Any,
+    "channels_last": bool,
     "compile": bool | dict,
     "custom_imports": dict,
     "efficient_conv_bn_eval": Any,

@@ -111,9 +111,10 @@ def test_mmcv_builds_a_backbone_with_it_under_the_names_of_plain_batch_norm():
     assert sum(isinstance(module, SplitBatchNorm2d) for module in split.modules()) == 20
 
 
-def test_activations_may_be_recomputed():
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_activations_may_be_recomputed(order):
     """``with_cp=True`` of a ResNet: less memory, the same gradients."""
-    images, gradients = torch.randn(8, 3, 32, 32), []
+    images, gradients = torch.randn(8, 3, 32, 32).to(memory_format=order), []
     for with_cp in (False, True):
         torch.manual_seed(0)
         network = MODELS.build(
@@ -127,6 +128,7 @@ def test_activations_may_be_recomputed():
             )
         )
         network.train()
+        network.to(memory_format=order)
         network(images.clone().requires_grad_())[-1].square().mean().backward()
         gradients.append([weight.grad for weight in network.parameters()])
     for one, other in zip(*gradients, strict=True):
