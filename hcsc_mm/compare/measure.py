@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,10 @@ from ..evaluation.feature_set import FeatureSet, build_feature_loader
 from ..evaluation.tree_scores import tree_scores
 from ..models.utils.pooling import pool
 from ..runtime.hooks.progress_hook import VERDICT_KEY
-from ..runtime.launch import build_runner, load_config
+from ..runtime.launch import build_runner
 from ..runtime.trained_weights import read_trained, take_trained
 from ..structures.checkpoint_entry import saved_tree
+from ..utils.files import write_text
 from ..utils.models import unwrapped
 from ..utils.safe_load import load_data
 from .cells import Cell
@@ -44,18 +47,17 @@ def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
 
     Returns:
         Numbers and plain values: 'scores' by name, 'spread' of the embedding, 'collapsed',
-        'seconds' of training, 'steps', 'images_seen'.
+        'seconds' of training (also before a stop, not before a kill), 'steps', 'images_seen'.
     """
     cfg = cell.build_config(folder)
     cfg.resume, cfg.load_from = cell.method_entry.trains, None
     cfg.setdefault("log_level", "INFO")
     runner = build_runner(cfg)
-    begun = time.perf_counter()
-    if cell.method_entry.trains:
-        runner.train()
-    else:
-        _start(unwrapped(runner.model), cell.data_entry.checkpoint)
-    seconds = time.perf_counter() - begun
+    with _timed(folder / "seconds") as spent:
+        if cell.method_entry.trains:
+            runner.train()
+        else:
+            _start(unwrapped(runner.model), cell.data_entry.checkpoint)
     model = unwrapped(runner.model)
     model.eval()
     if cell.data_entry.projection and cell.method_entry.trains:
@@ -74,10 +76,22 @@ def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
         },
         "spread": spread,
         "collapsed": cell.method_entry.trains and _is_collapsed(runner, spread, train.features),
-        "seconds": seconds,
+        "seconds": sum(spent),
         "steps": runner.iter if cell.method_entry.trains else 0,
         "images_seen": runner.iter * cfg.train_dataloader.batch_size,
     }
+
+
+@contextmanager
+def _timed(path: Path) -> Iterator[list[float]]:
+    """Seconds of this part and of those before it, a line each."""
+    spent = [float(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    begun = time.perf_counter()
+    try:
+        yield spent
+    finally:
+        spent.append(time.perf_counter() - begun)
+        write_text(path, "".join(f"{value}\n" for value in spent))
 
 
 def _start(model: nn.Module, checkpoint: str | None) -> None:
@@ -116,7 +130,7 @@ class _BackboneAndNeck(nn.Module):
 
 
 def _features(runner: Runner, model: nn.Module, cell: Cell, part: str) -> FeatureSet:
-    pipeline = load_config(cell.data_entry.config).default_hooks.clustering.pipeline
+    pipeline = cell.data_config()[0].default_hooks.clustering.pipeline
     dataset = {"pipeline": pipeline, **getattr(cell.data_entry, part)}
     loader = build_feature_loader(runner, dict(batch_size=128, dataset=dataset))
     return extract_feature_set(model, loader)

@@ -4,6 +4,8 @@ so that it is the same run on every machine.
 
 _base_ = ["../../hcsc_folder.py"]
 
+recipe = None  # all values are below
+
 data_root = "data/proof/coins"
 image_size = 64
 short_side = 128

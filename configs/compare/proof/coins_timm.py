@@ -4,6 +4,8 @@ configs/hcsc_timm_folder.py with all that it would fit set by hand.
 
 _base_ = ["../../hcsc_timm_folder.py"]
 
+recipe = None  # all values are below
+
 data_root = "data/proof/coins"
 image_size = 96
 short_side = 128
@@ -20,6 +22,9 @@ temperature = 0.07
 queue_len = 512
 num_prototypes = (64, 8, 3)
 
+# three times the images a second where the processor has bfloat16 (docs/precision.md)
+channels_last = True
+optim_wrapper = dict(type="hcsc_mm.BFloat16OptimWrapper")
 train_dataloader = dict(
     dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, ann_file="train.txt")
 )

@@ -4,6 +4,8 @@ would fit set by hand, so that it is the same run on every machine.
 
 _base_ = ["../../hcsc_folder.py"]
 
+recipe = None  # all values are below
+
 data_root = "data/proof/fashion-mnist"
 image_size = 28
 short_side = 28
