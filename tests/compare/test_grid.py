@@ -91,7 +91,9 @@ def test_a_grid_that_does_not_exist_or_is_no_python_is_one_line(tmp_path):
         read_grid("gone.py")
     path = tmp_path / "grid.py"
     path.write_text("data = dict(\n")
-    with pytest.raises(HCSCError, match="cannot read the config .*grid.py: SyntaxError") as caught:
+    with pytest.raises(
+        HCSCError, match=r"cannot read the config .*grid\.py: SyntaxError"
+    ) as caught:
         read_grid(str(path))
     assert "\n" not in str(caught.value)
 
