@@ -49,7 +49,7 @@ class Cell:
             data.checkpoint, os.path.getsize(data.checkpoint), os.path.getmtime(data.checkpoint)
         )
         text = json.dumps(
-            [_config_text(_Key(replace(self, seed=0))), measured, start, self.seed],
+            [config_text(_Key(replace(self, seed=0))), measured, start, self.seed],
             sort_keys=True,
             default=repr,
         )
@@ -120,8 +120,8 @@ class _Key:
 
 
 @cache
-def _config_text(key: _Key) -> str:
-    """The config without what says where the run lies."""
+def config_text(key: _Key) -> str:
+    """The whole config as text, without what says where the run lies."""
     with tempfile.TemporaryDirectory() as folder:
         cfg = key.cell.build_config(Path(folder)).to_dict()
         for hook in cfg.get("custom_hooks") or []:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from labelled import tiny_checkpoint
@@ -12,10 +14,15 @@ from tiny import DIGITS
 
 from hcsc_mm import HCSCError
 from hcsc_mm.compare import Cell, cells_of, read_grid
-from hcsc_mm.compare.cells import finished
+from hcsc_mm.compare.cells import config_text, finished, is_outdated
 from hcsc_mm.compare.grid import DataEntry, MethodEntry
 from hcsc_mm.runtime.pretrained import configs_of_type
 from hcsc_mm.runtime.trained_weights import HOOK
+
+
+def forget():
+    """As in a new process: configs are read once in each."""
+    config_text.cache_clear()
 
 
 def cell(seed=0, method=None, **data):
@@ -81,11 +88,34 @@ def test_a_method_without_the_line_that_names_its_base_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("trains", [True, False])
-def test_every_method_that_trains_starts_from_the_checkpoint_of_the_data(trains, tmp_path):
+def test_every_method_starts_from_the_checkpoint_of_the_data(trains, tmp_path):
     weights = str(tiny_checkpoint(tmp_path / "w.pth"))
     cfg = cell(method=MethodEntry(trains=trains), checkpoint=weights).build_config(tmp_path / "c")
     hooks = configs_of_type(cfg.custom_hooks, HOOK) if cfg.get("custom_hooks") else []
-    assert [hook["checkpoint"] for hook in hooks] == ([weights] if trains else [])
+    assert [hook["checkpoint"] for hook in hooks] == [weights]
+
+
+def test_an_option_has_the_name_at_the_top_of_the_config_and_all_follows(tmp_path):
+    """Of the data's config and of the method's own; 23 is what SwAV's file derives from."""
+    swav = MethodEntry(config=MOCO.replace("mocov2", "swav"), options={"swav_prototypes": 23})
+    options = {**data_entry()["options"], "lr": 0.5}
+    cfg = cell(method=swav, options=options).build_config(tmp_path)
+    assert cfg.optim_wrapper.optimizer.lr == 0.5
+    assert cfg.model.head.loss.num_prototypes == 23
+
+
+@pytest.mark.parametrize(
+    ("data", "method", "words"),
+    [
+        ({"model.hed.temperature": 1}, {}, "model.hed"),
+        ({}, {"max_epoch": 3}, "max_epoch"),
+        ({"swav_prototypes": 3}, {}, "swav_prototypes"),  # the data's config has none
+    ],
+)
+def test_an_option_that_nothing_reads_is_refused(data, method, words, tmp_path):
+    method = MethodEntry(config=MOCO.replace("mocov2", "swav"), options=method)
+    with pytest.raises(HCSCError, match=words):
+        cell(method=method, options={**data_entry()["options"], **data}).build_config(tmp_path)
 
 
 # When it is done
@@ -138,14 +168,34 @@ def test_a_cell_of_which_anything_has_changed_is_run_again(saved, entry, change)
     assert finished(changed, folder) is None
 
 
-def test_a_cell_is_run_again_when_the_text_of_a_config_or_the_start_has_changed(saved):
+def test_a_cell_is_run_again_when_a_value_of_a_config_or_the_start_has_changed(saved):
     done, folder = saved
+    own = Path(done.method_entry.config)
+    own.write_text(own.read_text().replace("momentum=0.01", "momentum=0.02"))
+    forget()
+    assert finished(done, folder) is None and is_outdated(done, folder)
+    write(done, folder)
+    assert finished(done, folder) is not None and not is_outdated(done, folder)
+    with open(done.data_entry.checkpoint, "ab") as file:
+        file.write(b"# changed\n")
+    assert finished(done, folder) is None
+
+
+def test_a_cell_is_the_same_in_another_folder_and_with_other_comments(saved):
+    done, folder = saved
+    moved = folder / "elsewhere"
+    moved.mkdir()
     for path in (done.method_entry.config, done.data_entry.checkpoint):
-        with open(path, "ab") as file:
-            file.write(b"# changed\n")
-        assert finished(done, folder) is None
-        write(done, folder)
-        assert finished(done, folder) is not None
+        shutil.copy(path, moved)
+    own = moved / Path(done.method_entry.config).name
+    own.write_text(f"# moved\n{own.read_text()}")
+    weights = str(moved / Path(done.data_entry.checkpoint).name)
+    other = replace(
+        done,
+        data_entry=replace(done.data_entry, checkpoint=weights),
+        method_entry=replace(done.method_entry, config=str(own)),
+    )
+    assert other.inputs() == done.inputs()
 
 
 def test_a_cell_that_broke_down_is_in_the_table_and_run_again(saved):

@@ -73,6 +73,15 @@ def without(name):
             ["pairs has (digits, hcsk)", "names no such data or method"],
         ),
         (dict(pairs=(("numbers", "hcsc"),)), ["pairs has (numbers, hcsc)"]),
+        (dict(pairs=("digits", "hcsc")), ["pairs must be a list of pairs of names"]),
+        (dict(differences=(("hcsc", "byol"),)), ["differences has (hcsc, byol)", "no such method"]),
+        (dict(seeds=3), ["seeds=3", "whole numbers, each once"]),
+        (dict(seeds=(0, 0)), ["each once"]),
+        (dict(methods=["hcsc"]), ["methods must be a dict"]),
+        (dict(methods=dict(hcsc=3)), ["hcsc=3 must be a dict"]),
+        (dict(methods={"h-c": dict()}), ["methods has 'h-c'", "hyphen"]),
+        (dict(data=dict(digits=data_entry(num_clusters=(3, 6)))), ["num_clusters[1]=6"]),
+        (dict(data=dict(digits=data_entry(train="x"))), ["train='x' must be a dict"]),
     ],
 )
 def test_a_mistake_in_a_grid_is_one_line_that_names_the_file_and_what_is_wrong(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,10 @@ def grid(*methods, data=("digits",), note=""):
 def cell(knn, ami, seconds=10.0, collapsed=False, **more):
     scores = {"knn": knn, FINEST: ami, **more}
     return {"scores": scores, "seconds": seconds, "collapsed": collapsed}
+
+
+def named(name, knn):
+    return {"cell": name, **cell(knn, 0.5)}
 
 
 def failed(error, collapsed=False):
@@ -94,6 +99,46 @@ def test_no_method_is_left_out_and_every_row_says_what_became_of_it():
     assert found["later"][:-1] == ["0", "–", "–", "–"]
 
 
+def test_a_failed_seed_counts_as_one_and_leaves_the_means_alone():
+    results = {"digits": {"hcsc": [failed(BROKEN), cell(80.0, 0.4, 10), cell(82.0, 0.4, 20)]}}
+    small = grid("hcsc")
+    found = summarise(small, results)
+    assert found["digits"]["hcsc"]["seconds"]["mean"] == pytest.approx(15.0)
+    assert rows(markdown(small, found))["hcsc"][:2] == ["2 of 3", "81.0 ± 1.4"]
+
+
+def test_pairs_that_the_grid_leaves_out_are_no_rows():
+    small = replace(grid("hcsc", "mocov2", data=("a", "b")), pairs=(("a", "hcsc"), ("b", "mocov2")))
+    found = summarise(small, {})
+    assert {data: list(methods) for data, methods in found.items()} == {
+        "a": ["hcsc"],
+        "b": ["mocov2"],
+    }
+
+
+def test_levels_stand_in_the_order_of_their_numbers():
+    scores = {f"flat/{number}/ami": 0.5 for number in (12, 6, 3)}
+    scores |= {f"own/{level}_9/ami": 0.5 for level in (10, 2)}
+    small = grid("hcsc")
+    text = markdown(small, summarise(small, {"digits": {"hcsc": [cell(1.0, 0.1, **scores)]}}))
+    heads = [head.strip() for head in text.splitlines()[4].strip("|").split("|")]
+    assert heads[4:-2] == ["own 2_9 ami", "own 10_9 ami", "flat 3 ami", "flat 6 ami", "flat 12 ami"]
+
+
+def test_differences_are_those_of_equal_seeds():
+    """HCSC minus MoCo v2: 3 and 5 with seeds 0 and 1, mean 4, deviation √2; seed 2 has one only."""
+    results = {
+        "digits": {
+            "hcsc": [named(f"digits-hcsc-{s}", v) for s, v in ((2, 99.0), (0, 93.0), (1, 97.0))],
+            "mocov2": [named(f"digits-mocov2-{s}", v) for s, v in ((0, 90.0), (1, 92.0))],
+        }
+    }
+    small = replace(grid("mocov2", "hcsc"), differences=(("hcsc", "mocov2"),))
+    text = markdown(small, summarise(small, results), results)
+    line = next(line for line in text.splitlines() if line.startswith("| `hcsc` − `mocov2`"))
+    assert [part.strip() for part in line.strip("|").split("|")][1:3] == ["2", "+4.0 ± 1.4"]
+
+
 def test_each_data_set_has_a_table_of_its_own_with_the_columns_that_it_has():
     small = grid("hcsc", data=("digits", "coins"))
     results = {
@@ -115,6 +160,7 @@ def test_the_comparison_is_written_as_text_as_numbers_and_as_a_picture(tmp_path)
     assert summary == json.loads(json.dumps(summarise(small, results)))
     assert summary["digits"]["later"] == {
         "seeds": 0,
+        "scored": 0,
         "collapsed": 0,
         "failed": [],
         "seconds": None,

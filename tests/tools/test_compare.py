@@ -233,6 +233,7 @@ def ending(tmp_path, monkeypatch):
         methods[how] = dict(config=str(own))
     path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.syspath_prepend(tmp_path)
     return write_grid(tmp_path / "grid.py", methods=methods, seeds=(0,))
 
 
@@ -261,7 +262,7 @@ def test_a_cell_that_is_killed_or_breaks_down_is_run_again_and_goes_on(
     assert chosen(tool, ending, out) == ["digits-broken-0"]
 
 
-def test_a_collapse_and_a_mistake_are_results_that_the_table_names(tmp_path, capfd):
+def test_a_collapse_and_a_mistake_are_results_that_the_table_names(tool, tmp_path, capfd):
     stops = {
         "action": "stop",
         "patience": 1,
@@ -286,3 +287,6 @@ def test_a_collapse_and_a_mistake_are_results_that_the_table_names(tmp_path, cap
     assert found["later"][-1] == "not run yet"
     assert facts(out, "digits-collapses-0")["collapsed"]
     assert not facts(out, "digits-refused-0")["collapsed"]
+    # a collapse is an answer; a mistake is tried again
+    chosen_now = chosen(tool, grid, out)
+    assert chosen_now == ["digits-refused-0", "digits-later-0"]
