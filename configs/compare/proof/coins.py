@@ -21,6 +21,4 @@ lr = 0.03
 queue_len = 512
 num_prototypes = (64, 8, 3)
 
-train_dataloader = dict(
-    dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, ann_file="train.txt")
-)
+train_dataloader = dict(dataset=dict(type="hcsc_mm.LabelledImages", ann_file="train.txt"))

@@ -25,6 +25,4 @@ num_prototypes = (64, 8, 3)
 # three times the images a second where the processor has bfloat16 (docs/precision.md)
 channels_last = True
 optim_wrapper = dict(type="hcsc_mm.BFloat16OptimWrapper")
-train_dataloader = dict(
-    dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, ann_file="train.txt")
-)
+train_dataloader = dict(dataset=dict(type="hcsc_mm.LabelledImages", ann_file="train.txt"))

@@ -24,6 +24,4 @@ lr = 0.03
 queue_len = 1024
 num_prototypes = (300, 60, 10)
 
-train_dataloader = dict(
-    dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, ann_file="train.txt")
-)
+train_dataloader = dict(dataset=dict(type="hcsc_mm.LabelledImages", ann_file="train.txt"))

@@ -21,6 +21,4 @@ lr = 0.03
 queue_len = 1024
 num_prototypes = (240, 81, 43)
 
-train_dataloader = dict(
-    dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, ann_file="train.txt")
-)
+train_dataloader = dict(dataset=dict(type="hcsc_mm.LabelledImages", ann_file="train.txt"))

@@ -24,9 +24,7 @@ lr = 0.03
 queue_len = 1024
 num_prototypes = (964, 170, 30)
 
-train_dataloader = dict(
-    dataset=dict(type="hcsc_mm.LabelledImages", data_root=data_root, ann_file="train.txt")
-)
+train_dataloader = dict(dataset=dict(type="hcsc_mm.LabelledImages", ann_file="train.txt"))
 
 # No flip: a mirrored character is another one.
 view = dict(
