@@ -7,7 +7,9 @@ The numbers of prototypes are those of HCSC's tree, each clustered by itself.
 
 _base_ = ["hcsc_r18_digits.py"]
 
+temperature = _base_.model.head.temperature
+
 model = dict(
     type="hcsc_mm.PCL",
-    head=dict(_delete_=True, type="hcsc_mm.InfoNCEHead", temperature=0.2),
+    head=dict(_delete_=True, type="hcsc_mm.InfoNCEHead", temperature=temperature),
 )

@@ -9,7 +9,7 @@ others on small sets (facebookresearch/swav#37, #118): 0.03, and about ten for e
 _base_ = ["hcsc_r18_digits.py"]
 
 # ---- the values that people change ----
-num_prototypes = 100
+swav_prototypes = sum(_base_.default_hooks.clustering.num_prototypes)  # 60 + 30 + 10
 epsilon = 0.03  # of Sinkhorn-Knopp
 swav_temperature = 0.1
 frozen_iters = 50  # steps in which the prototypes stay as they are
@@ -33,7 +33,7 @@ model = dict(
         loss=dict(
             type="SwAVLoss",
             feat_dim=embedding,
-            num_prototypes=num_prototypes,
+            num_prototypes=swav_prototypes,
             epsilon=epsilon,
             temperature=swav_temperature,
             num_crops=[2],

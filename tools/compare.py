@@ -11,9 +11,10 @@ import argparse
 import json
 import os
 import platform
+import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -31,11 +32,15 @@ import torch
 
 from hcsc_mm import HCSCError
 from hcsc_mm.compare import Cell, cells_of, measure_cell, read_grid, save_comparison
-from hcsc_mm.compare.cells import finished
+from hcsc_mm.compare.cells import finished, is_outdated
 from hcsc_mm.runtime.console import duration
 from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.utils.files import write_text
+from hcsc_mm.utils.progress import track
 
+WORK_DIR = "work_dirs/compare_cells"
+# Ctrl-C and SIGTERM, by signal or by exit code; 75: a run that saved itself before it stopped
+INTERRUPTED = (-signal.SIGINT, -signal.SIGTERM, 130, 143, 75)
 NOTHING = {"scores": {}, "spread": {}, "collapsed": False, "seconds": 0.0, "steps": 0}
 
 
@@ -43,7 +48,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("grid", help="path of a grid, such as configs/compare/digits.py")
     parser.add_argument("--out", default="work_dirs/compare", help="folder of cells and table")
-    parser.add_argument("--work-dir", help="folder of configs, logs and checkpoints of the cells")
+    parser.add_argument(
+        "--work-dir",
+        help="folder of configs, logs and checkpoints of the cells, which are kept there (default: "
+        "work_dirs/compare_cells, without those of finished cells)",
+    )
     parser.add_argument("--array", default="0/1", metavar="I/N", help="only every N-th cell")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="cells by name")
     parser.add_argument("--hours", type=float, help="begin no cell after so many hours")
@@ -62,7 +71,9 @@ def main() -> None:
             return
         wanted = [] if args.table else choose(cells, args)
         run_all(wanted, args)
-        print(save_comparison(grid, collect(cells, out), out))
+        results = collect(cells, out)
+        print(save_comparison(grid, results, out))
+        say_outdated(cells, out)
 
 
 def choose(cells: list[Cell], args: argparse.Namespace) -> list[Cell]:
@@ -75,6 +86,8 @@ def choose(cells: list[Cell], args: argparse.Namespace) -> list[Cell]:
         raise HCSCError(f"--array {args.array}: give I/N with I from 0 to N - 1, such as 0/4")
     mine = cells[int(index) :: int(number)]
     mine = [cell for cell in mine if not args.only or set(args.only) & set(names_of(cell))]
+    for cell in track(mine, "configs of the cells"):  # a mistake is found before the first trains
+        cell.inputs()
     return [cell for cell in mine if finished(cell, Path(args.out)) is None]
 
 
@@ -95,25 +108,38 @@ def run_all(cells: list[Cell], args: argparse.Namespace) -> None:
         if args.work_dir is not None:
             command += ["--work-dir", args.work_dir]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode < 0 or done.returncode == 130:
+        if done.returncode in INTERRUPTED:
             raise KeyboardInterrupt
         words = "done"
         if done.returncode != 0:
-            words = f"broke down with exit code {done.returncode}; its traceback is above"
+            words = broke_down(done.returncode)
             save(cell, {**NOTHING, "error": words, "broken": True}, args)
         print(f"    {words} after {duration(time.monotonic() - start)}", file=sys.stderr)
 
 
+def broke_down(code: int) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"was ended by {name}" + (": out of memory?" if name == "SIGKILL" else "")
+    return f"broke down with exit code {code}; its traceback is above"
+
+
 def run_cell(cell: Cell, args: argparse.Namespace) -> None:
-    """In a process of its own. A mistake, such as a collapse that stopped, is a result, too."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(args.work_dir or temporary) / cell.name
-        result = dict(NOTHING)
-        try:
-            result = measure_cell(cell, folder)
-        except HCSCError as error:
-            result |= {"error": error.one_line(), "collapsed": "Collapse in epoch" in str(error)}
+    """In a process of its own. A collapse that stopped is a result, too; any other mistake is said,
+    and the next call tries again.
+    """
+    # by its inputs: a cell of other ones must not go on from these checkpoints
+    folder = Path(args.work_dir or WORK_DIR) / f"{cell.name}-{cell.inputs()[:8]}"
+    result = dict(NOTHING)
+    try:
+        result = measure_cell(cell, folder)
+    except HCSCError as error:
+        collapsed = "Collapse in epoch" in str(error)
+        result |= {"error": error.one_line(), "collapsed": collapsed}
+        result |= {} if collapsed else {"broken": True}
     save(cell, result, args)
+    if args.work_dir is None and not result.get("broken"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def save(cell: Cell, result: dict, args: argparse.Namespace) -> None:
@@ -136,6 +162,16 @@ def collect(cells: list[Cell], out: Path) -> dict:
         if found is not None:
             results.setdefault(cell.data, {}).setdefault(cell.method, []).append(found)
     return results
+
+
+def say_outdated(cells: list[Cell], out: Path) -> None:
+    names = [cell.name for cell in cells if is_outdated(cell, out)]
+    if names:
+        print(
+            f"{len(names)} results are of other inputs and not in the table, such as {names[0]}; "
+            "the grid without --table runs them again",
+            file=sys.stderr,
+        )
 
 
 def commit() -> str:

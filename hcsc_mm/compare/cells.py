@@ -5,16 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from ..errors import HCSCError
-from ..runtime.launch import load_config
+from ..runtime.launch import load_config_with_known
+from ..runtime.trained_weights import start_from
 from .grid import DataEntry, Grid, MethodEntry
+
+# What says where a run lies, and not what it computes.
+_PLACES = ("work_dir", "experiment_name", "launcher", "stages", "title", "filename")
+_OPTIONS = "the grid's options "
 
 
 @dataclass(frozen=True)
@@ -32,17 +39,33 @@ class Cell:
         return f"{self.data}-{self.method}-{self.seed}"
 
     def inputs(self) -> str:
-        """A digest of what the numbers follow from, so that a changed cell is run again."""
-        method = asdict(self.method_entry)
-        for key in ("config", "checkpoint"):
-            path = asdict(self.data_entry).get(key) if key == "checkpoint" else method.get(key)
-            method[f"{key}_text"] = _text(path)
+        """A digest of what the numbers follow from, so that a changed cell is run again: the whole
+        config that it trains with, and how it is measured, wherever the files lie.
+        """
+        data, method = self.data_entry, self.method_entry
+        measured = {name: getattr(data, name) for name in _MEASURED}
+        measured |= {"trains": method.trains, "yardsticks": method.yardsticks}
+        start = data.checkpoint and _digest_of_file(
+            data.checkpoint, os.path.getsize(data.checkpoint), os.path.getmtime(data.checkpoint)
+        )
         text = json.dumps(
-            [asdict(self.data_entry), _text(self.data_entry.config), method, self.seed],
+            [config_text(_Key(replace(self, seed=0))), measured, start, self.seed],
             sort_keys=True,
             default=repr,
         )
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def data_config(self) -> tuple[Config, dict[str, Any]]:
+        """The data's config with the options of the data and of the method; and what is wrong with
+        those of the method that it does not know: they are for the method's own config.
+        """
+        own = self.method_entry.options
+        options = {**self.data_entry.options, **own}
+        cfg, _, unknown = load_config_with_known(self.data_entry.config, options, _OPTIONS)
+        for name, error in unknown.items():
+            if name not in own:
+                raise error
+        return cfg, unknown
 
     def config_text(self, base: str) -> str:
         """A config of its own: the method's, on top of the data's at ``base``."""
@@ -59,19 +82,65 @@ class Cell:
         return "\n".join(lines) + "\n"
 
     def build_config(self, folder: Path) -> Config:
-        """The pre-training config of this cell, written into its folder and read from there."""
+        """The pre-training config of this cell, written into its folder and read from there.
+
+        Raises:
+            HCSCError: an option that neither the data's config nor the method's knows.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        data = load_config(self.data_entry.config)
-        data.merge_from_dict(dict(self.data_entry.options))
+        data, unknown = self.data_config()
         base = folder.resolve() / f"{self.data}.py"
         data.dump(base)
         path = folder / f"{self.name}.py"
         path.write_text(self.config_text(str(base)), encoding="utf-8")
-        cfg = load_config(str(path))
-        cfg.merge_from_dict(dict(self.method_entry.options))
+        cfg, _, still = load_config_with_known(str(path), self.method_entry.options, _OPTIONS)
+        for name in unknown.keys() & still.keys():
+            raise still[name]
+        if self.data_entry.checkpoint is not None:
+            start_from(cfg, self.data_entry.checkpoint)
         cfg.randomness = dict(cfg.get("randomness", {}), seed=self.seed)
         cfg.work_dir, cfg.launcher, cfg.experiment_name = str(folder), "none", self.name
         return cfg
+
+
+_MEASURED = ("train", "test", "gallery", "num_clusters", "k", "projection", "linear")
+
+
+class _Key:
+    """A cell as a key: equal entries have equal configs."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell, self._text = cell, repr((cell.data, cell.data_entry, cell.method_entry))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@cache
+def config_text(key: _Key) -> str:
+    """The whole config as text, without what says where the run lies."""
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = key.cell.build_config(Path(folder)).to_dict()
+        for hook in cfg.get("custom_hooks") or []:
+            hook.pop("checkpoint", None)  # its bytes count, not its path
+        kept = {name: value for name, value in cfg.items() if name not in _PLACES}
+        return json.dumps(_plain(kept), sort_keys=True, default=repr)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+@cache
+def _digest_of_file(path: str, size: int, changed: float) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def cells_of(grid: Grid) -> Iterator[Cell]:
@@ -79,7 +148,7 @@ def cells_of(grid: Grid) -> Iterator[Cell]:
     for seed in grid.seeds:
         for data, data_entry in grid.data.items():
             for method, method_entry in grid.methods.items():
-                if not grid.pairs or (data, method) in grid.pairs:
+                if grid.has(data, method):
                     yield Cell(data, method, seed, data_entry, method_entry)
 
 
@@ -94,19 +163,25 @@ def finished(cell: Cell, folder: Path, broken: bool = False) -> dict[str, Any] |
     Raises:
         HCSCError: the file is damaged.
     """
+    result = _saved(cell, folder)
+    if result is None or result.get("inputs") != cell.inputs():
+        return None
+    return None if result.get("broken") and not broken else result
+
+
+def is_outdated(cell: Cell, folder: Path) -> bool:
+    """Whether there is a result, of other inputs: the config, or how it is measured, has changed
+    since.
+    """
+    result = _saved(cell, folder)
+    return result is not None and result.get("inputs") != cell.inputs()
+
+
+def _saved(cell: Cell, folder: Path) -> dict[str, Any] | None:
     path = folder / f"{cell.name}.json"
     if not path.is_file():
         return None
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise HCSCError(f"{path} is damaged ({error}); remove it to run the cell again") from None
-    if result.get("inputs") != cell.inputs() or (result.get("broken") and not broken):
-        return None
-    return result
-
-
-def _text(path: str | None) -> str:
-    if path is None or not os.path.isfile(path) or os.path.getsize(path) > 2**20:
-        return str(path)
-    return Path(path).read_text(encoding="utf-8", errors="replace")

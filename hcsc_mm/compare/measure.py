@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,12 @@ from ..evaluation import clustering_scores, extract_feature_set, knn_classify
 from ..evaluation.collapse import effective_rank, relative_std
 from ..evaluation.feature_set import FeatureSet, build_feature_loader
 from ..evaluation.tree_scores import tree_scores
+from ..models.utils.pooling import pool
 from ..runtime.hooks.progress_hook import VERDICT_KEY
-from ..runtime.launch import build_runner, load_config
+from ..runtime.launch import build_runner
+from ..runtime.trained_weights import read_trained, take_trained
 from ..structures.checkpoint_entry import saved_tree
+from ..utils.files import write_text
 from ..utils.models import unwrapped
 from ..utils.safe_load import load_data
 from .cells import Cell
@@ -42,38 +47,90 @@ def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
 
     Returns:
         Numbers and plain values: 'scores' by name, 'spread' of the embedding, 'collapsed',
-        'seconds' of training, 'steps', 'images_seen'.
+        'seconds' of training (also before a stop, not before a kill), 'steps', 'images_seen'.
     """
     cfg = cell.build_config(folder)
     cfg.resume, cfg.load_from = cell.method_entry.trains, None
     cfg.setdefault("log_level", "INFO")
     runner = build_runner(cfg)
-    begun = time.perf_counter()
-    if cell.method_entry.trains:
-        runner.train()
-    else:
-        unwrapped(runner.model).init_weights()
-    seconds = time.perf_counter() - begun
-    model = unwrapped(runner.model).eval()
+    with _timed(folder / "seconds") as spent:
+        if cell.method_entry.trains:
+            runner.train()
+        else:
+            _start(unwrapped(runner.model), cell.data_entry.checkpoint)
+    model = unwrapped(runner.model)
+    model.eval()
+    if cell.data_entry.projection and cell.method_entry.trains:
+        model = WithProjection(model)
     train, test = (_features(runner, model, cell, part) for part in ("train", "test"))
+    gallery = train
+    if cell.data_entry.gallery is not None:
+        gallery = _features(runner, model, cell, "gallery")
     own = _own_tree(runner, cell) if cell.method_entry.trains else None
     spread = _spread(train.features)
     return {
         "scores": {
-            **_knn(train, test, cell.data_entry.k),
+            **_knn(gallery, test, cell.data_entry.k),
             **(_linear(train, test) if cell.data_entry.linear else {}),
             **_trees(train, cell, own),
         },
         "spread": spread,
         "collapsed": cell.method_entry.trains and _is_collapsed(runner, spread, train.features),
-        "seconds": seconds,
+        "seconds": sum(spent),
         "steps": runner.iter if cell.method_entry.trains else 0,
         "images_seen": runner.iter * cfg.train_dataloader.batch_size,
     }
 
 
+@contextmanager
+def _timed(path: Path) -> Iterator[list[float]]:
+    """Seconds of this part and of those before it, a line each."""
+    spent = [float(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    begun = time.perf_counter()
+    try:
+        yield spent
+    finally:
+        spent.append(time.perf_counter() - begun)
+        write_text(path, "".join(f"{value}\n" for value in spent))
+
+
+def _start(model: nn.Module, checkpoint: str | None) -> None:
+    """The weights that training would start from."""
+    model.init_weights()
+    if checkpoint is not None:
+        take_trained(model, read_trained(checkpoint, "query"))
+
+
+class WithProjection(nn.Module):
+    """A model whose features are its backbone's and its projection's, beside each other.
+
+    Args:
+        model: With ``backbone``, ``neck`` and ``data_preprocessor``.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.data_preprocessor = model.data_preprocessor
+        self.backbone = _BackboneAndNeck(model.backbone, model.neck)
+        self.eval()
+
+
+class _BackboneAndNeck(nn.Module):
+    def __init__(self, backbone: nn.Module, neck: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.neck = backbone, neck
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) → (B, C + D), both parts of unit length."""
+        features = self.backbone(images)
+        projected = self.neck(features)
+        if isinstance(projected, (tuple, list)):  # of mmpretrain's necks
+            projected = projected[-1]
+        return torch.cat([F.normalize(pool(features), dim=1), F.normalize(projected, dim=1)], dim=1)
+
+
 def _features(runner: Runner, model: nn.Module, cell: Cell, part: str) -> FeatureSet:
-    pipeline = load_config(cell.data_entry.config).default_hooks.clustering.pipeline
+    pipeline = cell.data_config()[0].default_hooks.clustering.pipeline
     dataset = {"pipeline": pipeline, **getattr(cell.data_entry, part)}
     loader = build_feature_loader(runner, dict(batch_size=128, dataset=dataset))
     return extract_feature_set(model, loader)

@@ -43,13 +43,38 @@ def names_assigned_after(path: str, name: str) -> set[str]:
     """Names that are assigned at the top of files which inherit from the last one that assigns
     ``name``; none for what is no config in mmengine's text form.
     """
-    if Config._is_lazy_import(path):
-        return set()
-    files: list[set[str]] = []  # mmengine reads what a file inherits from before the file
-    with _transforming(partial(_Record, files)):
-        Config.fromfile(path)
+    _, files = _recorded(path)
     last = max((place for place, names in enumerate(files) if name in names), default=len(files))
     return set().union(*files[last + 1 :])
+
+
+def values_assigned_again(path: str) -> dict[str, Any]:
+    """Values that a file gives to names of files that it inherits from: ``batch_size = 32`` over
+    ``batch_size = 64``. Numbers, texts, None and lists of them; groups merge in mmengine's way.
+    """
+    cfg, files = _recorded(path)
+    seen: set[str] = set()
+    again: set[str] = set()
+    for names in files:
+        again |= seen & names
+        seen |= names
+    values = {name: value for name, value in cfg.to_dict().items() if name in again}
+    return {name: value for name, value in values.items() if _is_plain(value) and name[0] != "_"}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def _recorded(path: str) -> tuple[Config, list[set[str]]]:
+    """A config, and the names that each of its files assigns, inherited files first."""
+    if Config._is_lazy_import(path):
+        return Config.fromfile(path), []
+    files: list[set[str]] = []  # mmengine reads what a file inherits from before the file
+    with _transforming(partial(_Record, files)):
+        return Config.fromfile(path), files
 
 
 class _Record(RemoveAssignFromAST):

@@ -15,7 +15,7 @@ from ...errors import HCSCError
 from ...utils.text import first_line
 from .fitted import FITTED, RECIPE, fit
 from .keys import Keys, UnknownKeyError
-from .names import DELETE, read_with
+from .names import DELETE, read_with, values_assigned_again
 from .options import UnfitError, value_of
 from .places import Path, path_of, places_of, prefixes, put_at, value_at
 from .roles import root_arguments
@@ -61,10 +61,11 @@ def read_config(
     """
     options = dict(options or {})
     _refuse_overlaps(options, flag)
-    cfg, changes = _changed(path, options, flag, {})
+    again = values_assigned_again(path)  # in the files above all that follows from them follows
+    cfg, changes = _changed(path, options, flag, again)
     found = fit(path, cfg, options)
     if found is not None:
-        cfg, changes = _changed(path, options, flag, found.values)
+        cfg, changes = _changed(path, options, flag, {**again, **found.values})
         cfg.pop(RECIPE)  # a run from the dumped config is the same run
         cfg[FITTED] = dict(lines=found.lines, world_size=found.world_size)
     return cfg, changes
@@ -117,7 +118,7 @@ class _Change:
         plain: The config as the file has it.
         options: Key → text or value.
         flag: Name of the flag, for messages.
-        fitted: Values at the top that a recipe has found.
+        fitted: Values at the top that inheriting files assign again, or a recipe has found.
     """
 
     def __init__(

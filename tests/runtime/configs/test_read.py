@@ -118,7 +118,7 @@ def test_a_place_in_a_group_that_the_config_only_uses_reaches_where_it_is_used(f
         ("log_levle=DEBUG", "did you mean log_level?"),
         ("length=0x", "a whole number is needed"),
         ("custom_hooks.1.momentum=1", "custom_hooks is a list of 1; custom_hooks.0 is the last"),
-        ("train_cfg.max_epochs.x=1", "train_cfg.max_epochs is 6 and has no entries"),
+        ("train_cfg.max_epochs.x=1", "train_cfg.max_epochs is 8 and has no entries"),
         ("custom_hooks.0=1", "a group of entries is needed"),
         ("param_scheduler.0.type=StepLR", "there is no list param_scheduler"),
         ("train_cfg.type=EpochLoop", "did you mean EpochBasedTrainLoop?"),
