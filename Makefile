@@ -3,9 +3,11 @@
 # make bench  speed and memory against yardsticks, in the same environment
 # make test-transfer  detection and segmentation, in an environment of their own; compiles mmcv
 #                     unless WHEELS=folder holds it
+# make proof  MoCo v2, PCL v2, SwAV and HCSC on real images, goes on where it was stopped:
+#             docs/results.md; DATA=folder of published files, ARGS="--minutes 60", "--scale gpu"
 # make lint   formatting and lint
 # make faults kills, full disks, slow ranks, a long run; prints what came of it
-.PHONY: demo test test-transfer bench faults lint format install install-transfer clean
+.PHONY: demo test test-transfer bench proof faults lint format install install-transfer clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -42,6 +44,10 @@ test-transfer: install-transfer
 
 bench: install
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+DATA ?= data/published
+proof: install
+	OMP_WAIT_POLICY=passive $(BIN)/python benchmarks/proof.py --data $(DATA) $(ARGS)
 
 faults: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m faults $(ARGS)

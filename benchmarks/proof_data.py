@@ -37,8 +37,18 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with the published files")
     parser.add_argument("--out", type=Path, default=Path("data/proof"), help="where folders go")
     args = parser.parse_args()
-    for name, (file, prepare) in SETS.items():
-        source, target = args.data / name / file, args.out / name
+    prepare(args.data, args.out)
+
+
+def prepare(data: Path, out: Path) -> None:
+    """Write what is not there yet.
+
+    Args:
+        data: Folder with the published files.
+        out: Where folders and weights go.
+    """
+    for name, (file, write) in SETS.items():
+        source, target = data / name / file, out / name
         if (target / "test.txt").is_file():
             continue
         if not source.is_file():
@@ -47,8 +57,8 @@ def main() -> None:
         print(f"{name}: {source} → {target}", file=sys.stderr)
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-        prepare(source, target)
-    weights = args.out / "lite0.pth"
+        write(source, target)
+    weights = out / "lite0.pth"
     if not weights.is_file():
         convert(packaged_weights(), str(weights), "mmpretrain")
 
@@ -59,7 +69,7 @@ def write_fashion(source: Path, target: Path) -> None:
         folder = source.parent
         pixels = np.frombuffer(_unpacked(folder / f"{file}-images-idx3-ubyte.gz"), np.uint8, -1, 16)
         labels = np.frombuffer(_unpacked(folder / f"{file}-labels-idx1-ubyte.gz"), np.uint8, -1, 8)
-        images = pixels.reshape(-1, 28, 28)[:_FASHION_TRAINED]
+        images = pixels.reshape(-1, 28, 28)[: _FASHION_TRAINED if part == "train" else None]
         write_list(
             target,
             part,

@@ -44,11 +44,12 @@ temperature = 0.2
 num_prototypes = (264, 88, 29)  # finest first
 # -----------------------------------------------------------------------------------------
 
+whole_size = image_size  # pixels of whole images, which are clustered and embedded
 load = dict(type="hcsc_mm.LoadImage", unreadable=unreadable, white=white)
 whole_image = dict(type="hcsc_mm.WholeImage", short_side=short_side, long_side=long_side)
 centre_crop = [
-    dict(_base_.shorter_edge, scale=image_size * 8 // 7),
-    dict(type="CenterCrop", crop_size=image_size),
+    dict(_base_.shorter_edge, scale=whole_size * 8 // 7),
+    dict(type="CenterCrop", crop_size=whole_size),
     dict(type="PackInputs"),
 ]
 train_dataloader = dict(

@@ -22,6 +22,7 @@ recipe = dict(
 mean = [127.5, 127.5, 127.5]  # that the network wants, RGB
 std = [127.5, 127.5, 127.5]
 in_channels = 1280  # of the network's features
+whole_size = 224  # pixels of whole images: the network sees them as it was trained
 lr_multipliers = dict()  # parameter → dict(lr_mult=...), from layer_decay
 # -------------------------------
 

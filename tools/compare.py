@@ -56,6 +56,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--array", default="0/1", metavar="I/N", help="only every N-th cell")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="cells by name")
     parser.add_argument("--hours", type=float, help="begin no cell after so many hours")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="stop after so many minutes, within a cell, which the next call goes on with",
+    )
     parser.add_argument("--table", action="store_true", help="make the table of what is there")
     parser.add_argument("--cell", metavar="NAME", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -107,14 +112,32 @@ def run_all(cells: list[Cell], args: argparse.Namespace) -> None:
         command = [sys.executable, __file__, args.grid, "--cell", cell.name, "--out", args.out]
         if args.work_dir is not None:
             command += ["--work-dir", args.work_dir]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode in INTERRUPTED:
+        left = None if args.minutes is None else 60 * args.minutes - (time.monotonic() - begun)
+        code = run_process(command, left)
+        if code is None:
+            print(f"{len(cells) - number + 1} cells are left for another time", file=sys.stderr)
+            return
+        if code in INTERRUPTED:
             raise KeyboardInterrupt
         words = "done"
-        if done.returncode != 0:
-            words = broke_down(done.returncode)
+        if code != 0:
+            words = broke_down(code)
             save(cell, {**NOTHING, "error": words, "broken": True}, args)
         print(f"    {words} after {duration(time.monotonic() - start)}", file=sys.stderr)
+
+
+def run_process(command: list[str], seconds: float | None) -> int | None:
+    """Its exit code; None for one that was stopped as its time was over: it saves itself first."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            return process.wait(None if seconds is None else max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+            return None
+        except KeyboardInterrupt:  # the terminal has sent it to both
+            process.wait()
+            raise
 
 
 def broke_down(code: int) -> str:

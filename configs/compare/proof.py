@@ -1,7 +1,9 @@
 """The proof: five data sets × start, MoCo v2, PCL v2, SwAV, HCSC by both rules × three seeds.
 
-    make proof                     goes on where it was stopped; cells are files in docs/results
-    make proof ARGS="--hours 1"    begins no cell after an hour
+    make proof DATA=folder                       goes on where it was stopped
+    make proof DATA=folder ARGS="--minutes 60"   an hour of it
+
+Finished cells are files in docs/results/proof, and docs/results.md is made of them.
 
 Every method has the data set's network, views, batch and steps. What was chosen was chosen on
 training images (docs/recipe.md); no value was chosen by a test score.
@@ -97,4 +99,10 @@ methods = dict(
     swav=dict(config=f"{folder}/../swav_r18_digits.py"),
     hcsc_released=dict(options={"model.head.rule": "released"}),
     hcsc_paper=dict(options={"model.head.rule": "paper"}),
+)
+differences = (
+    ("hcsc_released", "mocov2"),
+    ("hcsc_released", "pclv2"),
+    ("hcsc_paper", "mocov2"),
+    ("hcsc_paper", "pclv2"),
 )

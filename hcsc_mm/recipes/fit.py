@@ -25,6 +25,7 @@ from ..runtime.console import duration
 from .arithmetic import Material, Recipe, fit_recipe
 
 _LOOKED_AT = 200  # images, evenly spread, whose sizes are read
+_MANY = 20_000  # images of which each clustering on a CPU takes minutes at full size
 _VIEWS_PER_SECOND = 800  # that a CPU's core makes of 64 pixels; accelerators are faster
 _VIEWS = 16  # of a measurement of the network's speed
 
@@ -59,7 +60,7 @@ def fit_to_images(
     recipe = fit_recipe(material, by_hand)
     size = recipe.values["image_size"]
     if trained:
-        network = look_at_network(model_name, layer_decay, by_hand)
+        network = look_at_network(model_name, layer_decay, material, size, by_hand)
         recipe = Recipe({**recipe.values, **network.values}, {**recipe.reasons, **network.reasons})
         per_view = seconds_of(build_network(model_name), size, material.device)
     else:
@@ -110,17 +111,33 @@ def _size(sample: Mapping[str, Any]) -> tuple[int, int] | None:
     return size_of(sample["img_path"])
 
 
-def look_at_network(model_name: str, decay: float, by_hand: Mapping[str, Any]) -> Recipe:
+def look_at_network(
+    model_name: str, decay: float, material: Material, size: int, by_hand: Mapping[str, Any]
+) -> Recipe:
     """What a network of timm adds to a recipe.
+
+    Args:
+        model_name: Name of the network.
+        decay: Factor of the learning rate from one stage to the one before it.
+        material: What the recipe is fitted to.
+        size: Pixels of the views.
+        by_hand: Values that stay.
 
     Raises:
         HCSCError: timm has no such network.
     """
     mean, std = timm_backbone.mean_and_std(model_name)
+    native = timm_backbone.native_size(model_name)
+    affordable = material.kind != "cpu" or material.num_images <= _MANY
     found = {
         "mean": (mean, f"{model_name}'s, RGB"),
         "std": (std, f"{model_name}'s, RGB"),
         "in_channels": (timm_backbone.out_channels(model_name), f"of {model_name}'s features"),
+        "whole_size": (
+            max(size, native) if affordable else size,
+            f"whole images have the {native} pixels that {model_name} was trained with; on a CPU "
+            f"with more than {_MANY:,} images those of the views",
+        ),
         "lr_multipliers": (
             timm_backbone.layer_decay(model_name, decay),
             f"layer_decay={decay} to the power of the stages behind a parameter",
@@ -151,7 +168,8 @@ def announce(material: Material, recipe: Recipe, per_view: float) -> str:
     # clustering, and the last one, looks at all images once
     forwards = (2 if material.frozen else 4) * images
     clusterings = values["max_epochs"] // values["every_epochs"] + 1
-    forwards += clusterings * material.num_images // material.world_size
+    larger = (values.get("whole_size", values["image_size"]) / values["image_size"]) ** 2
+    forwards += larger * clusterings * material.num_images / material.world_size
     seconds = 2 * (forwards * per_view + 2 * images / _VIEWS_PER_SECOND)
     return (
         f"{steps:,} steps of {values['batch_size']} images will take at most about "

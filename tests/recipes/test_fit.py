@@ -126,6 +126,19 @@ def test_a_network_of_timm_brings_its_own_statistics_and_channels(images):
     assert other.model.data_preprocessor.mean == pytest.approx([123.675, 116.28, 103.53])
 
 
+def test_whole_images_are_as_large_as_the_network_was_trained_with(images):
+    pytest.importorskip("timm")
+    cfg = fitted(images, TIMM)
+    assert (cfg.image_size, cfg.whole_size) == (64, 224)
+    assert cfg.default_hooks.clustering.pipeline[-2].crop_size == 224
+    assert cfg.model.data_preprocessor.views[0].size == 64
+    assert (
+        fitted(images, TIMM, whole_size="96").default_hooks.clustering.pipeline[-2].crop_size == 96
+    )
+    scratch = fitted(images)
+    assert scratch.default_hooks.clustering.pipeline[-2].crop_size == scratch.image_size
+
+
 def test_projection_is_trained_on_a_frozen_network_with_trained_weights(images, tmp_path):
     timm = pytest.importorskip("timm")
     weights = timm.create_model("resnet18").state_dict()

@@ -8,6 +8,7 @@ recipe = None  # all values are below
 
 data_root = "data/proof/coins"
 image_size = 96
+whole_size = 224
 short_side = 128
 long_side = 256
 batch_size = 256

@@ -110,6 +110,15 @@ def mean_and_std(model_name: str) -> tuple[list[float], list[float]]:
     return ([255 * value for value in config.mean], [255 * value for value in config.std])
 
 
+def native_size(model_name: str) -> int:
+    """Pixels of the images that a network of timm was trained on.
+
+    Raises:
+        HCSCError: timm has no such network.
+    """
+    return _timm_with(model_name).get_pretrained_cfg(model_name).input_size[-1]
+
+
 def out_channels(model_name: str) -> int:
     """Channels of the features that a network of timm gives.
 
