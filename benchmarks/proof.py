@@ -1,11 +1,11 @@
 """The proof: a grid of methods on real images, in parts of any length; docs/results.md is made of
 what has been run.
 
-    python benchmarks/proof.py --data FOLDER [--scale cpu | gpu] [further options of compare.py]
+    python benchmarks/proof.py --data FOLDER [--scale cpu | ablations | gpu] [options of compare.py]
 
-The images of ``--scale cpu`` come from published files in FOLDER; ``benchmarks/proof_data.py`` says
-which. A data set that FOLDER lacks is left out of the run, with a line that says so, and keeps its
-rows in the table.
+Images of the first two scales come from published files in FOLDER; ``benchmarks/proof_data.py``
+says which. A data set that FOLDER lacks is left out of the run, with a line that says so, and keeps
+its rows in the table.
 """
 
 from __future__ import annotations
@@ -24,13 +24,22 @@ from hcsc_mm.compare.cells import finished
 from hcsc_mm.utils.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
-GRIDS = {"cpu": "configs/compare/proof.py", "gpu": "configs/compare/proof_gpu.py"}
+GRIDS = {
+    "cpu": "configs/compare/proof.py",
+    "ablations": "configs/compare/ablations.py",
+    "gpu": "configs/compare/proof_gpu.py",
+}
 RESULTS = Path("docs/results")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scale", choices=GRIDS, default="cpu", help="two cores, or one GPU")
+    parser.add_argument(
+        "--scale",
+        choices=GRIDS,
+        default="cpu",
+        help="methods, or options of HCSC, on two cores; or methods on one GPU",
+    )
     parser.add_argument(
         "--data", type=Path, default=Path("data/published"), help="folder of published files"
     )
@@ -38,7 +47,7 @@ def main() -> None:
     args, further = parser.parse_known_args()
     code = 0
     if not args.table:
-        if args.scale == "cpu":
+        if args.scale != "gpu":
             prepare(args.data, Path("data/proof"))
         code = run(args.scale, further)
     write_text(RESULTS.with_suffix(".md"), page())

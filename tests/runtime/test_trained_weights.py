@@ -119,6 +119,16 @@ def test_a_resumed_run_keeps_its_own_weights(backbone, tmp_path):
     assert all(torch.equal(state[name], value) for name, value in saved.items())
 
 
+def test_a_run_that_was_to_resume_and_finds_no_checkpoint_starts_from_them(backbone, tmp_path):
+    """As in a script of a cluster, which says --resume from the first time on."""
+    torch.save(backbone, tmp_path / "trained.pth")
+    cfg = config(tmp_path / "run")
+    cfg.resume = True
+    state = started(cfg, tmp_path / "trained.pth")
+    plain = started(config(tmp_path / "plain"), tmp_path / "trained.pth")
+    assert all(torch.equal(state[name], value) for name, value in plain.items())
+
+
 def test_timms_network_takes_a_plain_file_of_its_names(tmp_path):
     timm = pytest.importorskip("timm")
     weights = timm.create_model("resnet18").state_dict()

@@ -41,21 +41,23 @@ class TrainedWeightsHook(Hook):
         Raises:
             HCSCError: none is given, it cannot be read, or it is of no layout that is known.
         """
-        self._trained = None
-        if runner._resume:
-            return
-        if self.checkpoint is None:
-            raise HCSCError(NO_FILE)
-        self._trained = read_trained(self.checkpoint, self.encoder)
+        # whether there is a checkpoint to resume from is known after this event only
+        self._trained = None if runner._resume else self._read()
 
     def before_train(self, runner: Runner) -> None:
-        """Take its weights, in place of those that the model was initialised with.
+        """Take its weights, in place of those that the model was initialised with; also where
+        ``resume`` found no checkpoint and the run starts anew.
 
         Raises:
-            HCSCError: they do not fit.
+            HCSCError: they do not fit; or, where a run was to resume, as :meth:`before_run`.
         """
         trained, self._trained = self._trained, None
-        if trained is None:
+        if runner._resume:
             return
-        for line in take_trained(unwrapped(runner.model), trained):
+        for line in take_trained(unwrapped(runner.model), trained or self._read()):
             runner.logger.info(line)
+
+    def _read(self) -> Trained:
+        if self.checkpoint is None:
+            raise HCSCError(NO_FILE)
+        return read_trained(self.checkpoint, self.encoder)

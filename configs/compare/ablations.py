@@ -1,0 +1,59 @@
+"""What moves the result: one option after the other changed, on the digits and on the coins.
+
+    make proof DATA=folder ARGS="--scale ablations"
+
+``hcsc`` is the paper's rule with three levels, selection of instances and prototypes, k-means++
+and features of the momentum encoder that are extracted for each clustering.
+"""
+
+default_scope = "mmpretrain"
+custom_imports = dict(imports=["hcsc_mm"], allow_failed_imports=False)
+title = "What moves the result"
+seeds = (0, 1, 2)
+folder = "{{ fileDirname }}"
+data = dict(
+    digits=dict(
+        config=f"{folder}/../hcsc_r18_digits.py",
+        train=dict(type="hcsc_mm.Digits", split="train"),
+        test=dict(type="hcsc_mm.Digits", split="test"),
+        num_clusters=(60, 30, 10),
+        note="1,437 scans to train on, 360 held out; kNN with k = 20.",
+    ),
+    coins=dict(
+        config=f"{folder}/proof/coins.py",
+        options=dict(num_prototypes=(60, 30, 10)),
+        train=dict(
+            type="hcsc_mm.LabelledImages", data_root="data/proof/coins", ann_file="train.txt"
+        ),
+        test=dict(type="hcsc_mm.LabelledImages", data_root="data/proof/coins", ann_file="test.txt"),
+        num_clusters=(60, 30, 8),
+        note="1,291 photographs of coins, 8 denominations, 3 metals; 1,539 held out; k = 20.",
+    ),
+)
+rule, selection = "model.head.rule", "model.selection"
+clustering, momentum = "default_hooks.clustering", "default_hooks.key_momentum"
+base = {rule: "paper"}
+methods = dict(
+    hcsc=dict(options=base),
+    released=dict(options={rule: "released"}),
+    instances_only=dict(options={**base, f"{selection}.prototypes": False}),
+    prototypes_only=dict(options={**base, f"{selection}.instances": False}),
+    no_selection=dict(
+        options={**base, f"{selection}.prototypes": False, f"{selection}.instances": False}
+    ),
+    levels_1=dict(options={**base, f"{clustering}.num_prototypes": (60,)}),
+    levels_2=dict(options={**base, f"{clustering}.num_prototypes": (60, 30)}),
+    levels_4=dict(options={**base, f"{clustering}.num_prototypes": (120, 60, 30, 10)}),
+    random_seeding=dict(options={**base, f"{clustering}.seeding": "random"}),
+    bank=dict(options={**base, f"{clustering}.features": "bank"}),
+    symmetric=dict(options={**base, "model.symmetric": True}),
+    momentum_constant=dict(
+        options={**base, f"{momentum}.type": "hcsc_mm.MomentumScheduleHook"}
+        | {f"{momentum}.start": 0.004, f"{momentum}.end": 0.004, "model.momentum": 0.004}
+    ),
+    momentum_schedule=dict(
+        options={**base, f"{momentum}.type": "hcsc_mm.MomentumScheduleHook"}
+        | {f"{momentum}.start": 0.01, f"{momentum}.end": 0.001, "model.momentum": 0.01}
+    ),
+)
+differences = tuple((name, "hcsc") for name in methods if name != "hcsc")
