@@ -71,6 +71,10 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
         self.frozen_stages = number if frozen_stages == -1 else frozen_stages
         for name, weight in self.timm_model.named_parameters():
             weight.requires_grad_(stages[name] >= self.frozen_stages)
+        # By name: no weight of a key encoder needs a gradient, and its batch norms do count.
+        self._frozen_norms = frozenset(
+            name for name, layer in self._batch_norms() if _is_frozen(layer)
+        )
         if frozen_patch_embed:
             self._freeze_patch_embed(model_name)
         if with_cp:
@@ -90,10 +94,14 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
     def train(self, mode: bool = True) -> TIMMBackbone:
         """As in PyTorch; batch norms that are to stay in eval mode do."""
         nn.Module.train(self, mode)
-        for layer in self.modules():
-            if isinstance(layer, _BatchNorm) and (self.norm_eval or _is_frozen(layer)):
+        for name, layer in self._batch_norms():
+            if self.norm_eval or name in self._frozen_norms:
                 layer.eval()
         return self
+
+    def _batch_norms(self) -> list[tuple[str, _BatchNorm]]:
+        modules = self.timm_model.named_modules()
+        return [(name, layer) for name, layer in modules if isinstance(layer, _BatchNorm)]
 
     def _set_pooling(self, model_name: str, pooling: str | None) -> None:
         network = self.timm_model

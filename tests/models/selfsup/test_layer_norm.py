@@ -1,4 +1,4 @@
-"""Networks without batch norm: no batch tells its images by statistics, so nothing is kept apart."""
+"""Networks without batch norm: no batch tells its images by statistics; nothing is kept apart."""
 
 import pytest
 import torch
@@ -65,3 +65,12 @@ def test_the_key_of_an_image_does_not_depend_on_its_batch():
     key, keys = model._encode_training_key(images)
     torch.testing.assert_close(key, keys)
     torch.testing.assert_close(key[:1], model.encode_key(images[:1]))
+
+
+def test_batch_norms_of_a_key_encoder_collect_statistics_unless_they_are_frozen():
+    for options, moves in (({}, True), (dict(frozen_stages=1), False)):
+        model = contrast(BATCH_NORM, **options)
+        norm = model.momentum_encoder.encoder[0].timm_model.bn1
+        before = norm.running_mean.clone()
+        draws_in_a_step(model)
+        assert torch.equal(norm.running_mean, before) != moves
