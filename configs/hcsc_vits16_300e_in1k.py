@@ -29,7 +29,6 @@ model = dict(
         pooling="token",
         frozen_patch_embed=True,
         drop_path_rate=0.1,
-        dynamic_img_size=True,  # crops of other sizes than 224, too
     ),
     neck=dict(in_channels=384, hid_channels=2048),
 )

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ...errors import HCSCError
 from ...registry import MODELS
 
+_WITH_POSITIONS = ("vision_transformer", "deit")  # timm's files of plain vision transformers
 _POOLINGS = {"token": "token", "mean": "avg"}  # ours → timm's
 
 
@@ -39,9 +40,9 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
         with_cp: Compute activations again in the backward pass instead of keeping them: less
             memory, a longer step. Off by default.
         **kwargs: Further arguments of ``mmpretrain.TIMMBackbone``, and through it of timm's
-            network: ``drop_path_rate``, ``img_size``, and ``dynamic_img_size=True`` for
-            transformers that meet crops of several sizes, whose position embeddings are then
-            interpolated.
+            network, such as ``drop_path_rate`` and ``img_size``. Plain vision transformers have
+            ``dynamic_img_size=True`` unless it is said otherwise: for images of other sizes, such
+            as local crops, their position embeddings are interpolated.
 
     Raises:
         HCSCError: timm has no such network, or it has fewer stages, no class token, no projection
@@ -58,7 +59,9 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
         with_cp: bool = False,
         **kwargs: Any,
     ) -> None:
-        _timm_with(model_name)
+        timm = _timm_with(model_name)
+        if timm.models.is_model_in_modules(model_name, _WITH_POSITIONS):
+            kwargs.setdefault("dynamic_img_size", True)
         super().__init__(model_name=model_name, **kwargs)
         self._set_pooling(model_name, pooling)
         stages = parameter_stages(self.timm_model)
