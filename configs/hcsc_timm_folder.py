@@ -37,5 +37,8 @@ model = dict(
     ),
     neck=dict(in_channels=in_channels, hid_channels=512),
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys=lr_multipliers) if lr_multipliers else None)
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys=lr_multipliers) if lr_multipliers else None,
+    constructor="hcsc_mm.TrainedParametersConstructor",
+)
 custom_hooks = [dict(type="hcsc_mm.TrainedWeightsHook")]  # --checkpoint

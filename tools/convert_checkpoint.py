@@ -49,6 +49,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--image",
         help="image to compare features of; by default a photograph that scikit-learn bundles",
     )
+    parser.add_argument(
+        "--heads",
+        type=int,
+        help="heads of a ViT's attention, which its weights do not tell; by default those of the "
+        "config in the file, or one for every 64 channels",
+    )
     parser.add_argument("--force", action="store_true", help="replace a target that exists")
     return parser.parse_args(arguments)
 
@@ -66,6 +72,7 @@ def main() -> None:
                 encoder=args.encoder,
                 image=args.image,
                 force=args.force,
+                num_heads=args.heads,
             )
         except KeyboardInterrupt:
             print("interrupted; nothing was written", file=sys.stderr)

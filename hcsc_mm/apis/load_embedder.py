@@ -180,18 +180,17 @@ def find_pipeline(config: Config) -> list[dict]:
 
 
 def _of_known_layout(path: str, source: tuple[str, str | None]) -> Embedder:
-    """A ResNet whose layout the converter knows, the key encoder if there is one."""
+    """A network whose layout the converter knows, the key encoder if there is one."""
     try:
         contents = sort_weights(read_checkpoint(path).weights)
         encoder = "key" if "key.backbone" in contents.parts else "query"
         model = select(contents, encoder, TARGETS["hcsc_mm"])
+        backbone = model.shape.loaded(model.backbone, **model.shape.pooled)
     except HCSCError as error:
         raise HCSCError(
             f"{path} carries no config, and its weights alone do not say what network they are of "
             f"({error}); give the config, or a name, with pretrained={path}"
         ) from None
-    backbone = model.shape.build()
-    backbone.load_state_dict(model.backbone)
     neck = None
     if model.projection:
         matrices = list(model.projection.values())[::2]

@@ -9,7 +9,7 @@ from .data_preprocessors import (
 from .heads import HCSCHead, InfoNCEHead, LossRule
 from .losses import selective_info_nce
 from .memories import NegativeQueue
-from .necks import ProjectionNeck
+from .necks import PoolingNeck, ProjectionNeck
 from .selection import ClusterSelection, Draw, keep_probability, log_partition
 from .selfsup import HCSC, PCL, MomentumContrast, find_hcsc
 from .utils import MomentumEncoder, SplitBatchNorm2d, pool
@@ -28,6 +28,7 @@ __all__ = [
     "MomentumContrast",
     "MomentumEncoder",
     "NegativeQueue",
+    "PoolingNeck",
     "ProjectionNeck",
     "SplitBatchNorm2d",
     "TIMMBackbone",

@@ -24,6 +24,7 @@ from .taking_part import (
     LoadsImages,
 )
 from .train_loop import ResumableTrainLoop
+from .trained_parameters import TrainedParametersConstructor
 from .worker_seed import seed_worker
 
 make_mmengine_load_safely()
@@ -43,6 +44,7 @@ __all__ = [
     "ResumableCheckpointHook",
     "ResumableTrainLoop",
     "SeededPipeline",
+    "TrainedParametersConstructor",
     "UnreadableImagesHook",
     "seed_worker",
 ]

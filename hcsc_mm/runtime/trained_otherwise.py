@@ -28,6 +28,7 @@ _LOADING = {"white": None, "color_type": "color", "imdecode_backend": "pillow"}
 _HARMLESS = {
     *("type", "_scope_", "init_cfg", "pretrained", "norm_cfg", "norm_eval", "with_cp"),
     *("frozen_stages", "zero_init_residual", "drop_path_rate", "out_indices", "conv_cfg"),
+    "frozen_patch_embed",
 }
 
 

@@ -48,7 +48,12 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
         use_checkpoint(model, checkpoint)
         return
     own, model.backbone = model.backbone, copy.deepcopy(source.backbone)
-    model.backbone.pop("init_cfg", None)
+    for name in ("init_cfg", "frozen_patch_embed"):  # weights are trained now that train well
+        model.backbone.pop(name, None)
+    if (model.get("neck") or {}).get("type") == "GlobalAveragePooling" and not str(
+        model.backbone.type
+    ).startswith("ResNet"):  # others may give tokens or vectors
+        model.neck.type = "hcsc_mm.PoolingNeck"
     for norm in list(configs_of_type(model.backbone, "hcsc_mm.SplitBatchNorm2d")):
         norm["type"] = "BN"
         norm.pop("num_splits", None)

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import HCSCError
 from ..utils.files import WholeFiles
 from .files import encode, read_checkpoint
+from .heads import heads_in_config
 from .layouts import Contents, sort_weights
 from .roots import plain_name
 from .targets import TARGETS, Model, Target, select
@@ -103,6 +104,7 @@ def convert(
     encoder: str = "query",
     image: str | None = None,
     force: bool = False,
+    num_heads: int | None = None,
 ) -> Report:
     """Convert a checkpoint.
 
@@ -116,6 +118,9 @@ def convert(
         encoder: 'query' or 'key': which becomes the backbone.
         image: Image to compare features of; a bundled photograph by default.
         force: Replace a target that exists.
+        num_heads: Heads of a ViT's attention, which its weights do not tell; None takes them from
+            the config that the file carries, or else one for every 64 channels, as published ViTs
+            have.
 
     Raises:
         HCSCError: see the functions that it calls; also for a target that exists, or whose ending
@@ -126,13 +131,16 @@ def convert(
     checkpoint = read_checkpoint(source)
     try:
         contents = sort_weights(checkpoint.weights, layout, prefix)
-        model = select(contents, encoder, kind)
+        if num_heads is None:
+            num_heads = heads_in_config(checkpoint.config, str(source))
+        model = select(contents, encoder, kind, num_heads)
         if to not in model.shape.targets:
             able = [name for name in TARGETS if name in model.shape.targets]
             raise HCSCError(
                 f"it is a {model.shape}, which {to} has no counterpart of; --to "
                 f"{', --to '.join(able[:-1])} and --to {able[-1]} can hold it"
             )
+        model.shape.config()  # a ViT's says whether it lacks a number of heads
     except HCSCError as error:
         raise HCSCError(f"cannot convert {source}: {error}") from None
     unused = describe_unused(contents, model, kind, encoder, checkpoint.extras)

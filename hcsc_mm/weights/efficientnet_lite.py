@@ -10,7 +10,7 @@ timm's network: with ImageNet's statistics the features are worse.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -116,6 +116,11 @@ class EfficientNetLite0:
         return frozenset({"hcsc_mm", "mmpretrain", "timm"})
 
     @property
+    def pooled(self) -> dict:
+        """Options of the config that let it give what its users take for an image."""
+        return {}
+
+    @property
     def whole(self) -> dict:
         """Options of the config that let it give all that it computes."""
         return {}
@@ -127,6 +132,10 @@ class EfficientNetLite0:
     def timm_options(self) -> dict:
         """Of timm's network beside its name."""
         return {}
+
+    def timm_features(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """timm's network → what computes all that it does, for images."""
+        return network.forward_features
 
     def build(self, **changes: Any) -> nn.Module:
         """mmpretrain's wrapper of timm's network, in eval mode.
@@ -156,9 +165,9 @@ class EfficientNetLite0:
             for name, value in self.build().state_dict().items()
         }
 
-    def loaded(self, backbone: Mapping[str, Tensor]) -> nn.Module:
+    def loaded(self, backbone: Mapping[str, Tensor], **changes: Any) -> nn.Module:
         """mmpretrain's wrapper with these weights."""
-        network = self.build()
+        network = self.build(**changes)
         network.load_state_dict(
             {self.openmmlab_name(name): value for name, value in backbone.items()}
         )

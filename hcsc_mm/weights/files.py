@@ -39,10 +39,12 @@ class Checkpoint:
     Attributes:
         weights: Name → tensor, as the file names them.
         extras: What else lies beside them: optimizer, epoch, ...
+        config: Text of the config that a checkpoint of OpenMMLab carries; None if there is none.
     """
 
     weights: Weights
     extras: list[str]
+    config: str | None = None
 
 
 def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
@@ -72,7 +74,9 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
         )
     if any(value.is_meta for value in weights.values()):
         raise HCSCError(f"{path} holds the shapes of weights without their values; save the model")
-    return Checkpoint(weights, extras)
+    meta = content.get("meta")
+    text = meta.get("cfg") if isinstance(meta, dict) else None
+    return Checkpoint(weights, extras, text if isinstance(text, str) else None)
 
 
 def _weights_in(content: dict) -> tuple[Weights, list[str]]:

@@ -6,6 +6,7 @@ what belongs to no part. Parts and the names within them are the same for all la
     query.backbone, key.backbone
         torchvision's names of a ResNet: conv1.weight, layer1.0.bn1.running_mean, ...
         timm's of a ViT: cls_token, blocks.0.attn.qkv.weight, ...
+        timm's of a ConvNeXt: stem.0.weight, stages.0.blocks.0.conv_dw.weight, ...
         timm's of EfficientNet-Lite0: conv_stem.weight, blocks.0.0.conv_dw.weight, ...
     query.projection, key.projection
         those of ProjectionNeck: mlp.0.weight, ...
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..errors import HCSCError
+from .convnext import is_convnext_name, rename_convnext
 from .detectron2_names import from_detectron2, to_detectron2
 from .efficientnet_lite import TIMM_WRAPPER, is_timm_name, to_timm
 from .roots import (
@@ -42,8 +44,8 @@ Place = tuple[str, str]
 
 # Families of backbones whose names follow in a checkpoint of OpenMMLab.
 _OPENMMLAB = {
-    "backbone.": ("torchvision", "mmpretrain"),
-    f"backbone.{TIMM_WRAPPER}": ("torchvision", "timm", "efficientnet"),
+    "backbone.": ("torchvision", "mmpretrain", "convnext_openmmlab"),
+    f"backbone.{TIMM_WRAPPER}": ("torchvision", "timm", "efficientnet", "convnext"),
 }
 
 
@@ -104,8 +106,8 @@ def place_torchvision(name: str) -> Place | None:
 
 
 def place_timm(name: str) -> Place | None:
-    """Plain names of a ResNet, a ViT or an EfficientNet."""
-    known = is_vit_name(name) or is_timm_name(name)
+    """Plain names of a ResNet, a ViT, a ConvNeXt or an EfficientNet."""
+    known = is_vit_name(name) or is_timm_name(name) or is_convnext_name(name)
     return place_torchvision(name) or (("query.backbone", name) if known else None)
 
 
@@ -268,8 +270,8 @@ def _sort_by_roots(
     roots = find_roots(names)
     if not roots:
         raise HCSCError(
-            "there is no EfficientNet-Lite0, no ViT and no ResNet backbone of a known layout; the "
-            f"tensors are {_some(weights)}; {describe_prefixes(names)}"
+            "there is no EfficientNet-Lite0, no ConvNeXt, no ViT and no ResNet backbone of a known "
+            f"layout; the tensors are {_some(weights)}; {describe_prefixes(names)}"
         )
     parts: dict[str, Weights] = {}
     origins: dict[str, list[str]] = {}
@@ -295,9 +297,9 @@ def _sort_by_roots(
 
 
 def _canonical(parts: dict[str, Weights]) -> dict[str, Weights]:
-    """Backbones by the names of :mod:`roots`: timm's for a ViT."""
+    """Backbones by the names of :mod:`roots`: timm's for a ViT and a ConvNeXt."""
     return {
-        part: rename_vit(weights) if part.endswith("backbone") else weights
+        part: rename_convnext(rename_vit(weights)) if part.endswith("backbone") else weights
         for part, weights in parts.items()
     }
 

@@ -134,7 +134,7 @@ def _in_timm(path: Path, model: Model) -> Network:
         checkpoint_path=os.fspath(path),
         **model.shape.timm_options(),
     )
-    return network.eval().forward_features
+    return model.shape.timm_features(network.eval())
 
 
 def _in_detectron2(path: Path, model: Model) -> Network:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import HCSCError
+from .convnext import ConvNeXtShape
 from .efficientnet_lite import EfficientNetLite0
 from .layouts import Weights
 from .vit import ViTShape
@@ -68,6 +70,11 @@ class ResNetShape:
         return frozenset(plain | others if self.is_standard else plain)
 
     @property
+    def pooled(self) -> dict:
+        """Options of the config that let it give what its users take for an image."""
+        return {}
+
+    @property
     def whole(self) -> dict:
         """Options of the config that let it give all that it computes."""
         return {}
@@ -97,6 +104,10 @@ class ResNetShape:
             cfg.update(strides=(self.first_stride, 2, 2, 2))
         return cfg
 
+    def timm_features(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """timm's network → what computes all that it does, for images."""
+        return network.forward_features
+
     def build(self, **changes) -> nn.Module:
         """mmpretrain's network of this shape, in eval mode."""
         cfg = self.config()
@@ -112,9 +123,9 @@ class ResNetShape:
         """Name → tensor of the network's shapes."""
         return self.build().state_dict()
 
-    def loaded(self, backbone: Mapping[str, Tensor]) -> nn.Module:
+    def loaded(self, backbone: Mapping[str, Tensor], **changes: Any) -> nn.Module:
         """mmpretrain's network with these weights."""
-        network = self.build()
+        network = self.build(**changes)
         network.load_state_dict(backbone)
         return network
 
@@ -123,7 +134,7 @@ class ResNetShape:
         return images
 
 
-Shape = ResNetShape | ViTShape | EfficientNetLite0
+Shape = ResNetShape | ViTShape | ConvNeXtShape | EfficientNetLite0
 
 
 def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:

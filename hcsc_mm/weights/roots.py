@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from .convnext import MARK as CONVNEXT_MARK
+from .convnext import OPENMMLAB_MARK, PUBLISHED_MARK, is_convnext_name
+from .convnext import to_timm as convnext_to_timm
 from .detectron2_names import from_detectron2
 from .efficientnet_lite import is_timm_name
 from .efficientnet_lite import to_timm as efficientnet_to_timm
@@ -32,8 +35,18 @@ _MARKS = {  # family → a tensor that each of its backbones has
     "mmpretrain": "layers.0.attn.qkv.weight",
     "efficientnet": "blocks.0.0.conv_dw.weight",
     "efficientnet_lite": "_blocks.0._depthwise_conv.weight",
+    "convnext": CONVNEXT_MARK,
+    "convnext_openmmlab": OPENMMLAB_MARK,
+    "convnext_published": PUBLISHED_MARK,
 }
 _RENAMED = {"detectron2": from_detectron2, "efficientnet_lite": efficientnet_to_timm}
+_LAYOUTS = {  # of families that are not called by their layout
+    "sequential": "torchvision",
+    "efficientnet": "timm",
+    "convnext": "timm",
+    "convnext_openmmlab": "mmpretrain",
+    "convnext_published": "timm",
+}
 _MOST_SHOWN = 6
 
 
@@ -44,7 +57,8 @@ class Root:
     Attributes:
         prefix: What the names of its tensors begin with.
         family: Whose names follow: 'torchvision', 'detectron2' (both ResNets), 'timm', 'mmpretrain'
-            (both ViTs), 'efficientnet' (timm's names), 'efficientnet_lite' (the package's), or
+            (both ViTs), 'efficientnet' (timm's names), 'efficientnet_lite' (the package's),
+            'convnext' (timm's), 'convnext_openmmlab', 'convnext_published' (its authors'), or
             'sequential': torchvision's modules by their places, as in
             ``nn.Sequential(*resnet.children())``.
         places: Places, in a sequential one, of the stem's convolution, its norm and the four
@@ -62,11 +76,11 @@ class Root:
 
     @property
     def layout(self) -> str:
-        return {"sequential": "torchvision", "efficientnet": "timm"}.get(self.family, self.family)
+        return _LAYOUTS.get(self.family, self.family)
 
     def inner(self, name: str) -> str | None:
         """What a name is within the backbone: torchvision's name of a ResNet's tensor, timm's of a
-        ViT's or an EfficientNet's; None for what is none of it.
+        ViT's, a ConvNeXt's or an EfficientNet's; None for what is none of it.
         """
         if not name.startswith(self.prefix):
             return None
@@ -79,6 +93,9 @@ class Root:
         if self.family in ("timm", "mmpretrain"):
             renamed = to_timm(rest) if self.family == "mmpretrain" else rest
             return renamed if is_vit_name(renamed) else None
+        if self.family.startswith("convnext"):
+            renamed = rest if self.family == "convnext" else convnext_to_timm(rest)
+            return renamed if is_convnext_name(renamed) else None
         if self.family == "efficientnet":
             return rest if is_timm_name(rest) else None
         if self.family in _RENAMED:

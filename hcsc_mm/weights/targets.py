@@ -10,6 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import HCSCError
+from .convnext import MARK as CONVNEXT_MARK
+from .convnext import recognize_convnext
 from .efficientnet_lite import EfficientNetLite0
 from .layouts import Contents, Weights, to_detectron2
 from .resnet import Shape, check_backbone, recognize
@@ -56,13 +58,14 @@ class Target:
         return {part.replace("*", encoder) for part in self.parts}
 
 
-def select(contents: Contents, encoder: str, target: Target) -> Model:
+def select(contents: Contents, encoder: str, target: Target, num_heads: int | None = None) -> Model:
     """What a target takes of a file; what it does not take need not be in order.
 
     Args:
         contents: The file, sorted.
         encoder: 'query' or 'key': whose backbone and projection become the model's.
         target: What is to be written.
+        num_heads: Of a ViT, see :class:`~hcsc_mm.weights.vit.ViTShape`.
 
     Raises:
         HCSCError: the file lacks this encoder, or one of its parts is not whole.
@@ -74,7 +77,7 @@ def select(contents: Contents, encoder: str, target: Target) -> Model:
         )
     wanted = target.parts_of(encoder)
     parts = {part: weights for part, weights in contents.parts.items() if part in wanted}
-    shape = _recognize(parts[f"{encoder}.backbone"])
+    shape = _recognize(parts[f"{encoder}.backbone"], num_heads)
     backbone = check_backbone(parts[f"{encoder}.backbone"], shape)
     key = parts.get("key.backbone", {})
     if key:
@@ -98,11 +101,13 @@ def select(contents: Contents, encoder: str, target: Target) -> Model:
     return Model(shape, backbone, projection, (key, key_projection if key else {}), queue)
 
 
-def _recognize(backbone: Weights) -> Shape:
+def _recognize(backbone: Weights, num_heads: int | None) -> Shape:
     if "conv_stem.weight" in backbone:
         return EfficientNetLite0()
+    if CONVNEXT_MARK in backbone:
+        return recognize_convnext(backbone)
     is_vit = any(name.startswith("blocks.") for name in backbone)
-    return recognize_vit(backbone) if is_vit else recognize(backbone)
+    return recognize_vit(backbone, num_heads) if is_vit else recognize(backbone)
 
 
 def _same_shapes(one: Weights, other: Weights) -> bool:

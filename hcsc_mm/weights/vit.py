@@ -7,8 +7,8 @@ MoCo v3 publish.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch.nn.functional as F
@@ -31,8 +31,7 @@ _HEAD_WIDTH = 64  # of every published ViT but MoCo v3's small one
 
 @dataclass(frozen=True)
 class ViTShape:
-    """What tells one ViT from another. The number of heads has no part in the weights: it is taken
-    as one for every 64 channels.
+    """What tells one ViT from another.
 
     Attributes:
         width: Channels of a token.
@@ -41,6 +40,8 @@ class ViTShape:
         patch: Side of a patch in pixels.
         image: Side of the images that the positions are of.
         in_channels: Number of channels of the images.
+        num_heads: Heads of its attention, which no weight tells; None: one for every 64 channels,
+            as all published ViTs but MoCo v3's small one have.
     """
 
     width: int
@@ -49,13 +50,29 @@ class ViTShape:
     patch: int
     image: int
     in_channels: int = 3
+    num_heads: int | None = None
 
     def __str__(self) -> str:
-        return f"ViT of {self.depth} layers of {self.width}, patches of {self.patch}"
+        heads = "" if self.num_heads is None else f", {self.num_heads} heads"
+        return f"ViT of {self.depth} layers of {self.width}{heads}, patches of {self.patch}"
 
     @property
     def heads(self) -> int:
-        return max(1, self.width // _HEAD_WIDTH) if self.width % _HEAD_WIDTH == 0 else 1
+        """Heads of its attention.
+
+        Raises:
+            HCSCError: nobody said how many, and the width does not suggest it; or they do not
+                divide the width.
+        """
+        heads = self.num_heads
+        if heads is None and self.width % _HEAD_WIDTH:
+            raise HCSCError(
+                f"it is a {self}, whose weights do not tell how many heads it has; say --heads"
+            )
+        heads = self.width // _HEAD_WIDTH if heads is None else heads
+        if heads < 1 or self.width % heads:
+            raise HCSCError(f"{heads} heads do not divide the {self.width} channels of a token")
+        return heads
 
     @property
     def targets(self) -> frozenset[str]:
@@ -98,6 +115,10 @@ class ViTShape:
             in_chans=self.in_channels,
         )
 
+    def timm_features(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
+        """timm's network → what computes all that it does, for images."""
+        return network.forward_features
+
     def build(self, **changes: Any) -> nn.Module:
         """mmpretrain's network of this shape, in eval mode, which gives all tokens."""
         cfg = self.config()
@@ -106,6 +127,11 @@ class ViTShape:
         )
         backbone.eval()
         return backbone
+
+    @property
+    def pooled(self) -> dict:
+        """Options of the config that let it give what its users take for an image."""
+        return {"out_type": "cls_token"}
 
     @property
     def whole(self) -> dict:
@@ -117,12 +143,12 @@ class ViTShape:
         return to_mmpretrain(name)
 
     def template(self) -> dict[str, Tensor]:
-        """Name → tensor of the network's shapes."""
-        return rename_vit(self.build().state_dict())
+        """Name → tensor of the network's shapes, in which heads have no part."""
+        return rename_vit(replace(self, num_heads=1).build().state_dict())
 
-    def loaded(self, backbone: Mapping[str, Tensor]) -> nn.Module:
+    def loaded(self, backbone: Mapping[str, Tensor], **changes: Any) -> nn.Module:
         """mmpretrain's network with these weights."""
-        network = self.build()
+        network = self.build(**changes)
         network.load_state_dict({to_mmpretrain(name): value for name, value in backbone.items()})
         return network
 
@@ -167,8 +193,12 @@ def rename_vit(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {to_timm(name): value for name, value in weights.items()}
 
 
-def recognize_vit(backbone: Mapping[str, Tensor]) -> ViTShape:
+def recognize_vit(backbone: Mapping[str, Tensor], num_heads: int | None = None) -> ViTShape:
     """The ViT whose weights these seem to be.
+
+    Args:
+        backbone: timm's names → weights.
+        num_heads: See :class:`ViTShape`.
 
     Raises:
         HCSCError: it has no class token, or positions of no square.
@@ -196,5 +226,5 @@ def recognize_vit(backbone: Mapping[str, Tensor]) -> ViTShape:
     numbers = {int(name.split(".")[1]) for name in backbone if name.startswith("blocks.")}
     side = patch.shape[-1]
     return ViTShape(
-        patch.shape[0], max(numbers) + 1, mlp.shape[0], side, grid * side, patch.shape[1]
+        patch.shape[0], max(numbers) + 1, mlp.shape[0], side, grid * side, patch.shape[1], num_heads
     )

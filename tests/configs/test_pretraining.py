@@ -33,6 +33,12 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 CLUSTERING = [name for name in NAMES if name.startswith(("hcsc", "pcl"))]  # others never cluster
 IN1K = [name for name in NAMES if name.startswith("hcsc") and name.endswith("in1k")]
+
+
+def load_optimizer(name: str) -> str:
+    return Config.fromfile(CONFIGS / f"{name}.py").optim_wrapper.optimizer.type
+
+
 METHODS = {
     "hcsc": HCSC,
     "pcl": PCL,
@@ -41,6 +47,8 @@ METHODS = {
     "simsiam": SimSiam,
     "byol": BYOL,
 }  # by the first word of the name
+PAPER = [name for name in IN1K if name.startswith("hcsc_r50")]
+ADAMW = [name for name in NAMES if load_optimizer(name) == "AdamW"]
 MULTI_CROP = [name for name in IN1K if "mcrop" in name]
 
 
@@ -131,6 +139,8 @@ def test_the_main_job_has_its_exact_name_beside_its_longer_multi_crop_and_small_
         "hcsc_r50_devaug_200e_in1k",
         "hcsc_r50_mcrop_devaug_200e_in1k",
         "hcsc_r18_devaug_200e_folder",
+        "hcsc_vits16_300e_in1k",
+        "hcsc_convnext-tiny_300e_in1k",
     } <= set(NAMES)
 
 
@@ -231,7 +241,8 @@ def test_model_optimiser_schedule_and_hook_build(name):
     optim_wrapper = build_optim_wrapper(model, config.optim_wrapper)
     trained = {
         id(weight)
-        for weight in optim_wrapper.optimizer.param_groups[0]["params"]
+        for group in optim_wrapper.optimizer.param_groups
+        for weight in group["params"]
         if weight.requires_grad
     }
     assert trained == {  # heads have weights in mmpretrain's methods: prototypes, predictors
@@ -264,6 +275,26 @@ def test_lr_follows_the_cosine_once_per_epoch_from_the_first_to_zero(name):
         cosine.step()
     expected = [0.5 * lr * (1 + math.cos(math.pi * epoch / epochs)) for epoch in range(epochs)]
     assert seen == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ADAMW)
+def test_norms_biases_tokens_positions_and_scales_of_layers_do_not_decay(name):
+    config = load(name)
+    model = MODELS.build(config.model)
+    groups = build_optim_wrapper(model, config.optim_wrapper).optimizer.param_groups
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    spared = {names[id(group["params"][0])] for group in groups if not group["weight_decay"]}
+    decayed = {names[id(group["params"][0])] for group in groups} - spared
+    assert len(decayed) > 10 and all(len(group["params"]) == 1 for group in groups)
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            of_token = name.endswith(("cls_token", "pos_embed"))
+            assert (name in spared) == (weight.ndim == 1 or of_token)
+    frozen = [
+        name for name, weight in model.backbone.named_parameters() if not weight.requires_grad
+    ]
+    assert bool(frozen) == ("vit" in config.model.backbone.model_name)
+    assert all("patch_embed.proj" in name for name in frozen)
 
 
 @pytest.mark.parametrize("name", ["hcsc_folder", "hcsc_r18_200e_folder", "hcsc_r18_grocery"])
@@ -313,7 +344,7 @@ def test_workers_start_anew_each_epoch_and_take_their_seed_from_the_epoch(name):
     assert FUNCTIONS.get(loader.worker_init_fn.type) is seed_worker
 
 
-@pytest.mark.parametrize("name", IN1K)
+@pytest.mark.parametrize("name", PAPER)
 def test_imagenet_configs_have_the_numbers_of_the_paper(name):
     config = load(name)
     assert config.train_dataloader.batch_size == 32

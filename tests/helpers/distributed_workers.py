@@ -27,6 +27,7 @@ from hcsc_mm.datasets import ShardSampler
 from hcsc_mm.evaluation import KNN, Clustering, FeatureSet, LinearSVM, LowShotSVM, extract_features
 from hcsc_mm.models import MomentumEncoder
 from hcsc_mm.models.memories import KeyBank
+from hcsc_mm.models.utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
 from hcsc_mm.utils.ranks import report_failure, wait_for_ranks
 from hcsc_mm.utils.shard import all_gather_rows, shard_slice, total_rows
 
@@ -257,7 +258,7 @@ def synchronize_statistics() -> dict[str, Tensor]:
 
 
 def train_one_step(batch_norm: bool = False) -> dict[str, Any]:
-    """One HCSC step of 4 images a rank, keys shuffled over the ranks."""
+    """One HCSC step of 4 images a rank; with a batch norm keys are shuffled over the ranks."""
     torch.manual_seed(0)
     model = tiny_hcsc(batch_norm)
     model.init_weights()
@@ -274,6 +275,15 @@ def train_one_step(batch_norm: bool = False) -> dict[str, Any]:
         "loss": sum(value for name, value in losses.items() if "loss" in name).item(),
         "expected_keys": model.encode_key(key),
     }
+
+
+def shuffle_and_back() -> dict[str, Tensor]:
+    """Eight rows, four a rank, exchanged at random and brought back."""
+    torch.manual_seed(100 + get_rank())
+    rows = torch.arange(8.0)[:, None]
+    shuffled, order = shuffle_over_ranks(rows[shard_slice(8)])
+    own, everyone = unshuffle_over_ranks(shuffled, order)
+    return {"shuffled": shuffled, "own": own, "all": everyone}
 
 
 def train_one_step_with_batch_norm() -> dict[str, Any]:

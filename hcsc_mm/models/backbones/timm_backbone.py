@@ -1,4 +1,4 @@
-"""Networks of timm whose first stages may stay as they are."""
+"""Networks of timm: what they give, and what of them is trained."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from types import ModuleType
 from typing import Any
 
 from mmpretrain.models.backbones import TIMMBackbone as MMPretrainTIMMBackbone
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import HCSCError
 from ...registry import MODELS
 
+_WITH_POSITIONS = ("vision_transformer", "deit")  # timm's files of plain vision transformers
+_POOLINGS = {"token": "token", "mean": "avg"}  # ours → timm's
+
 
 @MODELS.register_module()
 class TIMMBackbone(MMPretrainTIMMBackbone):
-    """``mmpretrain.TIMMBackbone`` for training on from trained weights.
+    """``mmpretrain.TIMMBackbone``: any network of timm, for training, or training on.
 
     Stages are timm's coarse groups of parameters, in the order in which an image meets them; of an
     EfficientNet these are the stem and the seven stages of blocks, the last one with the head.
@@ -26,17 +29,41 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
             mode. 0 (the default) trains all, -1 none.
         norm_eval: Keep all batch norms in eval mode, with the statistics of the trained weights:
             no batch then tells its images by them. Off by default.
-        **kwargs: Further arguments of ``mmpretrain.TIMMBackbone``.
+        pooling: What stands for an image: 'token' gives the class token, 'mean' the mean of the
+            patches without it (of a convolutional network: of the positions), both (B, C) as
+            timm's own network gives them. None (the default): 'token' where there is a class
+            token, 'mean' where there are registers alone, otherwise the output as it is, a feature
+            map or patches, whose positions are averaged by all that needs a vector.
+        frozen_patch_embed: A transformer's projection of patches keeps its random weights, without
+            which its training is unstable at large batches (MoCo v3: Chen et al., ICCV 2021,
+            Section 4.2). Off by default.
+        with_cp: Compute activations again in the backward pass instead of keeping them: less
+            memory, a longer step. Off by default.
+        **kwargs: Further arguments of ``mmpretrain.TIMMBackbone``, and through it of timm's
+            network, such as ``drop_path_rate`` and ``img_size``. Plain vision transformers have
+            ``dynamic_img_size=True`` unless it is said otherwise: for images of other sizes, such
+            as local crops, their position embeddings are interpolated.
 
     Raises:
-        HCSCError: timm has no such network, or it has fewer stages.
+        HCSCError: timm has no such network, or it has fewer stages, no class token, no projection
+            of patches, or cannot compute activations again.
     """
 
     def __init__(
-        self, model_name: str, frozen_stages: int = 0, norm_eval: bool = False, **kwargs: Any
+        self,
+        model_name: str,
+        frozen_stages: int = 0,
+        norm_eval: bool = False,
+        pooling: str | None = None,
+        frozen_patch_embed: bool = False,
+        with_cp: bool = False,
+        **kwargs: Any,
     ) -> None:
-        _timm_with(model_name)
+        timm = _timm_with(model_name)
+        if timm.models.is_model_in_modules(model_name, _WITH_POSITIONS):
+            kwargs.setdefault("dynamic_img_size", True)
         super().__init__(model_name=model_name, **kwargs)
+        self._set_pooling(model_name, pooling)
         stages = parameter_stages(self.timm_model)
         number = max(stages.values()) + 1
         if not -1 <= frozen_stages <= number:
@@ -47,15 +74,70 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
         self.frozen_stages = number if frozen_stages == -1 else frozen_stages
         for name, weight in self.timm_model.named_parameters():
             weight.requires_grad_(stages[name] >= self.frozen_stages)
+        # By name: no weight of a key encoder needs a gradient, and its batch norms do count.
+        self._frozen_norms = frozenset(
+            name for name, layer in self._batch_norms() if _is_frozen(layer)
+        )
+        if frozen_patch_embed:
+            self._freeze_patch_embed(model_name)
+        if with_cp:
+            self._compute_again(model_name)
         self.train()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """(B, 3, H, W) → the last output, see ``pooling``; with ``features_only`` one map a stage.
+
+        Maps are (B, C, h, w), also of networks that keep channels last, such as Swin.
+        """
+        features = super().forward(images)
+        if getattr(self.timm_model, "output_fmt", "NCHW") == "NHWC":
+            return tuple(one.permute(0, 3, 1, 2) if one.ndim == 4 else one for one in features)
+        return features
 
     def train(self, mode: bool = True) -> TIMMBackbone:
         """As in PyTorch; batch norms that are to stay in eval mode do."""
         nn.Module.train(self, mode)
-        for layer in self.modules():
-            if isinstance(layer, _BatchNorm) and (self.norm_eval or _is_frozen(layer)):
+        for name, layer in self._batch_norms():
+            if self.norm_eval or name in self._frozen_norms:
                 layer.eval()
         return self
+
+    def _batch_norms(self) -> list[tuple[str, _BatchNorm]]:
+        modules = self.timm_model.named_modules()
+        return [(name, layer) for name, layer in modules if isinstance(layer, _BatchNorm)]
+
+    def _set_pooling(self, model_name: str, pooling: str | None) -> None:
+        network = self.timm_model
+        has_token = getattr(network, "cls_token", None) is not None
+        if pooling is None and has_token:
+            pooling = "token"
+        elif pooling is None and getattr(network, "num_prefix_tokens", 0):
+            pooling = "mean"  # registers are no patches
+        if pooling is None:
+            return
+        if pooling not in _POOLINGS:
+            raise HCSCError(f"pooling={pooling!r} must be 'token', 'mean' or None")
+        if pooling == "token" and not has_token:
+            raise HCSCError(f"{model_name} has no class token; set pooling='mean'")
+        if not hasattr(network, "reset_classifier"):  # features_only
+            raise HCSCError(f"timm cannot pool {model_name}'s output; leave out pooling")
+        network.reset_classifier(0, _POOLINGS[pooling])
+
+    def _freeze_patch_embed(self, model_name: str) -> None:
+        projection = getattr(getattr(self.timm_model, "patch_embed", None), "proj", None)
+        if not isinstance(projection, nn.Module):
+            raise HCSCError(
+                f"{model_name} has no projection of patches; leave out frozen_patch_embed"
+            )
+        projection.requires_grad_(False)
+
+    def _compute_again(self, model_name: str) -> None:
+        try:
+            self.timm_model.set_grad_checkpointing()
+        except (AttributeError, AssertionError):
+            raise HCSCError(
+                f"timm's {model_name} cannot compute activations again; leave out with_cp"
+            ) from None
 
 
 def build_network(model_name: str) -> nn.Module:

@@ -1,3 +1,4 @@
+from .pooling_neck import PoolingNeck
 from .projection_neck import ProjectionNeck
 
-__all__ = ["ProjectionNeck"]
+__all__ = ["PoolingNeck", "ProjectionNeck"]

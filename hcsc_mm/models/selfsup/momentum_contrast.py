@@ -46,7 +46,8 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
             ``mmpretrain.MoCo``; the paper's m is 1 − momentum.
         shuffle_key_batch: Shuffle the key images over ranks before the key encoder, so that query
             and key do not share batch-norm statistics. On one process the shuffle has an effect
-            only with :class:`SplitBatchNorm2d`. On by default.
+            only with :class:`SplitBatchNorm2d`, and where no batch norm takes statistics of the
+            batch (layer norm, frozen statistics) nothing is shuffled. On by default.
         symmetric: Each view is once the query and once the key, and the two losses are added (as in
             MoCo's CIFAR demo); twice the work of a step, and no local views. Off by default.
         pretrained: Checkpoint of the model, local path or URL.
@@ -207,13 +208,7 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
                 "more, so that an image meets its own older keys as negatives; set "
                 f"model.queue_len to at most {max(total_batch, num_images // 2)}."
             )
-        shares_statistics = any(
-            isinstance(module, _BatchNorm)
-            and not isinstance(module, SplitBatchNorm2d)
-            and module.training  # others have statistics that no batch changes
-            for module in self.modules()
-        )
-        if get_world_size() == 1 and shares_statistics:
+        if get_world_size() == 1 and _takes_statistics(self, besides=SplitBatchNorm2d):
             warnings.append(
                 "On one process query and key share their batch-norm statistics, which lets the "
                 "network cheat (MoCo, Section 3.3). Use "
@@ -250,7 +245,7 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
     @torch.no_grad()
     def _encode_training_key(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, D) keys of this rank's images, and (B_total, D) of all ranks' in rank order."""
-        if not self.shuffle_key_batch:
+        if not (self.shuffle_key_batch and _takes_statistics(self.momentum_encoder)):
             key = self.encode_key(images)
             return key, torch.cat(all_gather(key))
         images, order = shuffle_over_ranks(images)
@@ -281,6 +276,14 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
 
     def _query_encoder(self) -> nn.Sequential:
         return nn.Sequential(self.backbone, self.neck)
+
+
+def _takes_statistics(network: nn.Module, besides: type | tuple[type, ...] = ()) -> bool:
+    """Whether a batch norm, other than some kinds, takes its statistics from the batch."""
+    return any(
+        isinstance(module, _BatchNorm) and module.training and not isinstance(module, besides)
+        for module in network.modules()
+    )
 
 
 def _channels(inputs: Any) -> int | None:

@@ -9,8 +9,12 @@ from copy import deepcopy
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 
 from ...errors import HCSCError
+
+# of timm and mmcv, of torchvision
+_LEAVE_OUT = ("DropPath", "PatchDropout", "StochasticDepth")
 
 
 class MomentumEncoder(nn.Module):
@@ -19,6 +23,9 @@ class MomentumEncoder(nn.Module):
     Only parameters are averaged. mmengine's averaged model also copies the query encoder's
     batch-norm buffers at every step; those are statistics of other activations than the key
     encoder's, and in eval mode, where the clustering features are made, they are wrong.
+
+    Dropout and stochastic depth are for the query alone, as in DINO (Caron et al., ICCV 2021),
+    whose teacher has none: a key is to say what its image is.
 
     Args:
         encoder: The query encoder to copy and to follow.
@@ -38,6 +45,14 @@ class MomentumEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.encoder(images)
+
+    def train(self, mode: bool = True) -> MomentumEncoder:
+        """As in PyTorch, with layers that leave out things at random in eval mode."""
+        super().train(mode)
+        for layer in self.encoder.modules():
+            if type(layer).__name__ in _LEAVE_OUT or isinstance(layer, _DropoutNd):
+                layer.eval()
+        return self
 
     @torch.no_grad()
     def update(self, encoder: nn.Module) -> None:

@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.optim import build_optim_wrapper
 
 from hcsc_mm import HCSCError
-from hcsc_mm.models import TIMMBackbone
+from hcsc_mm.models import TIMMBackbone, pool
 from hcsc_mm.models.backbones.timm_backbone import layer_decay, mean_and_std, out_channels
 
-pytest.importorskip("timm")
+timm = pytest.importorskip("timm")
 NAME = "resnet18"  # stem and four stages
 
 
@@ -89,9 +90,95 @@ def test_a_network_says_what_it_wants_and_gives():
         assert features.shape[1] == out_channels(name)
 
 
+VIT = dict(
+    model_name="vit_tiny_patch16_224",
+    img_size=32,
+    patch_size=8,
+    embed_dim=32,
+    depth=2,
+    num_heads=2,
+)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "timms"), [("token", "token"), (None, "token"), ("mean", "avg")]
+)
+def test_a_transformer_gives_the_class_token_or_the_mean_of_the_patches_as_timm_does(
+    pooling, timms
+):
+    torch.manual_seed(0)
+    backbone = TIMMBackbone(**VIT, pooling=pooling).eval()
+    network = timm.create_model(**VIT, num_classes=0)
+    network.load_state_dict(backbone.timm_model.state_dict())
+    network.reset_classifier(0, timms)
+    images = torch.randn(3, 3, 32, 32)
+    with torch.no_grad():
+        tokens, expected = network.forward_features(images), network.eval()(images)
+        (features,) = backbone(images)
+    by_hand = tokens[:, 0] if timms == "token" else tokens[:, 1:].mean(dim=1)
+    torch.testing.assert_close(features, by_hand)
+    torch.testing.assert_close(features, expected)
+    assert pool((features,)) is features  # what all that need a vector take
+
+
+def test_registers_and_images_that_lie_channels_last_are_no_patches_of_another():
+    backbone = TIMMBackbone(**VIT, class_token=False, reg_tokens=2, global_pool="avg").eval()
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        tokens = backbone.timm_model.forward_features(images)
+        expected = backbone.timm_model.fc_norm(tokens[:, 2:].mean(dim=1))
+        torch.testing.assert_close(backbone(images)[0], expected)
+    small = dict(img_size=64, patch_size=4, window_size=4, embed_dim=8, depths=(1, 1))
+    swin = TIMMBackbone("swin_tiny_patch4_window7_224", **small, num_heads=(1, 1)).eval()
+    assert swin(torch.randn(1, 3, 64, 64))[0].shape == (1, 16, 8, 8)
+
+
+def test_a_convnext_is_pooled_before_its_last_norm_as_in_timm():
+    small = dict(depths=(1, 1, 1, 1), dims=(8, 8, 16, 16))
+    backbone = TIMMBackbone("convnext_atto", pooling="mean", **small).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        features = backbone.timm_model.forward_features(images).mean(dim=(2, 3))
+        expected = F.layer_norm(features, (16,), eps=1e-6)
+        torch.testing.assert_close(backbone(images)[0], expected)
+
+
+def test_positions_fit_crops_of_other_sizes():
+    backbone = TIMMBackbone(**VIT).eval()
+    fixed = TIMMBackbone(**VIT, dynamic_img_size=False).eval()
+    fixed.load_state_dict(backbone.state_dict())
+    images = torch.randn(2, 3, 32, 32)
+    assert torch.equal(backbone(images)[0], fixed(images)[0])
+    for size in (48, 40, 16):
+        assert backbone(torch.randn(2, 3, size, size))[0].shape == (2, 32)
+
+
+def test_a_frozen_projection_of_patches_keeps_its_weights():
+    moved = step(TIMMBackbone(**VIT, frozen_patch_embed=True).train())
+    assert "timm_model.blocks.0.attn.qkv.weight" in moved
+    assert not [name for name in moved if "patch_embed" in name]
+
+
+@pytest.mark.parametrize("cfg", [VIT, dict(model_name="convnext_atto")])
+def test_activations_computed_again_give_the_same_gradients(cfg):
+    images, gradients = torch.randn(2, 3, 32, 32), []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        backbone = TIMMBackbone(**cfg, with_cp=with_cp).train()
+        backbone(images)[0].square().sum().backward()
+        gradients.append([weight.grad for weight in backbone.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: TIMMBackbone(NAME, pooling="token"), "has no class token; set pooling='mean'"),
+        (lambda: TIMMBackbone(NAME, pooling="max"), "pooling='max' must be"),
+        (lambda: TIMMBackbone(NAME, frozen_patch_embed=True), "no projection of patches"),
         (lambda: TIMMBackbone("resnet17"), "timm has no network resnet17"),
         (lambda: TIMMBackbone(NAME, frozen_stages=6), r"frozen_stages=6 .* must be -1 .* to 5"),
         (lambda: layer_decay(NAME, 0.0), "layer_decay=0.0 must lie in"),

@@ -13,6 +13,7 @@ STEPS = ["train_one_step", "train_one_step_with_batch_norm"]
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     tasks = [
+        workers.shuffle_and_back,
         workers.synchronize_statistics,
         workers.train_one_step,
         workers.train_one_step_with_batch_norm,
@@ -43,7 +44,7 @@ def test_statistics_are_identical_on_both_ranks(ranks):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_queue_is_identical_on_both_ranks_after_a_step_with_shuffled_keys(ranks, step):
+def test_the_queue_is_identical_on_both_ranks_after_a_step(ranks, step):
     first, second = (rank[step] for rank in ranks)
     assert torch.equal(first["keys"], second["keys"])
     assert int(first["pointer"]) == int(second["pointer"]) == 8
@@ -53,7 +54,16 @@ def test_the_queue_is_identical_on_both_ranks_after_a_step_with_shuffled_keys(ra
     )
 
 
-def test_shuffled_keys_come_back_to_their_images_in_rank_order(ranks):
+def test_shuffled_rows_come_back_in_rank_order(ranks):
+    rows = torch.arange(8.0)[:, None]
+    shuffled = torch.cat([rank["shuffle_and_back"]["shuffled"] for rank in ranks])
+    assert not torch.equal(shuffled, rows) and torch.equal(shuffled.sort(dim=0).values, rows)
+    for rank, own in zip(ranks, rows.chunk(2), strict=True):
+        assert torch.equal(rank["shuffle_and_back"]["own"], own)
+        assert torch.equal(rank["shuffle_and_back"]["all"], rows)
+
+
+def test_keys_are_those_of_their_images_in_rank_order(ranks):
     for rank in ranks:
         found = rank["train_one_step"]
         torch.testing.assert_close(found["keys"][:8], found["expected_keys"])
