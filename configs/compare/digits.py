@@ -1,4 +1,5 @@
-"""MoCo v2, PCL v2, SwAV, SimSiam, BYOL and HCSC on the digits: same network, views and steps.
+"""MoCo v2, PCL v2, SwAV, SimSiam, BYOL, HCSC and its neighbours (docs/methods.md) on the digits:
+same network, views and steps.
 
 python tools/compare.py configs/compare/digits.py
 """
@@ -24,6 +25,7 @@ methods = dict(
     swav=dict(config=f"{folder}/swav_r18_digits.py"),
     simsiam=dict(config=f"{folder}/simsiam_r18_digits.py"),
     byol=dict(config=f"{folder}/byol_r18_digits.py"),
+    nnclr=dict(config=f"{folder}/nnclr_r18_digits.py"),
     hcsc_released=dict(options={"model.head.rule": "released"}),
     hcsc_paper=dict(options={"model.head.rule": "paper"}),
 )

@@ -37,6 +37,7 @@ METHODS = {
     "hcsc": HCSC,
     "pcl": PCL,
     "mocov2": MomentumContrast,
+    "nnclr": MomentumContrast,  # with another contrast in its head, as all of this kind
     "swav": SwAV,
     "simsiam": SimSiam,
     "byol": BYOL,
