@@ -26,6 +26,9 @@ methods = dict(
     simsiam=dict(config=f"{folder}/simsiam_r18_digits.py"),
     byol=dict(config=f"{folder}/byol_r18_digits.py"),
     nnclr=dict(config=f"{folder}/nnclr_r18_digits.py"),
+    mochi=dict(config=f"{folder}/mochi_r18_digits.py"),
+    ft=dict(config=f"{folder}/ft_r18_digits.py"),
+    hard=dict(config=f"{folder}/hard_r18_digits.py"),
     hcsc_released=dict(options={"model.head.rule": "released"}),
     hcsc_paper=dict(options={"model.head.rule": "paper"}),
 )

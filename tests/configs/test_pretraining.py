@@ -38,6 +38,9 @@ METHODS = {
     "pcl": PCL,
     "mocov2": MomentumContrast,
     "nnclr": MomentumContrast,  # with another contrast in its head, as all of this kind
+    "mochi": MomentumContrast,
+    "ft": MomentumContrast,
+    "hard": MomentumContrast,
     "swav": SwAV,
     "simsiam": SimSiam,
     "byol": BYOL,
