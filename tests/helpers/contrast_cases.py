@@ -26,7 +26,7 @@ def pairs_of(query: Tensor, key: Tensor, keys: Tensor, temperature=0.2, **option
 
 def embeddings(batch=3, queue=9, dim=5, seed=0) -> tuple[Tensor, Tensor, Tensor]:
     """Query, key and queue in float64; the key is near the query, and some keys are, too."""
-    query = unit_rows(batch, dim, seed=seed).double()
+    query = torch.nn.functional.normalize(unit_rows(batch, dim, seed=seed).double(), dim=1)
     key = query + 0.4 * unit_rows(batch, dim, seed=seed + 1).double()
     keys = unit_rows(queue, dim, seed=seed + 2).double()
     keys[:batch] += query

@@ -16,19 +16,21 @@ from .pairs import Pairs
 class HardNegativeMixing(nn.Module):
     """Hard negative mixing for contrastive learning (MoCHi, Kalantidis et al., NeurIPS 2020).
 
-    Of the N kept negatives n that are most similar to a query q, s pairs are mixed (Section 3.2),
-    h = α n_i + (1 − α) n_j with α in (0, 1), and s' are mixed with the query (Section 3.3),
-    h' = β q + (1 − β) n_j with β in (0, 0.5), each scaled to unit length. They stand in the
-    denominator beside the others; no gradient flows into a mixture. Section numbers are from
-    memory. With HCSC's selection only what a draw keeps is mixed.
+    Of the N kept negatives n that are most similar to a query q, s pairs are mixed,
+    h = α n_i + (1 − α) n_j with uniform α in (0, 1), and s' are mixed with the query,
+    h' = β q + (1 − β) n_j with uniform β in (0, 0.5), each scaled to unit length. They stand in the
+    denominator beside the others; no gradient flows into a mixture. No code of the authors was at
+    hand; ranges and missing gradient agree with a public reimplementation (MiOC). A pair may be one
+    negative twice, which leaves it as it is. With HCSC's selection only what a draw keeps is mixed,
+    and a query that keeps nothing has no mixtures.
 
     Args:
         num_hardest: N, negatives to mix from, at least 1; 1024 by default. The queue's length, if
             it is shorter.
         num_mixed: s, mixtures of two negatives, at least 0; 1024 by default.
         num_query_mixed: s', mixtures of query and negative, at least 0; 128 by default. The paper
-            names its runs (N, s, s'); (1024, 1024, 128) is one of them. It mixes after a warm-up
-            of some epochs, which is not done here.
+            names its runs (N, s, s'); that (1024, 1024, 128) is one of them is from memory, not
+            verified. It mixes after a warm-up of some epochs, which is not done here.
     """
 
     def __init__(

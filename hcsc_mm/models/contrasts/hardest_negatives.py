@@ -14,12 +14,13 @@ from .pairs import Pairs
 
 @MODELS.register_module()
 class HardestNegatives(nn.Module):
-    """Contrast with a query's hardest negatives only (Wang and Liu, CVPR 2021, Section 3.2).
+    """Contrast with a query's hardest negatives only (Wang and Liu, CVPR 2021).
 
-    The paper's hard contrastive loss, its Equation 8 as far as memory goes, has the negatives above
-    the upper α quantile of a query's similarities in the denominator; the others are absent. Which
-    they are depends on the query's embedding, which a rule of selection in ``models/selection``
-    never sees; so it stands here, and what HCSC's selection rejects is gone before it.
+    The paper's hard contrastive loss (from memory of the paper, not verified) has the negatives
+    above the upper α quantile of a query's similarities in the denominator; the others are absent.
+    Which they are depends on the query's embedding, which a rule of selection in
+    ``models/selection`` never sees; so it stands here, and what HCSC's selection rejects is gone
+    before it.
 
     Args:
         share: α, of the queue, in (0, 1]; at least one negative stays. 0.1 by default, a choice of

@@ -12,14 +12,15 @@ from .pairs import Pairs
 
 @MODELS.register_module()
 class NearestNeighbourPositives(nn.Module):
-    """Nearest-neighbour contrastive learning (NNCLR, Dwibedi et al., ICCV 2021, Eq. 2 to 4).
+    """Nearest-neighbour contrastive learning (NNCLR, Dwibedi et al., ICCV 2021).
 
     NN(z, Q) = argmin over q in Q of ‖z − q‖₂ takes the place of z as the positive. Here z is the
     key and Q the queue of MoCo, where the paper has the other view's embedding of one encoder, a
     support set and the batch as negatives; the loss is otherwise MoCo's, with the queue as
     negatives. The neighbour, one of the queue itself, is no negative of its query.
 
-    The paper's equation numbers are from memory. The queue begins with random directions: until
+    A neighbour that HCSC's draw rejects as a negative, being probably of the query's cluster, is
+    its positive all the same. The queue begins with random directions: until
     it has been filled once, the neighbours are random.
     """
 

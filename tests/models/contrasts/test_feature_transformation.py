@@ -27,10 +27,10 @@ def slow_loss(queries, key, keys, out, within, order, temperature, keep=None) ->
     total = 0.0
     for row, (z, own) in enumerate(zip(queries, key, strict=True)):
         # The length of z is 1: what its own square would add to the gradient is left out.
-        share = out[row]
-        similarity = (share**2 + (1 - share) ** 2) * dot(z, own) + 2 * share * (1 - share)
+        similarity = (out**2 + (1 - out) ** 2) * dot(z, own) + 2 * out * (1 - out)
+        drawn = mixed(z, own, out)
         negatives = [
-            dot(z, mixed(k, keys[order[j]], within[j])) / temperature
+            dot(drawn, mixed(k, keys[order[j]], within)) / temperature
             for j, k in enumerate(keys)
             if keep is None or (keep[row][j] and keep[row][order[j]])
         ]
@@ -48,23 +48,36 @@ def test_loss_and_gradient_equal_the_slow_oracle(keep):
         return contrast(pairs_of(z, key, keys, keep=keep, rejected="absent"))
 
     torch.manual_seed(3)  # the same draws, in the same order
-    out, within = 1 + _beta(2.0, query[:, 0]), _beta(1.6, keys[:, 0])
+    out, within = 1 + _beta(2.0, query).item(), _beta(1.6, keys).item()
     order = torch.randperm(len(keys)).tolist()
-    draws = out.tolist(), within.tolist(), order
+    assert 1 < out < 2 and 0 < within < 1
+    draws = out, within, order
     check_against_oracle(
         seeded, lambda z: slow_loss(z, rows(key), rows(keys), *draws, 0.2, keep), query
     )
 
 
-def test_extrapolated_positives_are_the_vectors_products_and_never_more_alike():
-    query, key, _ = embeddings(batch=50, queue=50)
-    share = 1 + torch.rand(50, dtype=torch.float64)
-    one = share[:, None] * query + (1 - share)[:, None] * key
-    other = share[:, None] * key + (1 - share)[:, None] * query
+@pytest.mark.parametrize("share", [1.0, 1.3, 2.0])
+def test_extrapolated_positives_are_the_vectors_products_and_never_more_alike(share):
+    query, key, keys = embeddings(batch=50, queue=50)
+    one = share * query + (1 - share) * key
+    other = share * key + (1 - share) * query
     before = (query * key).sum(dim=1)
-    after = extrapolated(before / 0.2, share, 0.2) * 0.2
-    torch.testing.assert_close(after, (one * other).sum(dim=1))
-    assert (after <= before + 1e-12).all()
+    after, negative = extrapolated(pairs_of(query, key, keys), torch.tensor(share).double())
+    torch.testing.assert_close(after * 0.2, (one * other).sum(dim=1))
+    assert (after * 0.2 <= before + 1e-12).all()
+    torch.testing.assert_close(negative * 0.2, one @ keys.T)
+
+
+def test_released_rule_gives_a_mixture_with_a_rejected_key_the_logit_zero():
+    query, key, keys = embeddings()
+    nothing = torch.zeros(3, 9, dtype=torch.bool)
+    found = FeatureTransformation(None)(pairs_of(query, key, keys, keep=nothing))
+    expected = [
+        cross_entropy(dot(z, own) / 0.2, [0.0] * 9)
+        for z, own in zip(rows(query), rows(key), strict=True)
+    ]
+    assert found.item() == pytest.approx(sum(expected) / 3)
 
 
 def test_without_both_it_is_plain_info_nce():
