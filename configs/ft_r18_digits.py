@@ -12,7 +12,9 @@ model = dict(
         type="hcsc_mm.InfoNCEHead",
         temperature=0.2,
         contrast=dict(type="hcsc_mm.FeatureTransformation"),
-        log_similarities=True,
     ),
 )
-default_hooks = dict(clustering=None)  # no clusters, ever
+default_hooks = dict(
+    clustering=None,  # no clusters, ever
+    similarity=dict(type="hcsc_mm.SimilarityHook"),  # the paper's curves
+)

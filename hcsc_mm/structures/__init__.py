@@ -1,7 +1,7 @@
-from .clusters_images import ClustersImages, ContrastsKeys
+from .clusters_images import ClustersImages, ContrastsKeys, EncodesKeys
 from .prototype_hierarchy import PrototypeHierarchy
 
-__all__ = ["ClustersImages", "ContrastsKeys", "PrototypeHierarchy"]
+__all__ = ["ClustersImages", "ContrastsKeys", "EncodesKeys", "PrototypeHierarchy"]
 
 
 def __getattr__(name: str):

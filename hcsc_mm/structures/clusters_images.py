@@ -26,7 +26,15 @@ class ContrastsKeys(Protocol):
 
 
 @runtime_checkable
-class ClustersImages(ContrastsKeys, Protocol):
+class EncodesKeys(Protocol):
+    """A model with a key encoder."""
+
+    def encode_key(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) → (B, D) unit length, by the key encoder in whatever mode it is."""
+
+
+@runtime_checkable
+class ClustersImages(ContrastsKeys, EncodesKeys, Protocol):
     """A model that is given a new clustering of the training images now and then.
 
     Its clusters are a :class:`PrototypeHierarchy`, or another object of the model's own with the
@@ -55,9 +63,6 @@ class ClustersImages(ContrastsKeys, Protocol):
 
     def preprocess(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) images of a data loader → what the encoders take, on their device."""
-
-    def encode_key(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) → (B, D) unit length, by the key encoder in whatever mode it is."""
 
     def encoding_keys(self) -> Any:
         """A context: the key encoder in eval mode, with equal statistics on all ranks."""

@@ -4,6 +4,7 @@ from .hierarchical_clustering_hook import HierarchicalClusteringHook
 from .knn_monitor_hook import KNNMonitorHook
 from .momentum_schedule_hook import MomentumScheduleHook
 from .online_linear_probe_hook import OnlineLinearProbeHook
+from .similarity_hook import SimilarityHook
 from .summary_hook import SummaryHook
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "KNNMonitorHook",
     "MomentumScheduleHook",
     "OnlineLinearProbeHook",
+    "SimilarityHook",
     "SummaryHook",
 ]

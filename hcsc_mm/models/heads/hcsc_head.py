@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import HCSCError
 from ...registry import MODELS
@@ -25,7 +25,6 @@ _MOVED = {
     "select_prototypes": "prototypes",
     "select_on_local": "local_instances",
 }
-_OF_BASE = ("contrast", "log_similarities")
 
 
 @MODELS.register_module()
@@ -39,22 +38,23 @@ class HCSCHead(InfoNCEHead):
             the prototypes' concentrations instead.
         rule: How draws and levels become losses: 'released' as in the authors' code (the default),
             'paper' as the paper writes it, or a dict of the options of :class:`LossRule`.
-        **options: ``contrast`` and ``log_similarities`` of :class:`InfoNCEHead`; the contrast is
-            that of the instance losses.
+        contrast: That of the instance losses, as in :class:`InfoNCEHead`.
+        **options: None; options that have moved are refused with their new place.
     """
 
     def __init__(
         self,
         temperature: float = 0.2,
         rule: str | Mapping[str, str] | LossRule = "released",
+        contrast: dict | nn.Module | None = None,
         **options: Any,
     ) -> None:
-        own = {name: options.pop(name) for name in _OF_BASE if name in options}
-        super().__init__(temperature, **own)
+        super().__init__(temperature, contrast)
         for name, value in options.items():
             if name not in _MOVED:
-                known = ", ".join(("temperature", "rule", *_OF_BASE))
-                raise HCSCError(f"HCSCHead has no option {name}; it has {known}")
+                raise HCSCError(
+                    f"HCSCHead has no option {name}; it has temperature, rule, contrast"
+                )
             raise HCSCError(
                 f"HCSCHead({name}={value}): selection has a class of its own since 0.2; set "
                 f"model.selection.{_MOVED[name]}={value} instead"
@@ -103,8 +103,7 @@ class HCSCHead(InfoNCEHead):
         pairs = [self.pairs(query, key, keys) for query in queries]
         instance = [self._instance_loss(one, draw) for one, draw in zip(pairs, draws, strict=True)]
         prototype = [self._prototype_loss(query, hierarchy, path, draw) for query, draw in views]
-        losses = {**by_view("instance", instance), **by_view("prototype", prototype)}
-        return {**losses, **self.similarities(pairs[0])}
+        return {**by_view("instance", instance), **by_view("prototype", prototype)}
 
     def _instance_loss(self, pairs: Pairs, draw: Draw) -> Tensor:
         if not draw.instances:

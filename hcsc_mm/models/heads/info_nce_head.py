@@ -23,15 +23,12 @@ class InfoNCEHead(BaseModule):
             hardest negatives more weight.
         contrast: Config or module of what becomes of a query, its positive and its negatives:
             ``hcsc_mm.InfoNCE`` by default. Others are in ``models/contrasts``; see docs/methods.md.
-        log_similarities: Also give mean and variance of the positive and the negative
-            similarities of the query view, for the log. Off by default.
     """
 
     def __init__(
         self,
         temperature: float = 0.2,
         contrast: dict | nn.Module | None = None,
-        log_similarities: bool = False,
     ) -> None:
         super().__init__()
         if not temperature > 0:
@@ -39,7 +36,6 @@ class InfoNCEHead(BaseModule):
         self.temperature = temperature
         contrast = {"type": "hcsc_mm.InfoNCE"} if contrast is None else contrast
         self.contrast = MODELS.build(contrast) if isinstance(contrast, dict) else contrast
-        self.log_similarities = log_similarities
 
     def loss(self, queries: Sequence[Tensor], key: Tensor, keys: Tensor) -> dict[str, Tensor]:
         """Losses of one batch.
@@ -50,35 +46,18 @@ class InfoNCEHead(BaseModule):
             keys: (Q, D) negatives.
 
         Returns:
-            'loss_instance', and with local views 'loss_local_instance', their sum; and what
-            :meth:`similarities` logs.
+            'loss_instance', and with local views 'loss_local_instance', their sum.
         """
         # The queue changes in place before the backward pass has read it.
         keys = keys.detach().clone()
         views = [self.pairs(query, key, keys) for query in queries]
-        losses = by_view("instance", [self.contrast(pairs) for pairs in views])
-        return {**losses, **self.similarities(views[0])}
+        return by_view("instance", [self.contrast(pairs) for pairs in views])
 
     def pairs(self, query: Tensor, key: Tensor, keys: Tensor) -> Pairs:
         """A view's pairs, in float32 or wider, with all negatives kept."""
         logits = self.instance_logits(query, key, keys)
         query = at_least_float32(query)
         return Pairs(query, key.to(query), keys.to(query), *logits, self.temperature)
-
-    def similarities(self, pairs: Pairs) -> dict[str, Tensor]:
-        """For the log: 'positive_similarity_mean', '..._variance', and the same of negatives.
-
-        The curves by which Zhu et al. (ICCV 2021) watch a training; empty without
-        ``log_similarities``. The variances are over all pairs of the batch.
-        """
-        if not self.log_similarities:
-            return {}
-        kinds = {"positive": pairs.positive.detach(), "negative": pairs.negative.detach()}
-        named = {}
-        for kind, logits in kinds.items():
-            variance, mean = torch.var_mean(logits * self.temperature, correction=0)
-            named |= {f"{kind}_similarity_mean": mean, f"{kind}_similarity_variance": variance}
-        return named
 
     def instance_logits(self, query: Tensor, key: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) positive and (B, Q) negative logits, in float32 or wider."""

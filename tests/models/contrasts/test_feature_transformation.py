@@ -86,19 +86,6 @@ def test_without_both_it_is_plain_info_nce():
     assert FeatureTransformation(None, None)(pairs_of(query, key, keys)) == plain
 
 
-def test_curves_are_mean_and_variance_of_the_similarities():
-    query, key, keys = embeddings()
-    found = InfoNCEHead(log_similarities=True).loss([query], key, keys)
-    negative = [dot(z, k) for z in rows(query) for k in rows(keys)]
-    mean = sum(negative) / 27
-    assert found["negative_similarity_mean"].item() == pytest.approx(mean)
-    variance = sum((value - mean) ** 2 for value in negative) / 27
-    assert found["negative_similarity_variance"].item() == pytest.approx(variance)
-    positive = [dot(z, k) for z, k in zip(rows(query), rows(key), strict=True)]
-    assert found["positive_similarity_mean"].item() == pytest.approx(sum(positive) / 3)
-    assert [name for name in found if "loss" in name] == ["loss_instance"]
-
-
 def test_an_impossible_parameter_is_refused():
     with pytest.raises(HCSCError, match="interpolation=0 of FeatureTransformation must be > 0"):
         FeatureTransformation(interpolation=0)
