@@ -29,6 +29,7 @@ methods = dict(
     mochi=dict(config=f"{folder}/mochi_r18_digits.py"),
     ft=dict(config=f"{folder}/ft_r18_digits.py"),
     hard=dict(config=f"{folder}/hard_r18_digits.py"),
+    cacr=dict(config=f"{folder}/cacr_r18_digits.py"),
     hcsc_released=dict(options={"model.head.rule": "released"}),
     hcsc_paper=dict(options={"model.head.rule": "paper"}),
 )

@@ -41,6 +41,7 @@ METHODS = {
     "mochi": MomentumContrast,
     "ft": MomentumContrast,
     "hard": MomentumContrast,
+    "cacr": MomentumContrast,
     "swav": SwAV,
     "simsiam": SimSiam,
     "byol": BYOL,

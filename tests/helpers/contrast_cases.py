@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,11 +18,12 @@ from hcsc_mm.models import InfoNCEHead, Pairs
 STEP = 1e-6
 
 
-def pairs_of(query: Tensor, key: Tensor, keys: Tensor, temperature=0.2, **options) -> Pairs:
-    """Pairs as a head makes them."""
-    head = InfoNCEHead(temperature)
-    made = head.pairs(query, key, keys)
-    return Pairs(**{**vars(made), **options})
+def pairs_of(
+    query: Tensor, key: Tensor, keys: Tensor, temperature=0.2, others=(), **options
+) -> Pairs:
+    """Pairs of the first view as a head makes them, with (B, D) queries of ``others``."""
+    first, *_ = InfoNCEHead(temperature).pairs([query, *others], key, keys)
+    return replace(first, **options)
 
 
 def embeddings(batch=3, queue=9, dim=5, seed=0) -> tuple[Tensor, Tensor, Tensor]:

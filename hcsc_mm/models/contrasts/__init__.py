@@ -1,6 +1,7 @@
 """How hard a pair pulls and pushes: what becomes of a query, its positive and its negatives."""
 
 from ...utils.importing import import_all
+from .attraction_and_repulsion import AttractionAndRepulsion
 from .feature_transformation import FeatureTransformation
 from .hard_negative_mixing import HardNegativeMixing
 from .hardest_negatives import HardestNegatives
@@ -9,6 +10,7 @@ from .nearest_neighbour_positives import NearestNeighbourPositives
 from .pairs import Pairs
 
 __all__ = [
+    "AttractionAndRepulsion",
     "FeatureTransformation",
     "HardNegativeMixing",
     "HardestNegatives",

@@ -19,6 +19,8 @@ class Pairs:
         positive: (B,) logits query·key / τ.
         negative: (B, Q) logits query·keys / τ.
         temperature: τ, above 0.
+        views: (V, B, D) of all query views of the batch's images, unit length, with gradient.
+        view: Which of them ``query`` is.
         keep: (B, Q) bool, True = a negative; None keeps all.
         rejected: What a rejected negative leaves in the denominator, as in
             :func:`selective_info_nce`.
@@ -30,6 +32,8 @@ class Pairs:
     positive: Tensor
     negative: Tensor
     temperature: float
+    views: Tensor
+    view: int = 0
     keep: Tensor | None = None
     rejected: str = "zero"
 

@@ -100,7 +100,7 @@ class HCSCHead(InfoNCEHead):
         # The queue changes in place before the backward pass has read it.
         keys = keys.detach().clone()
         views = list(zip(queries, draws, strict=True))
-        pairs = [self.pairs(query, key, keys) for query in queries]
+        pairs = self.pairs(queries, key, keys)
         instance = [self._instance_loss(one, draw) for one, draw in zip(pairs, draws, strict=True)]
         prototype = [self._prototype_loss(query, hierarchy, path, draw) for query, draw in views]
         return {**by_view("instance", instance), **by_view("prototype", prototype)}

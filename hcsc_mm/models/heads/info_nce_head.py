@@ -50,14 +50,25 @@ class InfoNCEHead(BaseModule):
         """
         # The queue changes in place before the backward pass has read it.
         keys = keys.detach().clone()
-        views = [self.pairs(query, key, keys) for query in queries]
+        views = self.pairs(queries, key, keys)
         return by_view("instance", [self.contrast(pairs) for pairs in views])
 
-    def pairs(self, query: Tensor, key: Tensor, keys: Tensor) -> Pairs:
-        """A view's pairs, in float32 or wider, with all negatives kept."""
-        logits = self.instance_logits(query, key, keys)
-        query = at_least_float32(query)
-        return Pairs(query, key.to(query), keys.to(query), *logits, self.temperature)
+    def pairs(self, queries: Sequence[Tensor], key: Tensor, keys: Tensor) -> list[Pairs]:
+        """Each view's pairs, in float32 or wider, with all negatives kept."""
+        views = torch.stack([at_least_float32(query) for query in queries])  # (V, B, D)
+        key, keys = key.to(views), keys.to(views)
+        return [
+            Pairs(
+                query,
+                key,
+                keys,
+                *self.instance_logits(query, key, keys),
+                self.temperature,
+                views,
+                view,
+            )
+            for view, query in enumerate(views)
+        ]
 
     def instance_logits(self, query: Tensor, key: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) positive and (B, Q) negative logits, in float32 or wider."""
