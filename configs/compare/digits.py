@@ -30,6 +30,7 @@ methods = dict(
     ft=dict(config=f"{folder}/ft_r18_digits.py"),
     hard=dict(config=f"{folder}/hard_r18_digits.py"),
     cacr=dict(config=f"{folder}/cacr_r18_digits.py"),
+    groco=dict(config=f"{folder}/groco_r18_digits.py"),
     hcsc_released=dict(options={"model.head.rule": "released"}),
     hcsc_paper=dict(options={"model.head.rule": "paper"}),
 )

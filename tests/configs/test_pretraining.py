@@ -42,6 +42,7 @@ METHODS = {
     "ft": MomentumContrast,
     "hard": MomentumContrast,
     "cacr": MomentumContrast,
+    "groco": MomentumContrast,
     "swav": SwAV,
     "simsiam": SimSiam,
     "byol": BYOL,

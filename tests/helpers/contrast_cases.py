@@ -54,6 +54,25 @@ def cross_entropy(positive: float, negatives: list[float]) -> float:
     )
 
 
+def slow_permutation(values: list[float], steepness: float) -> list[list[float]]:
+    """A differentiable odd-even sorting network's [input][output], one pair after the other."""
+    number = len(values)
+    values = list(values)
+    share = [[float(i == j) for j in range(number)] for i in range(number)]
+    for layer in range(number):
+        for left in range(layer % 2, number - 1, 2):
+            a, b = values[left], values[left + 1]
+            stays = math.atan(steepness * (b - a)) / math.pi + 0.5
+            values[left], values[left + 1] = (
+                stays * a + (1 - stays) * b,
+                (1 - stays) * a + stays * b,
+            )
+            for row in share:
+                x, y = row[left], row[left + 1]
+                row[left], row[left + 1] = stays * x + (1 - stays) * y, (1 - stays) * x + stays * y
+    return share
+
+
 def check_against_oracle(
     loss: Callable[[Tensor], Tensor], oracle: Callable[[list[list[float]]], float], query: Tensor
 ) -> None:

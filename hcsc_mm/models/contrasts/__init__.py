@@ -3,6 +3,7 @@
 from ...utils.importing import import_all
 from .attraction_and_repulsion import AttractionAndRepulsion
 from .feature_transformation import FeatureTransformation
+from .group_ordering import GroupOrdering
 from .hard_negative_mixing import HardNegativeMixing
 from .hardest_negatives import HardestNegatives
 from .info_nce import InfoNCE
@@ -12,6 +13,7 @@ from .pairs import Pairs
 __all__ = [
     "AttractionAndRepulsion",
     "FeatureTransformation",
+    "GroupOrdering",
     "HardNegativeMixing",
     "HardestNegatives",
     "InfoNCE",
