@@ -34,6 +34,14 @@ class EncodesKeys(Protocol):
 
 
 @runtime_checkable
+class TakesEarlierGroups(Protocol):
+    """A stage of a chain of models, which is told what earlier stages found."""
+
+    def set_earlier_groups(self, groups: Tensor | None) -> None:
+        """(N,) int64 groups of the training images from now on; None: without any."""
+
+
+@runtime_checkable
 class ClustersImages(ContrastsKeys, EncodesKeys, Protocol):
     """A model that is given a new clustering of the training images now and then.
 

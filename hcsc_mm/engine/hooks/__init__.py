@@ -1,5 +1,6 @@
 from .check_labels_hook import CheckLabelsHook
 from .collapse_hook import CollapseHook
+from .earlier_stages_hook import EarlierStagesHook
 from .hierarchical_clustering_hook import HierarchicalClusteringHook
 from .knn_monitor_hook import KNNMonitorHook
 from .momentum_schedule_hook import MomentumScheduleHook
@@ -10,6 +11,7 @@ from .summary_hook import SummaryHook
 __all__ = [
     "CheckLabelsHook",
     "CollapseHook",
+    "EarlierStagesHook",
     "HierarchicalClusteringHook",
     "KNNMonitorHook",
     "MomentumScheduleHook",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from mmengine.model import BaseModule
@@ -37,13 +38,17 @@ class InfoNCEHead(BaseModule):
         contrast = {"type": "hcsc_mm.InfoNCE"} if contrast is None else contrast
         self.contrast = MODELS.build(contrast) if isinstance(contrast, dict) else contrast
 
-    def loss(self, queries: Sequence[Tensor], key: Tensor, keys: Tensor) -> dict[str, Tensor]:
+    def loss(
+        self, queries: Sequence[Tensor], key: Tensor, keys: Tensor, keep: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Losses of one batch.
 
         Args:
             queries: The query view, then the local views; each (B, D), unit length.
             key: (B, D) of the same images, unit length, without gradient.
             keys: (Q, D) negatives.
+            keep: (B, Q) bool, True = a negative of the image, in all views; the others are absent.
+                None keeps all.
 
         Returns:
             'loss_instance', and with local views 'loss_local_instance', their sum.
@@ -51,6 +56,8 @@ class InfoNCEHead(BaseModule):
         # The queue changes in place before the backward pass has read it.
         keys = keys.detach().clone()
         views = self.pairs(queries, key, keys)
+        if keep is not None:
+            views = [replace(pairs, keep=keep, rejected="absent") for pairs in views]
         return by_view("instance", [self.contrast(pairs) for pairs in views])
 
     def pairs(self, queries: Sequence[Tensor], key: Tensor, keys: Tensor) -> list[Pairs]:
