@@ -31,6 +31,7 @@ methods = dict(
     hard=dict(config=f"{folder}/hard_r18_digits.py"),
     cacr=dict(config=f"{folder}/cacr_r18_digits.py"),
     groco=dict(config=f"{folder}/groco_r18_digits.py"),
+    fnc=dict(config=f"{folder}/fnc_r18_digits.py"),
     hcsc_released=dict(options={"model.head.rule": "released"}),
     hcsc_paper=dict(options={"model.head.rule": "paper"}),
 )

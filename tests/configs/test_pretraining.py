@@ -47,6 +47,7 @@ METHODS = {
     "hard": MomentumContrast,
     "cacr": MomentumContrast,
     "groco": MomentumContrast,
+    "fnc": MomentumContrast,
     "swav": SwAV,
     "simsiam": SimSiam,
     "byol": BYOL,

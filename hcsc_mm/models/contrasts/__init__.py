@@ -2,6 +2,7 @@
 
 from ...utils.importing import import_all
 from .attraction_and_repulsion import AttractionAndRepulsion
+from .false_negative_cancellation import FalseNegativeCancellation
 from .feature_transformation import FeatureTransformation
 from .group_ordering import GroupOrdering
 from .hard_negative_mixing import HardNegativeMixing
@@ -12,6 +13,7 @@ from .pairs import Pairs
 
 __all__ = [
     "AttractionAndRepulsion",
+    "FalseNegativeCancellation",
     "FeatureTransformation",
     "GroupOrdering",
     "HardNegativeMixing",
