@@ -27,17 +27,18 @@ from torch import nn
 from hcsc_mm.datasets import ExtractionView, seed_worker
 from hcsc_mm.engine.hooks import HierarchicalClusteringHook
 from hcsc_mm.models import HCSC, PCL, MomentumContrast, ViewRecipe
-from hcsc_mm.models.selfsup import MCL
+from hcsc_mm.models.selfsup import MCL, InterCLR
 from hcsc_mm.runtime.launch import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 CLUSTERING = [
-    name for name in NAMES if name.startswith(("hcsc", "mcl", "pcl"))
+    name for name in NAMES if name.startswith(("hcsc", "interclr", "mcl", "pcl"))
 ]  # others never cluster
 IN1K = [name for name in NAMES if name.startswith("hcsc") and name.endswith("in1k")]
 METHODS = {
     "hcsc": HCSC,
+    "interclr": InterCLR,
     "mcl": MCL,
     "pcl": PCL,
     "mocov2": MomentumContrast,
