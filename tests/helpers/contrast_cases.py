@@ -14,8 +14,30 @@ from tiny import tiny_config, train
 from torch import Tensor
 
 from hcsc_mm.models import InfoNCEHead, Pairs
+from hcsc_mm.models.contrasts import (
+    AttractionAndRepulsion,
+    FalseNegativeCancellation,
+    FeatureTransformation,
+    GroupOrdering,
+    HardestNegatives,
+    HardNegativeMixing,
+    InfoNCE,
+    NearestNeighbourPositives,
+)
 
 STEP = 1e-6
+
+CONTRASTS = {
+    "cacr": AttractionAndRepulsion(),
+    "info_nce": InfoNCE(),
+    "eliminated": FalseNegativeCancellation("eliminate", 3),
+    "attracted": FalseNegativeCancellation("attract", 3),
+    "groco": GroupOrdering(4),
+    "hardest": HardestNegatives(0.5),
+    "mochi": HardNegativeMixing(3, 6, 4),
+    "ft": FeatureTransformation(),
+    "nnclr": NearestNeighbourPositives(),
+}
 
 
 def pairs_of(

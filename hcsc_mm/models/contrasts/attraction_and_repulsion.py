@@ -28,14 +28,16 @@ class AttractionAndRepulsion(nn.Module):
     code for ImageNet, on MoCo v3, stops the gradient of the weights and uses an RBF cost by
     default, which is not offered.
 
-    What HCSC's draw rejects repels nothing, whatever its rule. The temperature of the head has no
-    effect.
+    What HCSC's draw rejects repels nothing: the head's rule must be ``rejected="absent"``. The
+    temperature of the head has no effect.
 
     Args:
         attraction_scale: t⁺, at least 0; 1 by default. 0 weighs all views alike.
         repulsion_scale: t⁻, at least 0; 1 by default. 0 weighs all negatives alike; the larger, the
             more the nearest count.
     """
+
+    rejected_rules = ("absent",)
 
     def __init__(self, attraction_scale: float = 1.0, repulsion_scale: float = 1.0) -> None:
         super().__init__()

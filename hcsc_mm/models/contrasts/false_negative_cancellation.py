@@ -37,6 +37,8 @@ class FalseNegativeCancellation(nn.Module):
         min_score: Least score of a false negative, a cosine in [−1, 1]; −1, every one, by default.
     """
 
+    rejected_rules = ("zero", "absent")
+
     def __init__(self, mode: str = "attract", num_false: int = 10, min_score: float = -1.0) -> None:
         super().__init__()
         if mode not in _MODES:

@@ -31,6 +31,8 @@ class FeatureTransformation(nn.Module):
         interpolation: b, above 0, or None: negatives as they are. 1.6 by default, the released one.
     """
 
+    rejected_rules = ("zero", "absent")
+
     def __init__(
         self, extrapolation: float | None = 2.0, interpolation: float | None = 1.6
     ) -> None:

@@ -27,14 +27,17 @@ class GroupOrdering(nn.Module):
     large batch and positives all other whole crops; here, they are the queue's keys and the image's
     one key. The temperature of the head has no effect.
 
-    What HCSC's draw rejects is not sorted, whatever its rule: a query with fewer kept negatives has
-    fewer terms, and their places are filled by the least similarity there is, −1.
+    What HCSC's draw rejects is not sorted, and the head's rule must be ``rejected="absent"``: a
+    query with fewer kept negatives has fewer terms, and their places are filled by the least
+    similarity there is, −1.
 
     Args:
         num_negatives: Hardest negatives to sort, at least 1; 10 by default.
         steepness: Of the network's swaps, above 0; 1 by default. The larger, the less a pair that
             is in order already counts.
     """
+
+    rejected_rules = ("absent",)
 
     def __init__(self, num_negatives: int = 10, steepness: float = 1.0) -> None:
         super().__init__()

@@ -33,6 +33,8 @@ class HardNegativeMixing(nn.Module):
             verified. It mixes after a warm-up of some epochs, which is not done here.
     """
 
+    rejected_rules = ("zero", "absent")
+
     def __init__(
         self, num_hardest: int = 1024, num_mixed: int = 1024, num_query_mixed: int = 128
     ) -> None:

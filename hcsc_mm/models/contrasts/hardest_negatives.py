@@ -20,12 +20,14 @@ class HardestNegatives(nn.Module):
     above the upper α quantile of a query's similarities in the denominator; the others are absent.
     Which they are depends on the query's embedding, which a rule of selection in
     ``models/selection`` never sees; so it stands here, and what HCSC's selection rejects is gone
-    before it.
+    before it: the head's rule must be ``rejected="absent"``.
 
     Args:
         share: α, of the queue, in (0, 1]; at least one negative stays. 0.1 by default, a choice of
             this library.
     """
+
+    rejected_rules = ("absent",)
 
     def __init__(self, share: float = 0.1) -> None:
         super().__init__()
@@ -34,7 +36,7 @@ class HardestNegatives(nn.Module):
         self.share = share
 
     def forward(self, pairs: Pairs) -> Tensor:
-        """() mean over the batch. What HCSC's draw rejects is absent, too, whatever its rule."""
+        """() mean over the batch."""
         entries, kept = pairs.hardest(math.ceil(self.share * pairs.negative.shape[1]))
         logits = pairs.negative.gather(1, entries).masked_fill(~kept, float("-inf"))
         return selective_info_nce(pairs.positive, logits)

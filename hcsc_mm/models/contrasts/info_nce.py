@@ -14,7 +14,13 @@ class InfoNCE(nn.Module):
     """InfoNCE (MoCo, Eq. 1), and the selective one where negatives are rejected (HCSC, Eq. 8).
 
     Another contrast is another module with this ``forward``, named as ``contrast`` of a head.
+
+    Attributes:
+        rejected_rules: What a rejected negative may leave in its denominator, of 'zero' and
+            'absent'. A head refuses a rule that its contrast does not have.
     """
+
+    rejected_rules = ("zero", "absent")
 
     def forward(self, pairs: Pairs) -> Tensor:
         """() mean over the batch."""

@@ -24,6 +24,8 @@ class NearestNeighbourPositives(nn.Module):
     it has been filled once, the neighbours are random.
     """
 
+    rejected_rules = ("zero", "absent")
+
     def forward(self, pairs: Pairs) -> Tensor:
         """() mean over the batch."""
         with torch.no_grad():

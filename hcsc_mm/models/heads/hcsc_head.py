@@ -60,6 +60,13 @@ class HCSCHead(InfoNCEHead):
                 f"model.selection.{_MOVED[name]}={value} instead"
             )
         self.rule = LossRule.build(rule)
+        if self.rule.rejected not in self.contrast.rejected_rules:
+            kind = type(self.contrast).__name__
+            raise HCSCError(
+                f"{kind} has no denominator in which a rejected negative could leave a 1 "
+                f"(rejected={self.rule.rejected!r}); set model.head.rule=paper, or its option "
+                "rejected=absent"
+            )
 
     def loss(
         self,
