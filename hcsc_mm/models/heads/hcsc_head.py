@@ -64,8 +64,8 @@ class HCSCHead(InfoNCEHead):
             kind = type(self.contrast).__name__
             raise HCSCError(
                 f"{kind} has no denominator in which a rejected negative could leave a 1 "
-                f"(rejected={self.rule.rejected!r}); set model.head.rule=paper, or its option "
-                "rejected=absent"
+                f"(rejected={self.rule.rejected!r}); set model.head.rule=paper, or in the config "
+                "rule=dict(rejected='absent')"
             )
 
     def loss(
