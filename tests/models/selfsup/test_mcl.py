@@ -3,8 +3,10 @@
 import math
 
 import pytest
+import step_workers
 import torch
 from contrast_cases import cross_entropy, dot, rows
+from distributed_workers import run_on_ranks
 from mmengine.config import ConfigDict
 from mmpretrain.structures import DataSample
 from tiny import tiny_config, train
@@ -45,6 +47,18 @@ def test_every_key_of_the_queue_has_its_images_number(symmetric):
     again = tiny_mcl()
     again.load_state_dict(model.state_dict())
     assert again.key_images.tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["name_keys", "name_keys_of_both_views"])
+def test_two_ranks_name_the_keys_of_both(tmp_path, name):
+    times = 1 if name == "name_keys" else 2
+    expected = [-1] * 16
+    ring = [10 * step + index for step in range(3) for index in [0, 1, 2, 3] * times]
+    for place, index in enumerate(ring):
+        expected[place % 16] = index
+    for rank in run_on_ranks([getattr(step_workers, name)], 2, tmp_path):
+        assert rank[name]["named"] == expected
+        torch.testing.assert_close(rank[name]["keys"], rank[name]["expected"])
 
 
 def test_loss_and_gradient_are_those_of_the_negatives_of_the_own_group():
