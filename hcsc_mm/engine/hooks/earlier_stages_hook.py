@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 import torch
+from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
@@ -61,7 +62,7 @@ class EarlierStagesHook(Hook):
         )
 
 
-def clusters_of(file: str, dataset, level: int) -> Tensor:
+def clusters_of(file: str, dataset: BaseDataset, level: int) -> Tensor:
     """(N,) int64 cluster of each training image at a level of a checkpoint's tree."""
     if not os.path.isfile(file):
         raise HCSCError(f"EarlierStagesHook: there is no checkpoint {file}; correct its path")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ...errors import HCSCError
 from ...registry import MODELS
+from ...utils.precision import full_precision
 from ..losses import selective_info_nce
 from .pairs import Pairs
 
@@ -51,7 +52,8 @@ class HardNegativeMixing(nn.Module):
     def forward(self, pairs: Pairs) -> Tensor:
         """() mean over the batch of InfoNCE with the mixtures as further negatives."""
         mixtures, is_mixture = self.mix(pairs)
-        logits = torch.einsum("bd,bsd->bs", pairs.query, mixtures) / pairs.temperature
+        with full_precision(mixtures.device):
+            logits = torch.einsum("bd,bsd->bs", pairs.query, mixtures) / pairs.temperature
         logits = logits.masked_fill(~is_mixture, float("-inf"))
         negative = torch.cat([pairs.negative, logits], dim=1)  # (B, Q + s + s')
         keep = None

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...registry import MODELS
+from ...utils.precision import full_precision
 from ..losses import selective_info_nce
 from .pairs import Pairs
 
@@ -28,7 +29,7 @@ class NearestNeighbourPositives(nn.Module):
 
     def forward(self, pairs: Pairs) -> Tensor:
         """() mean over the batch."""
-        with torch.no_grad():
+        with torch.no_grad(), full_precision(pairs.keys.device):
             nearest = (pairs.key @ pairs.keys.T).argmax(dim=1, keepdim=True)  # (B, 1)
         positive = pairs.negative.gather(1, nearest).squeeze(1)
         negative = pairs.negative.scatter(1, nearest, float("-inf"))
