@@ -1,4 +1,5 @@
-"""MoCo v2, PCL v2, SwAV, SimSiam, BYOL and HCSC on the digits: same network, views and steps.
+"""MoCo v2, PCL v2, SwAV, SimSiam, BYOL, HCSC and its neighbours (docs/methods.md) on the digits:
+same network, views and steps.
 
 python tools/compare.py configs/compare/digits.py
 """
@@ -24,6 +25,14 @@ methods = dict(
     swav=dict(config=f"{folder}/swav_r18_digits.py"),
     simsiam=dict(config=f"{folder}/simsiam_r18_digits.py"),
     byol=dict(config=f"{folder}/byol_r18_digits.py"),
+    nnclr=dict(config=f"{folder}/nnclr_r18_digits.py"),
+    mochi=dict(config=f"{folder}/mochi_r18_digits.py"),
+    ft=dict(config=f"{folder}/ft_r18_digits.py"),
+    hard=dict(config=f"{folder}/hard_r18_digits.py"),
+    cacr=dict(config=f"{folder}/cacr_r18_digits.py"),
+    groco=dict(config=f"{folder}/groco_r18_digits.py"),
+    fnc=dict(config=f"{folder}/fnc_r18_digits.py"),
+    interclr=dict(config=f"{folder}/interclr_r18_digits.py"),
     hcsc_released=dict(options={"model.head.rule": "released"}),
     hcsc_paper=dict(options={"model.head.rule": "paper"}),
 )

@@ -3,7 +3,7 @@ from .clustering_scores import clustering_scores
 from .collapse import cluster_balance, effective_rank, relative_std
 from .feature_extraction import extract_features
 from .feature_loop import FeatureTestLoop
-from .feature_metrics import KNN, LinearSVM, LowShotSVM
+from .feature_metrics import KNN, FewShot, LinearSVM, LowShotSVM
 from .feature_set import FeatureSet, build_feature_loader, extract_feature_set
 from .knn import knn_classify
 from .svm import mean_average_precision, svm_scores
@@ -14,6 +14,7 @@ __all__ = [
     "Clustering",
     "FeatureSet",
     "FeatureTestLoop",
+    "FewShot",
     "HierarchyScores",
     "LinearSVM",
     "LowShotSVM",

@@ -13,11 +13,18 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank
 from mmengine.logging import print_log
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..errors import HCSCError
 from ..registry import METRICS
 from ..utils.shard import all_gather_rows
 from .feature_set import FeatureSet, check_labelled
+from .few_shot import (
+    check_classes,
+    clustered_class_mean,
+    draw_episode,
+    nearest_class_mean,
+)
 from .knn import check_neighbours, nearest_neighbours, vote
 from .label_counts import count_labels, names_of
 from .metric_options import SEVERAL, check_one_class, learnt_from, whole_numbers
@@ -175,6 +182,79 @@ class LowShotSVM:
                 float(np.std(precisions, ddof=1)) if self.num_draws > 1 else 0.0
             )
         return metrics
+
+
+@METRICS.register_module()
+class FewShot:
+    """Accuracy on episodes of a few classes, learnt from a few images of each: N ways, K shots.
+
+    Classes and images are drawn from the test set, anew in each episode and the same ones for every
+    checkpoint; classes with too few images are left out. Nothing is trained.
+
+    Args:
+        ways: N, classes of an episode, at least 2; 5 by default.
+        shots: Numbers K of images of a class to learn from; 1 and 5 by default.
+        queries: Images of a class to classify; 15 by default.
+        num_episodes: Episodes of each K, at least 2; 600 by default.
+        seed: Seeds the draws.
+    """
+
+    def __init__(
+        self,
+        ways: int = 5,
+        shots: int | Sequence[int] = (1, 5),
+        queries: int = 15,
+        num_episodes: int = 600,
+        seed: int = 0,
+    ) -> None:
+        self.shots = whole_numbers("FewShot", "shots", shots)
+        (self.queries,) = whole_numbers("FewShot", "queries", queries)
+        self.ways, self.num_episodes, self.seed = ways, num_episodes, seed
+        if ways < 2 or num_episodes < 2:
+            raise HCSCError(
+                f"ways={ways} and num_episodes={num_episodes} of FewShot must be at least 2"
+            )
+
+    def check(self, test: BaseDataset, train: BaseDataset | None, checkpoint: str | None) -> None:
+        """Before any feature is extracted: have enough classes enough images?"""
+        counts = count_labels(test)
+        check_one_class(counts)
+        shots = max(self.shots)
+        large = int((counts.positive >= shots + self.queries).sum())
+        check_classes(large, self.ways, shots, self.queries)
+
+    def evaluate(
+        self, test: FeatureSet, train: FeatureSet | None = None, checkpoint: str | None = None
+    ) -> dict[str, float]:
+        """'few_shot/<N>way_<K>shot' of the nearest class mean and '…_transductive' of k-means over
+        an episode's queries, in per cent, each with '…_ci95', half the width of its 95 % interval.
+        """
+        images = test.gather()
+        if images.labels is None or images.labels.ndim != 1:
+            raise HCSCError("FewShot needs one class per image; give a data set with labels")
+        features, labels = F.normalize(images.features, dim=1), images.labels.cpu().numpy()
+        metrics = {}
+        for shots in self.shots:
+            scores = self._scores(features, labels, shots)  # (episodes, 2)
+            half = 1.96 * scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
+            for place, kind in enumerate(("", "_transductive")):
+                name = f"few_shot/{self.ways}way_{shots}shot{kind}"
+                metrics[name] = float(scores[:, place].mean())
+                metrics[f"{name}_ci95"] = float(half[place])
+        return metrics
+
+    def _scores(self, features: Tensor, labels: NDArray, shots: int) -> NDArray:
+        """(episodes, 2) accuracies in per cent, inductive and transductive."""
+        truth = torch.arange(self.ways).repeat_interleave(self.queries).to(features.device)
+        generator = np.random.default_rng([self.seed, shots])
+        scores = np.empty((self.num_episodes, 2))
+        for episode in range(self.num_episodes):
+            learnt, asked = draw_episode(labels, self.ways, shots, self.queries, generator)
+            support, queries = features[learnt], features[asked.reshape(-1)]
+            for place, classify in enumerate((nearest_class_mean, clustered_class_mean)):
+                right = classify(support, queries) == truth
+                scores[episode, place] = 100 * float(right.double().mean())
+        return scores
 
 
 def as_arrays(

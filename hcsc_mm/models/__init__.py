@@ -1,5 +1,6 @@
 from .backbones import TIMMBackbone
 from .classifiers import LinearProbe
+from .contrasts import InfoNCE, Pairs
 from .data_preprocessors import (
     AnyChannelsPreprocessor,
     DeviceAugmentation,
@@ -22,12 +23,14 @@ __all__ = [
     "DeviceAugmentation",
     "Draw",
     "HCSCHead",
+    "InfoNCE",
     "InfoNCEHead",
     "LinearProbe",
     "LossRule",
     "MomentumContrast",
     "MomentumEncoder",
     "NegativeQueue",
+    "Pairs",
     "PoolingNeck",
     "ProjectionNeck",
     "SplitBatchNorm2d",

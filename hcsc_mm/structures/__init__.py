@@ -1,7 +1,13 @@
-from .clusters_images import ClustersImages, ContrastsKeys
+from .clusters_images import ClustersImages, ContrastsKeys, EncodesKeys, TakesEarlierGroups
 from .prototype_hierarchy import PrototypeHierarchy
 
-__all__ = ["ClustersImages", "ContrastsKeys", "PrototypeHierarchy"]
+__all__ = [
+    "ClustersImages",
+    "ContrastsKeys",
+    "EncodesKeys",
+    "PrototypeHierarchy",
+    "TakesEarlierGroups",
+]
 
 
 def __getattr__(name: str):

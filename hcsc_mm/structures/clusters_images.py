@@ -26,7 +26,23 @@ class ContrastsKeys(Protocol):
 
 
 @runtime_checkable
-class ClustersImages(ContrastsKeys, Protocol):
+class EncodesKeys(Protocol):
+    """A model with a key encoder."""
+
+    def encode_key(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) → (B, D) unit length, by the key encoder in whatever mode it is."""
+
+
+@runtime_checkable
+class TakesEarlierGroups(Protocol):
+    """A stage of a chain of models, which is told what earlier stages found."""
+
+    def set_earlier_groups(self, groups: Tensor | None) -> None:
+        """(N,) int64 groups of the training images from now on; None: without any."""
+
+
+@runtime_checkable
+class ClustersImages(ContrastsKeys, EncodesKeys, Protocol):
     """A model that is given a new clustering of the training images now and then.
 
     Its clusters are a :class:`PrototypeHierarchy`, or another object of the model's own with the
@@ -55,9 +71,6 @@ class ClustersImages(ContrastsKeys, Protocol):
 
     def preprocess(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) images of a data loader → what the encoders take, on their device."""
-
-    def encode_key(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) → (B, D) unit length, by the key encoder in whatever mode it is."""
 
     def encoding_keys(self) -> Any:
         """A context: the key encoder in eval mode, with equal statistics on all ranks."""

@@ -27,11 +27,14 @@ from torch import nn
 from hcsc_mm.datasets import ExtractionView, seed_worker
 from hcsc_mm.engine.hooks import HierarchicalClusteringHook
 from hcsc_mm.models import HCSC, PCL, MomentumContrast, ViewRecipe
+from hcsc_mm.models.selfsup import MCL, InterCLR
 from hcsc_mm.runtime.launch import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
-CLUSTERING = [name for name in NAMES if name.startswith(("hcsc", "pcl"))]  # others never cluster
+CLUSTERING = [
+    name for name in NAMES if name.startswith(("hcsc", "interclr", "mcl", "pcl"))
+]  # others never cluster
 IN1K = [name for name in NAMES if name.startswith("hcsc") and name.endswith("in1k")]
 
 
@@ -41,8 +44,17 @@ def load_optimizer(name: str) -> str:
 
 METHODS = {
     "hcsc": HCSC,
+    "interclr": InterCLR,
+    "mcl": MCL,
     "pcl": PCL,
     "mocov2": MomentumContrast,
+    "nnclr": MomentumContrast,  # with another contrast in its head, as all of this kind
+    "mochi": MomentumContrast,
+    "ft": MomentumContrast,
+    "hard": MomentumContrast,
+    "cacr": MomentumContrast,
+    "groco": MomentumContrast,
+    "fnc": MomentumContrast,
     "swav": SwAV,
     "simsiam": SimSiam,
     "byol": BYOL,

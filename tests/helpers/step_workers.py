@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from mmengine.dist import get_rank
 from mmengine.model import MMDistributedDataParallel
+from mmpretrain.structures import DataSample
 from small_double import (
     EPOCH,
     STEPS,
@@ -19,6 +20,10 @@ from small_double import (
     train_step,
     weights_of,
 )
+from torch import nn
+
+from hcsc_mm.models import InfoNCEHead, ProjectionNeck
+from hcsc_mm.models.selfsup import MCL
 
 WARM_UP = 10
 
@@ -64,3 +69,32 @@ def train_on_multi_crops() -> dict:
 
 def train_on_multi_crops_not_selected() -> dict:
     return train(4, False)
+
+
+def image_of(index: int) -> torch.Tensor:
+    """(3, 6, 6), another one for each index."""
+    return torch.randn(3, 6, 6, generator=torch.Generator().manual_seed(index))
+
+
+def name_keys(symmetric: bool = False) -> dict:
+    """Three steps of two images a rank; what the queue has, and what those images' keys are."""
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    model = MCL(
+        backbone, ProjectionNeck(4, 16, 8), InfoNCEHead(), queue_len=16, symmetric=symmetric
+    )
+    model.init_weights()
+    with torch.no_grad():
+        for step in range(3):
+            indices = [10 * step + 2 * get_rank() + place for place in range(2)]
+            images = torch.stack([image_of(index) for index in indices])
+            samples = [DataSample(metainfo={"sample_idx": index}) for index in indices]
+            model.loss([images, images], samples)
+        named = model.key_images.tolist()
+        expected = [model.encode_key(image_of(index)[None])[0] for index in named if index >= 0]
+    known = model.queue.keys[[place for place, index in enumerate(named) if index >= 0]]
+    return {"named": named, "keys": known, "expected": torch.stack(expected)}
+
+
+def name_keys_of_both_views() -> dict:
+    return name_keys(symmetric=True)

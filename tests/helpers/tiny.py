@@ -85,7 +85,8 @@ class Record(Hook):
         self.loss_names.append({name for name in outputs if "loss" in name})
 
     def after_train_epoch(self, runner) -> None:
-        self.hierarchies[runner.epoch] = runner.model.hierarchy
+        # MoCo v2 clusters nothing
+        self.hierarchies[runner.epoch] = getattr(runner.model, "hierarchy", None)
 
 
 def train(cfg: Config) -> tuple[Runner, Record]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import HCSCError
 from ...registry import MODELS
 from ...structures import PrototypeHierarchy
 from ...utils.precision import at_least_float32, full_precision
+from ..contrasts import Pairs
 from ..losses import selective_info_nce
 from ..selection import Draw
 from .info_nce_head import InfoNCEHead, by_view
@@ -35,23 +38,35 @@ class HCSCHead(InfoNCEHead):
             the prototypes' concentrations instead.
         rule: How draws and levels become losses: 'released' as in the authors' code (the default),
             'paper' as the paper writes it, or a dict of the options of :class:`LossRule`.
+        contrast: That of the instance losses, as in :class:`InfoNCEHead`.
+        **options: None; options that have moved are refused with their new place.
     """
 
     def __init__(
         self,
         temperature: float = 0.2,
         rule: str | Mapping[str, str] | LossRule = "released",
-        **moved: bool,
+        contrast: dict | nn.Module | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(temperature)
-        for name, value in moved.items():
+        super().__init__(temperature, contrast)
+        for name, value in options.items():
             if name not in _MOVED:
-                raise HCSCError(f"HCSCHead has no option {name}; it has temperature and rule")
+                raise HCSCError(
+                    f"HCSCHead has no option {name}; it has temperature, rule, contrast"
+                )
             raise HCSCError(
                 f"HCSCHead({name}={value}): selection has a class of its own since 0.2; set "
                 f"model.selection.{_MOVED[name]}={value} instead"
             )
         self.rule = LossRule.build(rule)
+        if self.rule.rejected not in self.contrast.rejected_rules:
+            kind = type(self.contrast).__name__
+            raise HCSCError(
+                f"{kind} has no denominator in which a rejected negative could leave a 1 "
+                f"(rejected={self.rule.rejected!r}); set model.head.rule=paper, or in the config "
+                "rule=dict(rejected='absent')"
+            )
 
     def loss(
         self,
@@ -92,16 +107,18 @@ class HCSCHead(InfoNCEHead):
         # The queue changes in place before the backward pass has read it.
         keys = keys.detach().clone()
         views = list(zip(queries, draws, strict=True))
-        instance = [self._instance_loss(query, key, keys, draw) for query, draw in views]
+        pairs = self.pairs(queries, key, keys)
+        instance = [self._instance_loss(one, draw) for one, draw in zip(pairs, draws, strict=True)]
         prototype = [self._prototype_loss(query, hierarchy, path, draw) for query, draw in views]
         return {**by_view("instance", instance), **by_view("prototype", prototype)}
 
-    def _instance_loss(self, query: Tensor, key: Tensor, keys: Tensor, draw: Draw) -> Tensor:
-        logits = self.instance_logits(query, key, keys)
+    def _instance_loss(self, pairs: Pairs, draw: Draw) -> Tensor:
         if not draw.instances:
-            return selective_info_nce(*logits)
-        rejected = self.rule.rejected
-        levels = [selective_info_nce(*logits, keep, rejected=rejected) for keep in draw.instances]
+            return self.contrast(pairs)
+        levels = [
+            self.contrast(replace(pairs, keep=keep, rejected=self.rule.rejected))
+            for keep in draw.instances
+        ]
         total = torch.stack(levels)
         return total.sum() if self.rule.instance_reduction == "sum" else total.mean()
 

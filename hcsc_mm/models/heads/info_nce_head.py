@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import HCSCError
 from ...registry import MODELS
 from ...utils.precision import at_least_float32, full_precision
-from ..losses import selective_info_nce
+from ..contrasts import Pairs
 
 
 @MODELS.register_module()
@@ -21,29 +22,60 @@ class InfoNCEHead(BaseModule):
     Args:
         temperature: τ of the logits, above 0; 0.2 as in MoCo v2 by default. A smaller one gives the
             hardest negatives more weight.
+        contrast: Config or module of what becomes of a query, its positive and its negatives:
+            ``hcsc_mm.InfoNCE`` by default. Others are in ``models/contrasts``; see docs/methods.md.
     """
 
-    def __init__(self, temperature: float = 0.2) -> None:
+    def __init__(
+        self,
+        temperature: float = 0.2,
+        contrast: dict | nn.Module | None = None,
+    ) -> None:
         super().__init__()
         if not temperature > 0:
             raise HCSCError(f"temperature={temperature} must be > 0")
         self.temperature = temperature
+        contrast = {"type": "hcsc_mm.InfoNCE"} if contrast is None else contrast
+        self.contrast = MODELS.build(contrast) if isinstance(contrast, dict) else contrast
 
-    def loss(self, queries: Sequence[Tensor], key: Tensor, keys: Tensor) -> dict[str, Tensor]:
+    def loss(
+        self, queries: Sequence[Tensor], key: Tensor, keys: Tensor, keep: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Losses of one batch.
 
         Args:
             queries: The query view, then the local views; each (B, D), unit length.
             key: (B, D) of the same images, unit length, without gradient.
             keys: (Q, D) negatives.
+            keep: (B, Q) bool, True = a negative of the image, in all views; the others are absent.
+                None keeps all.
 
         Returns:
             'loss_instance', and with local views 'loss_local_instance', their sum.
         """
         # The queue changes in place before the backward pass has read it.
         keys = keys.detach().clone()
-        logits = [self.instance_logits(query, key, keys) for query in queries]
-        return by_view("instance", [selective_info_nce(*pair) for pair in logits])
+        views = self.pairs(queries, key, keys)
+        if keep is not None:
+            views = [replace(pairs, keep=keep, rejected="absent") for pairs in views]
+        return by_view("instance", [self.contrast(pairs) for pairs in views])
+
+    def pairs(self, queries: Sequence[Tensor], key: Tensor, keys: Tensor) -> list[Pairs]:
+        """Each view's pairs, in float32 or wider, with all negatives kept."""
+        views = torch.stack([at_least_float32(query) for query in queries])  # (V, B, D)
+        key, keys = key.to(views), keys.to(views)
+        return [
+            Pairs(
+                query,
+                key,
+                keys,
+                *self.instance_logits(query, key, keys),
+                self.temperature,
+                views,
+                view,
+            )
+            for view, query in enumerate(views)
+        ]
 
     def instance_logits(self, query: Tensor, key: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) positive and (B, Q) negative logits, in float32 or wider."""

@@ -62,7 +62,11 @@ class NegativeQueue(nn.Module):
 
     def newest(self, count: int) -> Tensor:
         """(count, D) keys enqueued last, in the order in which they came."""
-        return self.keys[self._slots(-count, count)]
+        return self.keys[self.newest_entries(count)]
+
+    def newest_entries(self, count: int) -> Tensor:
+        """(count,) int64 entries that hold the keys enqueued last, in the order of those."""
+        return self._slots(-count, count)
 
     def _slots(self, start: int, count: int) -> Tensor:
         """(count,) entries from ``start`` after the pointer on, around the end."""

@@ -1,0 +1,14 @@
+"""MoCo v2 with GroCo's ordering on scikit-learn's digits, all else as hcsc_r18_digits.py.
+
+python tools/train.py configs/groco_r18_digits.py
+"""
+
+_base_ = ["hcsc_r18_digits.py"]
+
+model = dict(
+    type="hcsc_mm.MomentumContrast",
+    head=dict(
+        _delete_=True, type="hcsc_mm.InfoNCEHead", contrast=dict(type="hcsc_mm.GroupOrdering")
+    ),
+)
+default_hooks = dict(clustering=None)  # no clusters, ever
