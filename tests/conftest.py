@@ -13,7 +13,6 @@ ONE_AFTER_ANOTHER = (
     "test_distributed_extraction.py",
     "test_distributed_training.py",
     "test_fifty_steps_on_two_ranks.py",
-    "test_hanging_worker.py",
     "test_preemption.py",
     "test_ranks.py",
     "test_stopping_together.py",
