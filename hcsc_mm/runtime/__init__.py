@@ -5,6 +5,7 @@ Nothing here imports models, clustering or structures of this package.
 """
 
 from ..utils.safe_load import make_mmengine_load_safely
+from .config_text import lay_out_configs_once
 from .hooks import (
     EpochSeedHook,
     NonFiniteHook,
@@ -28,6 +29,7 @@ from .trained_parameters import TrainedParametersConstructor
 from .worker_seed import seed_worker
 
 make_mmengine_load_safely()
+lay_out_configs_once()
 
 __all__ = [
     "BFloat16OptimWrapper",

@@ -56,8 +56,15 @@ def test_two_runs_with_one_seed_are_equal_and_with_another_are_not(tmp_path):
     assert largest_difference(first, other) > 1e-3
 
 
-def test_resume_refuses_a_data_set_of_another_size(tmp_path):
-    train(tiny_config(tmp_path, train_cfg__max_epochs=1))
+@pytest.fixture(scope="module")
+def one_epoch(tmp_path_factory):
+    """A run's folder, which tests leave as it is, and its runner."""
+    folder = tmp_path_factory.mktemp("one_epoch")
+    return folder, train(tiny_config(folder, train_cfg__max_epochs=1))[0]
+
+
+def test_resume_refuses_a_data_set_of_another_size(tmp_path, one_epoch):
+    shutil.copy(one_epoch[0] / "epoch_1.pth", tmp_path)
     before = (tmp_path / "epoch_1.pth").read_bytes()
     cfg = tiny_config(
         tmp_path,
@@ -86,11 +93,9 @@ def test_resume_refuses_a_data_set_of_another_size(tmp_path):
         ({"model__queue_len": 64}, "queue.keys"),
     ],
 )
-def test_resume_refuses_a_checkpoint_of_another_architecture(tmp_path, options, named):
-    train(tiny_config(tmp_path / "old", train_cfg__max_epochs=1))
-    cfg = tiny_config(
-        tmp_path / "new", resume=True, load_from=str(tmp_path / "old" / "epoch_1.pth"), **options
-    )
+def test_resume_refuses_a_checkpoint_of_another_architecture(tmp_path, one_epoch, options, named):
+    old = str(one_epoch[0] / "epoch_1.pth")
+    cfg = tiny_config(tmp_path / "new", resume=True, load_from=old, **options)
     with pytest.raises(HCSCError, match=r"another architecture") as error:
         train(cfg)
     assert named in str(error.value)
@@ -112,11 +117,10 @@ def test_resume_refuses_a_checkpoint_that_is_not_there(tmp_path):
         build_runner(tiny_config(tmp_path, resume=True, load_from=str(tmp_path / "gone.pth")))
 
 
-def test_weights_without_a_key_encoder_start_both_encoders(tmp_path):
-    runner, _ = train(tiny_config(tmp_path / "old", train_cfg__max_epochs=1))
+def test_weights_without_a_key_encoder_start_both_encoders(tmp_path, one_epoch):
     backbone = {
         name: value
-        for name, value in runner.model.state_dict().items()
+        for name, value in one_epoch[1].model.state_dict().items()
         if name.startswith("backbone.")
     }
     torch.save({"state_dict": backbone, "meta": {}}, tmp_path / "backbone.pth")

@@ -46,6 +46,20 @@ def resumed(folder, **options):
     return train(cfg)
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Options → the run with them that nothing stops and its record; each is trained once."""
+    runs = {}
+
+    def run(options):
+        name = repr(options)
+        if name not in runs:
+            runs[name] = train(tiny_config(tmp_path_factory.mktemp("whole"), **options))
+        return runs[name]
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("iterations", "options"),
     [
@@ -80,9 +94,9 @@ def resumed(folder, **options):
     ],
 )
 def test_resuming_within_an_epoch_gives_the_numbers_of_the_uninterrupted_run(
-    tmp_path, iterations, options
+    tmp_path, iterations, options, uninterrupted
 ):
-    whole, record = train(tiny_config(tmp_path / "whole", **options))
+    whole, record = uninterrupted(options)
     killed_after(iterations, config(tmp_path / "killed", **options))
     rest, rest_record = resumed(tmp_path / "killed", **options)
     assert rest_record.losses == record.losses[iterations:]
@@ -117,22 +131,15 @@ def test_images_done_are_not_read_again(tmp_path):
     assert len(read) == 8 + 16  # those that are tried before the first step, and the last batch
 
 
-def test_writing_checkpoints_leaves_no_trace_in_the_numbers(tmp_path):
-    often, rarely = (
-        train(tiny_config(tmp_path / str(steps), default_hooks__checkpoint__every_n_iters=steps))[
-            0
-        ].model.state_dict()
-        for steps in (1, None)
-    )
-    assert largest_difference(often, rarely) == 0
+def test_writing_checkpoints_leaves_no_trace_in_the_numbers(tmp_path, uninterrupted):
+    often, rarely = train(config(tmp_path))[0], uninterrupted({})[0]
+    assert largest_difference(often.model.state_dict(), rarely.model.state_dict()) == 0
 
 
-def test_number_of_workers_leaves_no_trace_in_the_numbers(tmp_path):
+def test_number_of_workers_leaves_no_trace_in_the_numbers(uninterrupted):
     none, two = (
-        train(tiny_config(tmp_path / str(workers), train_dataloader__num_workers=workers))[
-            0
-        ].model.state_dict()
-        for workers in (0, 2)
+        uninterrupted(options)[0].model.state_dict()
+        for options in ({}, {"train_dataloader__num_workers": 2})
     )
     assert largest_difference(none, two) == 0
 

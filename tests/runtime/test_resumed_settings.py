@@ -200,20 +200,26 @@ def test_a_run_that_is_over_says_that_there_is_nothing_to_train(tmp_path, four):
     assert "nothing to train: the checkpoint has made 8 of the 6 steps" in log
 
 
-def test_more_warm_up_than_the_checkpoint_had_leaves_its_clusters_out(tmp_path):
-    train(tiny_config(tmp_path / "old", train_cfg__max_epochs=2))
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory):
+    """The checkpoint of two epochs, the second one with clusters."""
+    folder = tmp_path_factory.mktemp("clustered")
+    train(tiny_config(folder, train_cfg__max_epochs=2))
+    return folder / "epoch_2.pth"
+
+
+def test_more_warm_up_than_the_checkpoint_had_leaves_its_clusters_out(tmp_path, clustered):
     (tmp_path / "run").mkdir()
-    shutil.copy(tmp_path / "old" / "epoch_2.pth", tmp_path / "run")
+    shutil.copy(clustered, tmp_path / "run")
     options = {"default_hooks__clustering__warmup_epochs": 3, "train_cfg__max_epochs": 4}
     _, record = train(tiny_config(tmp_path / "run", resume=True, **options))
     assert record.hierarchies[2] is None and record.hierarchies[3] is not None
 
 
 @pytest.mark.parametrize("levels", [(12, 6), (12, 6, 3, 2), (10, 5, 2)])
-def test_other_levels_hold_from_the_first_epoch_of_a_resumed_run_on(tmp_path, levels):
-    train(tiny_config(tmp_path / "old", train_cfg__max_epochs=2))
+def test_other_levels_hold_from_the_first_epoch_of_a_resumed_run_on(tmp_path, clustered, levels):
     (tmp_path / "run").mkdir()
-    shutil.copy(tmp_path / "old" / "epoch_2.pth", tmp_path / "run")
+    shutil.copy(clustered, tmp_path / "run")
     options = {
         "default_hooks__clustering__num_prototypes": levels,
         "default_hooks__clustering__interval": 3,  # the next one would be before epoch 5

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import run_here
 from tiny import DIGITS, ROOT, TINY
 
 QUIET = {
@@ -69,12 +70,12 @@ def test_two_processes_run_the_stages_together_and_print_one_table(two_ranks):
     assert done.stdout.endswith((folder / "run/results.md").read_text())
 
 
-def test_one_process_finds_what_two_did_with_either_tool(two_ranks):
+def test_one_process_finds_what_two_did_with_either_tool(two_ranks, capfd):
     _, folder = two_ranks
     expected = json.loads((folder / "run/results.json").read_text())[0]["metrics"]
-    alone = run(
-        sys.executable,
-        ROOT / "tools/test.py",
+    alone = run_here(
+        capfd,
+        "test.py",
         KNN,
         "run/epoch_3.pth",
         "--out",
@@ -121,7 +122,6 @@ def model_flags() -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gone.py"], "there is no config file gone.py"),
         (
             [DIGITS, "--stages", "lineer"],
             "there is no stage 'lineer'; there are pretrain, knn_digits, linear_digits",
@@ -137,11 +137,18 @@ def model_flags() -> list[str]:
         ),
         ([DIGITS, "--stages", "knn"], "add the stage pretrain, or give --checkpoint FILE"),
     ],
-    ids=["config", "stage", "checkpoint", "work dir", "data", "order"],
+    ids=["stage", "checkpoint", "work dir", "data", "order"],
 )
-def test_mistake_is_one_line_and_a_failure(arguments, message, tmp_path):
+def test_mistake_is_one_line_and_a_failure(arguments, message, tmp_path, capfd):
     (tmp_path / "file").touch()
-    done = stages(*arguments, cwd=tmp_path)
+    check_refused(run_here(capfd, "run_stages.py", *arguments, cwd=tmp_path), message)
+
+
+def test_mistake_is_one_line_and_a_failure_of_the_process(tmp_path):
+    check_refused(stages("gone.py", cwd=tmp_path), "there is no config file gone.py")
+
+
+def check_refused(done, message):
     assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert len(errors) == 1
@@ -154,7 +161,7 @@ def test_mistake_is_one_line_and_a_failure(arguments, message, tmp_path):
     [(signal.SIGINT, 130, "the same command goes on"), (signal.SIGTERM, 75, "stopped by SIGTERM")],
 )
 def test_a_signal_ends_the_chain_with_a_word_and_the_same_command_goes_on(
-    number, code, words, tmp_path
+    number, code, words, tmp_path, capfd
 ):
     command = [DIGITS, "--stages", "pretrain,knn", *flags(train_cfg__max_epochs=12)]
     begun = subprocess.Popen(
@@ -174,16 +181,14 @@ def test_a_signal_ends_the_chain_with_a_word_and_the_same_command_goes_on(
     _, errors = begun.communicate(timeout=120)
     assert begun.returncode == code, errors
     assert words in errors
-    again = stages(
-        DIGITS, "--stages", "pretrain,knn", *flags(train_cfg__max_epochs=12), cwd=tmp_path
-    )
+    again = run_here(capfd, "run_stages.py", *command, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "resumed epoch" in again.stdout + again.stderr
     assert "| knn_digits " in again.stdout
 
 
-def test_a_config_with_nothing_to_test_is_refused(tmp_path):
-    done = run(sys.executable, ROOT / "tools/test.py", DIGITS, "gone.pth", cwd=tmp_path)
+def test_a_config_with_nothing_to_test_is_refused(tmp_path, capfd):
+    done = run_here(capfd, "test.py", DIGITS, "gone.pth", cwd=tmp_path)
     assert done.returncode == 1
     assert "error: the config says nothing to test" in done.stderr
 

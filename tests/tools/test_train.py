@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command_line import run_here
 from tiny import ROOT, TINY
 
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
@@ -39,14 +40,13 @@ def train(*arguments, cwd):
     return run(sys.executable, ROOT / "tools/train.py", *arguments, cwd=cwd)
 
 
-def test_training_runs_from_any_folder_and_resumes_from_the_latest_checkpoint(tmp_path):
+def test_training_runs_from_any_folder_and_resumes_from_the_latest_checkpoint(tmp_path, capfd):
     config = ROOT / "configs/hcsc_r18_digits.py"
     first = train(config, "--work-dir", "run", *options(), cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert (tmp_path / "run/epoch_2.pth").is_file()
-    second = train(
-        config, "--work-dir", "run", "--resume", *options(train_cfg__max_epochs=3), cwd=tmp_path
-    )
+    longer = ["--work-dir", "run", "--resume", *options(train_cfg__max_epochs=3)]
+    second = run_here(capfd, "train.py", config, *longer, cwd=tmp_path)
     assert second.returncode == 0, second.stderr
     assert "resumed epoch: 2" in second.stdout + second.stderr
     assert (tmp_path / "run/epoch_3.pth").is_file()
@@ -55,7 +55,6 @@ def test_training_runs_from_any_folder_and_resumes_from_the_latest_checkpoint(tm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gone.py"], "there is no config file gone.py"),
         pytest.param(
             [ROOT / "configs/hcsc_r18_digits.py", "--amp"],
             "fp16 mixed precision needs a GPU, which PyTorch does not see here; take --amp bf16",
@@ -74,8 +73,15 @@ def test_training_runs_from_any_folder_and_resumes_from_the_latest_checkpoint(tm
         ),
     ],
 )
-def test_mistake_is_one_line_and_a_failure(tmp_path, arguments, message):
-    done = train(*arguments, cwd=tmp_path)
+def test_mistake_is_one_line_and_a_failure(tmp_path, arguments, message, capfd):
+    check_refused(run_here(capfd, "train.py", *arguments, cwd=tmp_path), message)
+
+
+def test_mistake_is_one_line_and_a_failure_of_the_process(tmp_path):
+    check_refused(train("gone.py", cwd=tmp_path), "there is no config file gone.py")
+
+
+def check_refused(done, message):
     assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert len(errors) == 1 and message in errors[0]

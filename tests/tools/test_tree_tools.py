@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import runpy
 import shutil
 import subprocess
 import sys
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from command_line import run_here
 from small_trees import checkpoint, photos, rows_in_blobs
 from tiny import ROOT
 
@@ -18,26 +17,12 @@ from hcsc_mm.datasets import ImageFolder, LabelledImages
 from hcsc_mm.explore.tree import Tree
 
 
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    error: str
-
-
 @pytest.fixture
-def tool(folder, monkeypatch, capfd):
-    """Call a tool as its command line does, in this process: another takes seconds to start."""
+def tool(folder, capfd):
+    """Call a tool in the folder."""
 
     def call(name, *arguments):
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-        capfd.readouterr()
-        code, error = 0, ""
-        try:
-            runpy.run_path(str(ROOT / "tools" / name), run_name="__main__")
-        except SystemExit as end:
-            code, error = (1, end.code) if isinstance(end.code, str) else (end.code, "")
-        return Done(code, capfd.readouterr().out, error)
+        return run_here(capfd, name, *arguments, cwd=folder)
 
     return call
 

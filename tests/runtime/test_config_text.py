@@ -1,0 +1,45 @@
+"""The text of a config is mmengine's, whenever it is asked for."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from tiny import tiny_config, train
+
+
+def of_mmengine(cfg):
+    return Config.pretty_text.fget.__wrapped__(cfg)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda cfg: cfg.merge_from_dict({"optim_wrapper.optimizer.lr": 0.25}),
+        lambda cfg: cfg.merge_from_dict({"model.neck.num_layers": 1.0}),  # as the whole number 1
+        lambda cfg: cfg.merge_from_dict({"model.neck.num_layers": True}),
+        lambda cfg: cfg.model.pop("neck"),
+        lambda cfg: cfg.default_hooks.clustering.update(num_prototypes=[12, 6, 3]),  # was a tuple
+    ],
+    ids=["value", "float", "bool", "less", "list"],
+)
+def test_a_config_that_has_changed_has_another_text(tmp_path, change):
+    cfg = tiny_config(tmp_path, model__neck__num_layers=1)
+    before = cfg.pretty_text
+    assert before == of_mmengine(cfg) == cfg.pretty_text
+    change(cfg)
+    assert cfg.pretty_text == of_mmengine(cfg) != before
+
+
+def test_the_oldest_of_many_texts_are_forgotten_and_made_again():
+    configs = [Config(dict(number=number)) for number in range(20)]
+    for _ in range(2):
+        assert [cfg.pretty_text for cfg in configs] == [f"number = {n}\n" for n in range(20)]
+
+
+def test_every_checkpoint_and_the_copy_in_the_work_folder_hold_the_whole_text(tmp_path):
+    cfg = tiny_config(tmp_path, train_cfg__max_epochs=2)
+    runner, _ = train(cfg)
+    text = of_mmengine(runner.cfg)
+    for epoch in (1, 2):
+        saved = torch.load(tmp_path / f"epoch_{epoch}.pth", weights_only=True)
+        assert saved["meta"]["cfg"] == text
+    assert (tmp_path / "hcsc_r18_digits.py").read_text() == text
