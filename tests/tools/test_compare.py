@@ -26,6 +26,14 @@ class Done(NamedTuple):
     error: str
 
 
+@pytest.fixture(scope="module", autouse=True)
+def elsewhere(tmp_path_factory):
+    """The folder that calls are made from: cells without --work-dir train below it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        yield
+
+
 def compare(capfd, *arguments) -> Done:
     """The tool as its command line calls it, in this process; its cells have theirs."""
     capfd.readouterr()
@@ -172,6 +180,32 @@ def test_no_cell_is_begun_after_the_hours_are_over(tmp_path, capfd):
     assert done.returncode == 0 and "4 cells are left for another time" in done.error
     assert not list((tmp_path / "out").glob("digits-*"))
     assert [cells[-1] for cells in rows(done.out).values()] == ["not run yet"] * 2
+
+
+def test_a_call_that_is_out_of_minutes_leaves_its_cell_to_the_next(tool, tmp_path, capfd):
+    grid, out = write_grid(tmp_path / "grid.py"), tmp_path / "out"
+    done = compare(capfd, grid, "--out", out, "--minutes", 0)
+    assert done.returncode == 0 and "4 cells are left for another time" in done.error
+    assert chosen(tool, grid, out) == NAMES
+    assert [cells[-1] for cells in rows(done.out).values()] == ["not run yet"] * 2
+
+
+def test_results_of_other_inputs_are_spoken_of_and_no_part_of_the_table(tmp_path, capfd):
+    grid, out = write_grid(tmp_path / "grid.py"), tmp_path / "out"
+    out.mkdir()
+    (out / f"{NAMES[1]}.json").write_text(json.dumps({"inputs": "other", "scores": {"knn": 99.0}}))
+    done = compare(capfd, grid, "--out", out, "--table")
+    assert f"of other inputs and not in the table, such as {NAMES[1]};" in done.error
+    assert rows(done.out)["hcsc"][-1] == "not run yet" and "99" not in done.out
+
+
+def test_a_misspelt_option_of_any_cell_ends_the_call_before_the_first_one_trains(tmp_path, capfd):
+    methods = dict(mocov2=dict(config=MOCO), hcsc=dict(options={"max_epoch": 2}))
+    grid = write_grid(tmp_path / "grid.py", methods=methods)
+    done = compare(capfd, grid, "--out", tmp_path / "out")
+    assert done.returncode == 1 and "=== cell" not in done.error
+    assert done.error.splitlines()[-1].startswith("error: ") and "max_epochs?" in done.error
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
