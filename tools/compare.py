@@ -35,6 +35,7 @@ from hcsc_mm.compare import Cell, cells_of, measure_cell, read_grid, save_compar
 from hcsc_mm.compare.cells import finished, is_outdated
 from hcsc_mm.runtime.console import duration
 from hcsc_mm.runtime.error_reports import one_line_errors
+from hcsc_mm.runtime.preemption import signals_noted
 from hcsc_mm.utils.files import write_text
 from hcsc_mm.utils.progress import track
 
@@ -133,8 +134,7 @@ def run_process(command: list[str], seconds: float | None) -> int | None:
             return process.wait(None if seconds is None else max(0.0, seconds))
         except subprocess.TimeoutExpired:
             process.terminate()
-            process.wait()
-            return None
+            return 0 if process.wait() == 0 else None
         except KeyboardInterrupt:  # the terminal has sent it to both
             process.wait()
             raise
@@ -155,7 +155,8 @@ def run_cell(cell: Cell, args: argparse.Namespace) -> None:
     folder = Path(args.work_dir or WORK_DIR) / f"{cell.name}-{cell.inputs()[:8]}"
     result = dict(NOTHING)
     try:
-        result = measure_cell(cell, folder)
+        with signals_noted():  # SIGTERM, also of --minutes: the training saves itself first
+            result = measure_cell(cell, folder)
     except HCSCError as error:
         collapsed = "Collapse in epoch" in str(error)
         result |= {"error": error.one_line(), "collapsed": collapsed}
@@ -191,7 +192,7 @@ def say_outdated(cells: list[Cell], out: Path) -> None:
     names = [cell.name for cell in cells if is_outdated(cell, out)]
     if names:
         print(
-            f"{len(names)} results are of other inputs and not in the table, such as {names[0]}; "
+            f"not in the table, as the cell is another one by now: results of {', '.join(names)}; "
             "the grid without --table runs them again",
             file=sys.stderr,
         )

@@ -195,7 +195,7 @@ def test_results_of_other_inputs_are_spoken_of_and_no_part_of_the_table(tmp_path
     out.mkdir()
     (out / f"{NAMES[1]}.json").write_text(json.dumps({"inputs": "other", "scores": {"knn": 99.0}}))
     done = compare(capfd, grid, "--out", out, "--table")
-    assert f"of other inputs and not in the table, such as {NAMES[1]};" in done.error
+    assert f"as the cell is another one by now: results of {NAMES[1]};" in done.error
     assert rows(done.out)["hcsc"][-1] == "not run yet" and "99" not in done.out
 
 
@@ -243,6 +243,9 @@ class Ends(Hook):
         if runner.iter < 8 or os.path.exists(self.marker):
             return
         open(self.marker, "w").close()
+        if self.how == "asked":
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         if self.how == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         raise RuntimeError("no such luck")
@@ -251,12 +254,12 @@ class Ends(Hook):
 
 @pytest.fixture
 def ending(tmp_path, monkeypatch):
-    """A grid of MoCo v2 that breaks down in its second epoch and MoCo v2 that is killed there, each
-    the first time only.
+    """A grid of MoCo v2 that breaks down in its second epoch, is killed there, or is asked to end,
+    each the first time only.
     """
     (tmp_path / "ends.py").write_text(ENDS)
     methods = {}
-    for how in ("broken", "killed"):
+    for how in ("broken", "killed", "asked"):
         own, hook = tmp_path / f"{how}.py", dict(type="mmengine.Ends", how=how)
         hook["marker"] = str(tmp_path / f"{how}_once")
         own.write_text(
@@ -276,15 +279,16 @@ def test_a_cell_that_is_killed_or_breaks_down_is_run_again_and_goes_on(
 ):
     out, work = tmp_path / "out", tmp_path / "work"
     arguments = [ending, "--out", out, "--work-dir", work]
-    first = compare(capfd, *arguments)
+    first = compare(capfd, *arguments, "--only", "broken", "killed")
     assert "=== cell 2 of 2: digits-killed-0" in first.error  # the broken one does not end it
     assert "RuntimeError: no such luck" in first.error
     broken = facts(out, "digits-broken-0")
     assert broken["broken"] and broken["error"].startswith("broke down with exit code 1")
     table = rows(compare(capfd, *arguments, "--table").out)
     assert table["broken"][-1].startswith("failed: broke down with exit code 1")
-    assert set(table) == {"broken", "killed"}
-    assert chosen(tool, ending, out) == ["digits-broken-0", "digits-killed-0"]
+    assert set(table) == {"broken", "killed", "asked"}
+    unfinished = chosen(tool, ending, out)
+    assert unfinished == ["digits-broken-0", "digits-killed-0", "digits-asked-0"]
 
     (checkpoint,) = work.glob("digits-killed-0*/epoch_1.pth")
     saved = checkpoint.stat().st_mtime_ns
@@ -293,7 +297,20 @@ def test_a_cell_that_is_killed_or_breaks_down_is_run_again_and_goes_on(
     assert checkpoint.stat().st_mtime_ns == saved  # it went on from there
     whole = facts(ran[1], "digits-mocov2-0")  # never stopped
     assert facts(out, "digits-killed-0")["scores"] == whole["scores"]
-    assert chosen(tool, ending, out) == ["digits-broken-0"]
+    assert chosen(tool, ending, out) == ["digits-broken-0", "digits-asked-0"]
+
+
+def test_a_cell_that_is_asked_to_end_saves_itself_and_goes_on(ending, ran, tmp_path, capfd):
+    """SIGTERM, as --minutes and a cluster send it."""
+    out, work = tmp_path / "out", tmp_path / "work"
+    arguments = [ending, "--out", out, "--work-dir", work, "--only", "asked"]
+    first = compare(capfd, *arguments)
+    assert first.returncode == 130 and "interrupted; the same command goes on" in first.error
+    assert list(work.glob("digits-asked-0*/iter_*.pth"))  # within the second epoch
+    assert not (out / "digits-asked-0.json").exists()
+    second = compare(capfd, *arguments)
+    assert second.returncode == 0, second.error
+    assert facts(out, "digits-asked-0")["scores"] == facts(ran[1], "digits-mocov2-0")["scores"]
 
 
 def test_a_collapse_and_a_mistake_are_results_that_the_table_names(tool, tmp_path, capfd):
