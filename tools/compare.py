@@ -93,7 +93,7 @@ def choose(cells: list[Cell], args: argparse.Namespace) -> list[Cell]:
     mine = cells[int(index) :: int(number)]
     mine = [cell for cell in mine if not args.only or set(args.only) & set(names_of(cell))]
     for cell in track(mine, "configs of the cells"):  # a mistake is found before the first trains
-        cell.inputs()
+        cell.check()
     return [cell for cell in mine if finished(cell, Path(args.out)) is None]
 
 
@@ -170,6 +170,7 @@ def save(cell: Cell, result: dict, args: argparse.Namespace) -> None:
     facts = {
         "cell": cell.name,
         "inputs": cell.inputs(),
+        "start": cell.start(),
         **result,
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M"),
         "commit": commit(),

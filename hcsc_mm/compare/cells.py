@@ -45,15 +45,30 @@ class Cell:
         data, method = self.data_entry, self.method_entry
         measured = {name: getattr(data, name) for name in _MEASURED}
         measured |= {"trains": method.trains, "yardsticks": method.yardsticks}
-        start = data.checkpoint and _digest_of_file(
-            data.checkpoint, os.path.getsize(data.checkpoint), os.path.getmtime(data.checkpoint)
-        )
         text = json.dumps(
-            [config_text(_Key(replace(self, seed=0))), measured, start, self.seed],
+            [config_text(_Key(replace(self, seed=0))), measured, self.seed],
             sort_keys=True,
             default=repr,
         )
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def start(self) -> str | None:
+        """A digest of the weights that the data starts from; None if there are none here."""
+        path = self.data_entry.checkpoint
+        if path is None or not os.path.isfile(path):
+            return None
+        return _digest_of_file(path, os.path.getsize(path), os.path.getmtime(path))
+
+    def check(self) -> None:
+        """Refuse what cannot be run, before anything is.
+
+        Raises:
+            HCSCError: an option that no config knows, or weights that are not there.
+        """
+        self.inputs()
+        path = self.data_entry.checkpoint
+        if path is not None and not os.path.isfile(path):
+            raise HCSCError(f"{self.data} starts from {path}, which does not exist")
 
     def data_config(self) -> tuple[Config, dict[str, Any]]:
         """The data's config with the options of the data and of the method; and what is wrong with
@@ -164,7 +179,7 @@ def finished(cell: Cell, folder: Path, broken: bool = False) -> dict[str, Any] |
         HCSCError: the file is damaged.
     """
     result = _saved(cell, folder)
-    if result is None or result.get("inputs") != cell.inputs():
+    if result is None or _is_of_other_inputs(result, cell):
         return None
     return None if result.get("broken") and not broken else result
 
@@ -174,7 +189,12 @@ def is_outdated(cell: Cell, folder: Path) -> bool:
     since.
     """
     result = _saved(cell, folder)
-    return result is not None and result.get("inputs") != cell.inputs()
+    return result is not None and _is_of_other_inputs(result, cell)
+
+
+def _is_of_other_inputs(result: Mapping[str, Any], cell: Cell) -> bool:
+    start = cell.start()  # a table can be made where the weights are not
+    return result.get("inputs") != cell.inputs() or start not in (None, result.get("start"))
 
 
 def _saved(cell: Cell, folder: Path) -> dict[str, Any] | None:

@@ -168,9 +168,6 @@ def _entry(kind: type, name: str, value: Mapping[str, Any] | None, path: str) ->
     _check_kinds(entry, f"{path}: {name}")
     if entry.config is not None and not os.path.isfile(entry.config):
         raise HCSCError(f"{path}: {name} names {entry.config}, which does not exist")
-    checkpoint = getattr(entry, "checkpoint", None)
-    if checkpoint is not None and not os.path.isfile(checkpoint):
-        raise HCSCError(f"{path}: {name} starts from {checkpoint}, which does not exist")
     return entry
 
 

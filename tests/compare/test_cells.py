@@ -95,6 +95,11 @@ def test_every_method_starts_from_the_checkpoint_of_the_data(trains, tmp_path):
     assert [hook["checkpoint"] for hook in hooks] == [weights]
 
 
+def test_weights_that_are_not_there_are_refused_before_anything_runs(tmp_path):
+    with pytest.raises(HCSCError, match=r"digits starts from gone\.pth, which does not exist"):
+        cell(checkpoint="gone.pth").check()
+
+
 def test_an_option_has_the_name_at_the_top_of_the_config_and_all_follows(tmp_path):
     """Of the data's config and of the method's own; 23 is what SwAV's file derives from."""
     swav = MethodEntry(config=MOCO.replace("mocov2", "swav"), options={"swav_prototypes": 23})
@@ -133,7 +138,7 @@ def saved(tmp_path):
 
 
 def write(done, folder, **facts):
-    content = {"inputs": done.inputs(), "scores": {"knn": 90.0}, **facts}
+    content = {"inputs": done.inputs(), "start": done.start(), "scores": {"knn": 90.0}, **facts}
     (folder / f"{done.name}.json").write_text(json.dumps(content))
 
 
@@ -179,6 +184,12 @@ def test_a_cell_is_run_again_when_a_value_of_a_config_or_the_start_has_changed(s
     with open(done.data_entry.checkpoint, "ab") as file:
         file.write(b"# changed\n")
     assert finished(done, folder) is None
+
+
+def test_a_table_can_be_made_where_the_weights_are_not(saved):
+    done, folder = saved
+    Path(done.data_entry.checkpoint).unlink()
+    assert finished(done, folder)["scores"] == {"knn": 90.0}
 
 
 def test_a_cell_is_the_same_in_another_folder_and_with_other_comments(saved):

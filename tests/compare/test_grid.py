@@ -65,10 +65,6 @@ def without(name):
             ["digits names gone.py, which does not exist"],
         ),
         (
-            dict(data=dict(digits=data_entry(checkpoint="gone.pth"))),
-            ["digits starts from gone.pth, which does not exist"],
-        ),
-        (
             dict(pairs=(("digits", "hcsc"), ("digits", "hcsk"))),
             ["pairs has (digits, hcsk)", "names no such data or method"],
         ),
