@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import no_collapse
 from proof_data import prepare
 
 from hcsc_mm.compare import Grid, cells_of, read_grid
@@ -93,6 +94,8 @@ def page(results: Path = RESULTS, grids: Mapping[str, str] = GRIDS) -> str:
         table = out / "comparison.md"
         parts += [table.read_text(encoding="utf-8").strip(), "", *facts(cells), ""]
         parts += [f"![kNN and AMI of every method](results/{out.name}/comparison.png)", ""]
+    parts += ["# Any folder", "", *ANY_FOLDER.strip().splitlines(), ""]
+    parts.append(no_collapse.table(results / no_collapse.RESULTS.name))
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -128,6 +131,14 @@ over the seeds. No value was chosen by a score on test images.
 - `difference`: one method minus another with the same seed; its spread says what the table
   supports.
 - `seconds`: of training; two cores that may have had other work.
+"""
+
+ANY_FOLDER = """
+`configs/hcsc_folder.py` with nothing but the folder changed: `python benchmarks/no_collapse.py`.
+One value per seed: the standard deviation of the embeddings as a share of an even one's, the number
+of directions that they fill, and the minutes of what the start of the log announced. *good*: a
+spread above 0.3 and more than 20 % of the directions that the network or the number of images
+allows; *stopped*: the run has stopped itself as its embeddings collapsed.
 """
 
 if __name__ == "__main__":

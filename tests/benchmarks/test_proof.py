@@ -17,6 +17,7 @@ from hcsc_mm.compare import cells_of, read_grid, save_comparison
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import no_collapse
 import proof
 import proof_data
 
@@ -95,9 +96,46 @@ def test_the_page_has_the_table_and_says_when_and_where(run, tmp_path):
         save_comparison(grid, {"digits": {"mocov2": [facts]}}, out)
     text = proof.page(tmp_path / "results", {"cpu": str(grid_path)})
     assert text.startswith("# Results\n")
+    assert "| grocery " in text and "not run yet" in text
     if not run:
-        assert text.endswith("# Small\n\nNo cell has been run yet.\n")
+        assert "# Small\n\nNo cell has been run yet.\n\n# Any folder\n" in text
         return
     assert "| `mocov2` | 1     | 91.5" in text and "| `hcsc`   | 0     |" in text
     assert "1 cells, 2026-01-02 03:04 to 2026-01-02 03:04 UTC, 0.5 hours of training" in text
     assert "commits abc; machines: 2 cores; torch 2." in text
+
+
+LOG = """
+11/29 10:00:00 - mmengine - INFO - a recipe for 1,040 images with a median side of 128 pixels
+11/29 10:00:00 - mmengine - INFO - 1,000 steps of 64 images will take at most about 14 min: twice
+epoch 3/20, step 8/10; loss 5.3; spread 0.18; rank 29 of 128; 2.8 s a step
+  health      spread 0.91, rank 26 of 128
+"""
+
+
+def test_what_a_run_on_any_folder_came_to_is_read_from_its_log(tmp_path):
+    found = no_collapse.read_log(LOG)
+    assert found == {
+        "images": 1040,
+        "announced": "14 min",
+        "collapse": None,
+        "spread": 0.91,
+        "rank": 26,
+        "of": 128,
+    }
+    collapse = "Collapse in epoch 3, iteration 20: the embeddings are close to all equal"
+    stopped = {**found, "collapse": collapse, "exit_code": 1}
+    for seed, cell in enumerate([{**found, "exit_code": 0}, {**found, "rank": 25}, stopped]):
+        facts = {"exit_code": 0, **cell, "seed": seed, "seconds": 60.0 * seed}
+        (tmp_path / f"coins-{seed}.json").write_text(json.dumps(facts))
+    row = next(line for line in no_collapse.table(tmp_path).splitlines() if "| coins" in line)
+    assert [part.strip() for part in row.strip("|").split("|")] == [
+        "coins",
+        "1,040",
+        "0, 1, 2",
+        "0.91, 0.91, 0.91",
+        "26 of 128, 25 of 128, 26 of 128",
+        "0 of 14 min, 1 of 14 min, 2 of 14 min",
+        "good, poor, stopped",
+    ]
+    assert no_collapse.read_log("error: there is no folder")["images"] is None
