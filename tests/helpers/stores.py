@@ -1,12 +1,11 @@
-"""The same encoded images in a folder, tar shards, a data base, a Hugging Face data set, on a web
-server.
-"""
+"""The same encoded images in a folder, tar shards, a zip, a data base, on a web server."""
 
 from __future__ import annotations
 
 import io
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -68,6 +67,14 @@ def write_base(path: Path, images: Sequence[bytes]) -> Path:
     with lmdb.open(str(path), map_size=2**24) as base, base.begin(write=True) as step:
         for row, content in enumerate(images):
             step.put(f"{row:04d}.png".encode(), content)
+    return path
+
+
+def write_zip(path: Path, folder: Path) -> Path:
+    """A folder's images, in no order."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for image in sorted(folder.glob("*.png"), reverse=True):
+            archive.write(image, image.name)
     return path
 
 
