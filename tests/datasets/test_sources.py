@@ -240,6 +240,12 @@ def test_images_are_read_from_a_data_base(folder, tmp_path):
     assert shades(dataset) == [2, 0]
     with pytest.raises(HCSCError, match="cannot be listed; give ann_file"):
         of(ImageFolder, "keys", **options)
+    (folder / "odd.txt").write_text("x/9.png\n")
+    with pytest.raises(HCSCError, match=r"cannot read image x/9\.png \(.*No such key"):
+        of(ImageFolder, "", ann_file=str(folder / "odd.txt"), **options)[0]
+    options["backend_args"]["db_path"] = str(tmp_path / "nowhere")
+    with pytest.raises(HCSCError, match=r"the data base .*nowhere does not exist; mend db_path"):
+        of(ImageFolder, "", ann_file=str(folder / "list.txt"), **options)
 
 
 def test_stages_know_where_the_data_are(tmp_path, two):
