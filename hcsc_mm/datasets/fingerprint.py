@@ -24,6 +24,7 @@ _DIGITS = 4  # hexadecimal, of a part
 _READ = 2**16  # bytes of a file of each part: pictures of one size and no compression differ there
 _THREADS = 16  # the answers of a network disk take long, and come together
 _AT_A_TIME = 1000
+_JOINED = 100  # names, or texts with those of a shard
 _LOOKED_AT_ONCE = 1000  # images in a fingerprint of version 0.1
 
 
@@ -105,7 +106,7 @@ def _digest(names: Iterable[str]) -> str:
     """Of names in their order, with '\\0' between them."""
     digest, names = hashlib.sha256(), iter(names)
     between = ""
-    while chunk := list(islice(names, _AT_A_TIME)):
+    while chunk := list(islice(names, _JOINED)):
         digest.update((between + "\0".join(chunk)).encode(errors="surrogateescape"))
         between = "\0"
     return digest.hexdigest()

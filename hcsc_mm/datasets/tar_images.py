@@ -7,7 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from .tar_index import ALL, TarIndex
 
 PREFIX = "shards"
 _ADDRESS = re.compile(rf"{PREFIX}://(.+?)@(\d+)\+(\d+)/", re.DOTALL)
-_AT_A_TIME = 10_000  # images
+_AT_A_TIME = 1_000_000  # images
 
 
 @DATASETS.register_module()
@@ -105,7 +105,9 @@ class TarImages(ImageFolder):
         return self.data_list.labels()
 
     def names_and_sizes(self) -> tuple[Iterator[str], NDArray[np.int64]]:
-        """Shard and key of each image after the number of its folder, and (N,) sizes in bytes."""
+        """Numbers of the folders, shards and keys, see :meth:`IndexedSamples.names`; and (N,) sizes
+        in bytes.
+        """
         return self.data_list.names(), self.data_list.column("size").astype(np.int64)
 
 
@@ -156,20 +158,32 @@ class IndexedSamples(Sequence):
         return np.asarray(self.column("label"), dtype=np.int32)
 
     def names(self) -> Iterator[str]:
-        """Of each: number of the index, shard, and the image's name in it."""
+        """Of all in their order, with NUL between them; before those of a shard come the number of
+        its index and its name.
+        """
+        before = None
         for at in range(0, len(self), _AT_A_TIME):
-            rows = np.asarray(self._rows[at : at + _AT_A_TIME], dtype=np.int64)
-            numbers = np.searchsorted(self._starts, rows, side="right") - 1
-            for number in np.unique(numbers):  # parts of an order that need not be sorted
-                own = numbers == number
-                if own.all():
-                    places = self.indexes[number].places(rows - self._starts[number])
-                    yield from (f"{number}/{shard}/{name}" for shard, _, _, name in places)
-                    break
-            else:
-                for number, row in zip(numbers.tolist(), rows.tolist(), strict=True):
-                    shard, _, _, name = self.indexes[number].place(row - self._starts[number])
-                    yield f"{number}/{shard}/{name}"
+            for number, start, stop in self[at : at + _AT_A_TIME]._runs():
+                index = self.indexes[number]
+                shard = f"{number}/{index.shards[index.rows['shard'][start]].name}"
+                if shard != before:
+                    yield shard
+                before = shard
+                yield index.names(start, stop)
+
+    def _runs(self) -> Iterator[tuple[int, int, int]]:
+        """Images of one shard that follow each other in it, too: number of the index, first row in
+        it, and the row after the last.
+        """
+        rows = np.asarray(self._rows, dtype=np.int64)
+        numbers = np.searchsorted(self._starts, rows, side="right") - 1
+        shards = self.column("shard")
+        ends = (np.diff(rows) != 1) | (np.diff(numbers) != 0) | (shards[1:] != shards[:-1])
+        stops = [*(np.flatnonzero(ends) + 1).tolist(), len(rows)]
+        for first, stop in pairwise([0, *stops]):
+            number = int(numbers[first])
+            start = int(rows[first]) - self._starts[number]
+            yield number, start, start + stop - first
 
 
 @register_backend("hcsc_shards", prefixes=PREFIX)

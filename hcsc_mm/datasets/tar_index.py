@@ -2,7 +2,7 @@
 names of ten million images once, and they are there at once.
 
 The file: 8 bytes that name the format, the length of a header, the header in JSON, rows of 32
-bytes, and the names of the images one after the other.
+bytes, and the names of the images in the rows' order, with NUL behind each.
 """
 
 from __future__ import annotations
@@ -103,19 +103,14 @@ class TarIndex:
 
     def place(self, row: int) -> tuple[str, int, int, str]:
         """Shard, start and size in bytes, and name of an image; shard and name identify it."""
-        return self._place(self.rows[row].item())
+        _, start, size, _, shard, _ = self.rows[row].item()
+        return self.shards[shard].name, start, size, self.names(row, row + 1)
 
-    def places(self, rows: np.ndarray) -> list[tuple[str, int, int, str]]:
-        """:meth:`place` of several; ``rows`` are indices, or a slice."""
-        return [self._place(row) for row in self.rows[rows].tolist()]
-
-    def _place(self, row: tuple[int, ...]) -> tuple[str, int, int, str]:
-        name, start, size, length, shard, _ = row
-        return self.shards[shard].name, start, size, self._text(name, length)
-
-    def _text(self, start: int, length: int) -> str:
-        start += self._names
-        return self._file[start : start + length].decode(errors="surrogateescape")
+    def names(self, start: int, stop: int) -> str:
+        """Of the images from one row to before another, with NUL between them."""
+        first = self._names + int(self.rows["name"][start])
+        last = self._names + int(self.rows["name"][stop - 1]) + int(self.rows["length"][stop - 1])
+        return self._file[first:last].decode(errors="surrogateescape")
 
     def _map(self, remake: str) -> tuple[dict[str, Any], int]:
         """Map the file; its header, and where the rows begin."""
@@ -157,7 +152,7 @@ def write_index(
         path: Its file.
         shards: As they were when they were read.
         rows: Parts of ``(n,)`` of :data:`ROW`, in the order of the images.
-        names: Parts of the names, in the same order.
+        names: Parts of the names, in the same order, with NUL behind each.
         classes: Names of the labels; None: numbers, or none.
 
     Raises:

@@ -37,7 +37,7 @@ class ShardContent(NamedTuple):
     Attributes:
         shard: The file.
         rows: (n,) of :data:`ROW`; ``name`` counts from 0, ``label`` is a place among ``labels``.
-        names: Of the images, one after the other.
+        names: Of the images, with NUL behind each.
         labels: The different ones, as text.
         without_image: Samples that have none.
     """
@@ -169,8 +169,8 @@ def _content(
         name = image.name.encode(errors="surrogateescape")
         label = number[labels[key]] if key in labels else -1
         rows.append((end, image.start, image.size, len(name), 0, label))
-        names.append(name)
-        end += len(name)
+        names.append(name + b"\0")
+        end += len(names[-1])
     without = len(samples) - len(rows)
     return ShardContent(shard, np.array(rows, dtype=ROW), b"".join(names), different, without)
 
