@@ -13,9 +13,9 @@ from mmengine.dataset import BaseDataset
 from mmengine.fileio import get
 from mmengine.logging import print_log
 
-from .archives import PREFIX, size_in_archive
+from .archives import size_in_archive
+from .local_stores import ARCHIVE, SHARDS, is_local_store
 from .sources import is_address, location
-from .tar_images import PREFIX as SHARDS
 
 _VERSION = "v2:"
 _PARTS = 64  # of the list, each with a digest of its own: how much differs can be told
@@ -142,7 +142,7 @@ def _sizes(paths: Sequence[str]) -> np.ndarray:
 
 def _size(path: str) -> int:
     if is_address(path):
-        return size_in_archive(path) if path.startswith(f"{PREFIX}://") else -1
+        return size_in_archive(path) if is_local_store(path, (ARCHIVE,)) else -1
     try:
         return os.stat(path).st_size
     except OSError:
@@ -153,8 +153,7 @@ def _beginning(path: str) -> bytes:
     """Of a file; nothing where it cannot be read, or is far away."""
     try:
         if is_address(path):
-            is_local = path.startswith((f"{PREFIX}://", f"{SHARDS}://"))
-            return get(path)[:_READ] if is_local else b""
+            return get(path)[:_READ] if is_local_store(path, (ARCHIVE, SHARDS)) else b""
         if not os.path.isfile(path):
             return b""
         with open(path, "rb") as file:

@@ -19,9 +19,9 @@ from ..errors import HCSCError
 from ..registry import DATASETS
 from ..utils.text import one_line_path
 from .image_folder import ImageFolder
+from .local_stores import SHARDS as PREFIX
 from .tar_index import ALL, TarIndex
 
-PREFIX = "shards"
 _ADDRESS = re.compile(rf"{PREFIX}://(.+?)@(\d+)\+(\d+)/", re.DOTALL)
 _AT_A_TIME = 1_000_000  # images
 

@@ -281,6 +281,24 @@ def test_an_unreadable_image_is_named_and_a_shard_that_lost_its_end_is_noticed(t
         found[0]
 
 
+def test_an_unreadable_image_is_skipped_and_another_stands_in_for_it(tmp_path):
+    write_shard(tmp_path / "t.tar", {"a.png": IMAGES[0], "b.png": b"no image"})
+    index(tmp_path)
+    load = dict(type="hcsc_mm.LoadImage", unreadable="skip")
+    pipeline = [load, dict(type="PackInputs", meta_keys=["sample_idx"])]
+    packed = TarImages(str(tmp_path), pipeline=pipeline)[1]["data_samples"]
+    assert packed.sample_idx == 0
+    assert set(packed.skipped) == {1}
+
+
+def test_a_memory_keeps_what_shards_hold(shards):
+    found, expected = opened(shards, memory=dict(budget_mb=10)), opened(shards)
+    for _ in range(2):
+        for row in range(32):
+            np.testing.assert_array_equal(found[row]["img"], expected[row]["img"])
+    assert found.memory.num_kept == 32
+
+
 def test_the_tool_writes_what_the_data_set_reads(tmp_path):
     write_shards(tmp_path / "s", IMAGES, 7, cls=LABELS)
     tool = [sys.executable, ROOT / "tools" / "index_shards.py"]
