@@ -9,7 +9,6 @@ import argparse
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed
@@ -60,7 +59,7 @@ def main() -> None:
         path = args.index or index_path(folder, args.shards)
         if not os.path.isdir(folder):
             raise HCSCError(f"{one_line_path(folder)} is no folder; give that of the shards")
-        with ProcessPoolExecutor(args.workers, mp_context=get_context("fork")) as pool:
+        with ProcessPoolExecutor(args.workers) as pool:
             read_all = map if args.workers == 1 else pool.map
             done = index_shards(folder, args.shards, path, args.image_key, args.label_key, read_all)
         labels = f", {done.labels:,} different labels" if done.labels else ", no labels"

@@ -185,7 +185,16 @@ def index_path(folder: str, pattern: str = ALL) -> str:
 
 
 def find_shards(folder: str, pattern: str) -> list[str]:
-    """Paths of the files in a folder that a pattern fits, sorted."""
+    """Paths of the files in a folder that a pattern fits, sorted.
+
+    Raises:
+        HCSCError: the pattern is one of other folders.
+    """
+    if os.path.basename(pattern) != pattern:
+        raise HCSCError(
+            f"shards={pattern!r} is to be a pattern of names in one folder, such as 'train-*.tar'; "
+            "set data_root to that folder, or to a list of several"
+        )
     return sorted(filter(os.path.isfile, glob(os.path.join(_escaped(folder), pattern))))
 
 

@@ -317,5 +317,7 @@ def test_the_tool_writes_what_the_data_set_reads(tmp_path):
 def test_options_that_shards_have_no_use_for_are_refused(shards):
     with pytest.raises(HCSCError, match=r"hcsc_mm\.TarImages has no ann_file; leave it out"):
         opened(shards, ann_file="list.txt")
+    with pytest.raises(HCSCError, match=r"shards='\*/\*\.tar' is to be a pattern of names in one"):
+        opened(shards, shards="*/*.tar")
     with pytest.raises(HCSCError, match="index names 1 files for 2 folders"):
         TarImages([str(shards), "/x"], index=str(shards / "shards.index"))
