@@ -60,8 +60,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def renew_page(folder: Path) -> None:
     """The page shows the new images, too, if the tree has one."""
-    if (folder / "index.html").exists():
-        print(f"open {write_page(folder, Tree(folder).facts.root)}")
+    if not (folder / "index.html").exists():
+        return
+    root = Tree(folder).facts.root
+    if root:
+        print(f"open {write_page(folder, root)}")
+    else:
+        print("the page stays without them: the tree's images are no files of a folder")
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ from mmengine.fileio import BaseStorageBackend, register_backend
 
 from ..errors import HCSCError
 from ..utils.text import one_line_path
+from .local_stores import ARCHIVE as PREFIX
 
-PREFIX = "archive"
 _MARK = "!/"  # between the archive and a name in it
 _ENCRYPTED = 0x1
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # PKZIP's APPNOTE, section 4.3.7

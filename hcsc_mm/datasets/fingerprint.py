@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import get
 from mmengine.logging import print_log
 
-from .archives import PREFIX, size_in_archive
+from .archives import size_in_archive
+from .local_stores import ARCHIVE, SHARDS, is_local_store
 from .sources import is_address, location
 
 _VERSION = "v2:"
@@ -23,6 +24,7 @@ _DIGITS = 4  # hexadecimal, of a part
 _READ = 2**16  # bytes of a file of each part: pictures of one size and no compression differ there
 _THREADS = 16  # the answers of a network disk take long, and come together
 _AT_A_TIME = 1000
+_JOINED = 100  # names, or texts with those of a shard
 _LOOKED_AT_ONCE = 1000  # images in a fingerprint of version 0.1
 
 
@@ -82,18 +84,32 @@ def difference(saved: str, dataset: BaseDataset) -> str | None:
 
 
 def _compute(dataset: BaseDataset) -> str | None:
-    paths = _paths(dataset, range(len(dataset)))
-    if paths is None:
-        return None
-    names = hashlib.sha256("\0".join(_relative(paths, dataset)).encode(errors="surrogateescape"))
-    sizes = _sizes(paths)
-    bounds = np.linspace(0, len(paths), min(_PARTS, len(paths)) + 1).astype(int).tolist()
+    if hasattr(dataset, "names_and_sizes"):  # an index has them, without a path for each image
+        names, sizes = dataset.names_and_sizes()
+    else:
+        paths = _paths(dataset, range(len(dataset)))
+        if paths is None:
+            return None
+        names, sizes = _relative(paths, dataset), _sizes(paths)
+    bounds = np.linspace(0, len(sizes), min(_PARTS, len(sizes)) + 1).astype(int).tolist()
     parts = []
     for start, stop in pairwise(bounds):
-        digest = hashlib.blake2b(sizes[start:stop].tobytes(), digest_size=_DIGITS // 2)
-        digest.update(_beginning(paths[(start + stop) // 2]))
+        digest = hashlib.blake2b(
+            sizes[start:stop].astype("<i8").tobytes(), digest_size=_DIGITS // 2
+        )
+        digest.update(_beginning(dataset.get_data_info((start + stop) // 2)["img_path"]))
         parts.append(digest.hexdigest())
-    return f"{_VERSION}{names.hexdigest()}:{''.join(parts)}"
+    return f"{_VERSION}{_digest(names)}:{''.join(parts)}"
+
+
+def _digest(names: Iterable[str]) -> str:
+    """Of names in their order, with '\\0' between them."""
+    digest, names = hashlib.sha256(), iter(names)
+    between = ""
+    while chunk := list(islice(names, _JOINED)):
+        digest.update((between + "\0".join(chunk)).encode(errors="surrogateescape"))
+        between = "\0"
+    return digest.hexdigest()
 
 
 def _paths(dataset: BaseDataset, rows: Sequence[int]) -> list[str] | None:
@@ -126,7 +142,7 @@ def _sizes(paths: Sequence[str]) -> np.ndarray:
 
 def _size(path: str) -> int:
     if is_address(path):
-        return size_in_archive(path) if path.startswith(f"{PREFIX}://") else -1
+        return size_in_archive(path) if is_local_store(path, (ARCHIVE,)) else -1
     try:
         return os.stat(path).st_size
     except OSError:
@@ -137,7 +153,7 @@ def _beginning(path: str) -> bytes:
     """Of a file; nothing where it cannot be read, or is far away."""
     try:
         if is_address(path):
-            return get(path)[:_READ] if path.startswith(f"{PREFIX}://") else b""
+            return get(path)[:_READ] if is_local_store(path, (ARCHIVE, SHARDS)) else b""
         if not os.path.isfile(path):
             return b""
         with open(path, "rb") as file:

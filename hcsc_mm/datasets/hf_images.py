@@ -23,8 +23,8 @@ from ..errors import HCSCError
 from ..registry import DATASETS
 from ..utils.text import first_line, one_line_path
 from .image_folder import ImageFolder
+from .local_stores import ROWS as PREFIX
 
-PREFIX = "hf"
 _MARK = "!"  # between the data set, its split and its column
 _AT_A_TIME = 10_000  # rows
 _LOOKED_AT = 64  # rows whose pictures are read to tell data sets apart

@@ -81,10 +81,10 @@ def backend_of(address: str, backend_args: Mapping[str, Any] | None = None) -> A
     """mmengine's file back end.
 
     Raises:
-        HCSCError: there is none such, or what it needs is not installed.
+        HCSCError: there is none such, what it needs is not installed, or its data base is missing.
     """
     try:
-        return get_file_backend(
+        backend = get_file_backend(
             address, backend_args=dict(backend_args or {}) or None, enable_singleton=True
         )
     except (KeyError, ImportError, ValueError, TypeError) as error:
@@ -93,6 +93,12 @@ def backend_of(address: str, backend_args: Mapping[str, Any] | None = None) -> A
         if isinstance(error, ImportError):
             why = str(error).splitlines()[0].rstrip(".")
         raise HCSCError(f"{what} cannot be read: {why}; install that, {_MOUNT}") from error
+    base = getattr(backend, "db_path", None)  # LMDB opens it with the first image
+    if base is not None and not os.path.exists(base):
+        raise HCSCError(
+            f"the data base {one_line_path(base)} does not exist; mend db_path in backend_args"
+        )
+    return backend
 
 
 def sources_of(

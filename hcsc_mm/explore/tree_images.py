@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..apis.registered_types import registered_only
 from ..datasets import ImageFolder, LabelledImages
+from ..datasets.sources import is_address
 from ..errors import HCSCError
 from ..utils.text import one_line_path
 from .names import name_to_text
@@ -30,15 +31,18 @@ class TreeImages:
         loading: Config of the transform that loads them.
 
     Attributes:
-        root: Folder that names are relative to; '' for images without files.
+        root: Folder that names are relative to; '' for images without files, or in an archive, tar
+            shards, a data base, on a server.
         classes: Names of the labels; None without labels.
     """
 
     def __init__(self, dataset: BaseDataset, loading: Mapping[str, Any] | None = None) -> None:
         self.dataset = dataset
         self._load = TRANSFORMS.build({"type": "hcsc_mm.LoadImage", **(loading or {})})
+        self._load.backend_args = getattr(dataset, "backend_args", self._load.backend_args)
         first = dataset.get_data_info(0)
-        has_files = first.get("img_path") is not None
+        path = first.get("img_path")
+        has_files = path is not None and not is_address(path) and not _in_base(dataset)
         self.root = os.path.abspath(dataset.data_root) if has_files else ""
         names = dataset.metainfo.get("classes")
         labelled = first.get("gt_label") is not None and np.isscalar(first["gt_label"])
@@ -130,6 +134,11 @@ def open_dataset(config: Mapping[str, Any] | None, where: str) -> TreeImages:
     trusted = registered_only({**config, "pipeline": []}, DATASETS, where)
     with DefaultScope.overwrite_default_scope("mmpretrain"):
         return TreeImages(DATASETS.build(trusted))
+
+
+def _in_base(dataset: BaseDataset) -> bool:
+    """Whether paths are keys of mmengine's file back end."""
+    return getattr(dataset, "backend_args", None) is not None
 
 
 def _size(path: str) -> int:

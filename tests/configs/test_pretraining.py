@@ -21,7 +21,8 @@ from mmpretrain.datasets import CIFAR10
 from mmpretrain.models.selfsup import BYOL, SimSiam, SwAV
 from mmpretrain.registry import DATASETS, HOOKS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from PIL import Image
-from rows import save_rows
+from rows import encoded, save_rows
+from stores import index, write_shards
 from torch import nn
 
 from hcsc_mm.datasets import ExtractionView, seed_worker
@@ -115,12 +116,14 @@ def build_dataset(config: Config, folder: Path, monkeypatch):
     elif dataset["type"] == "hcsc_mm.HFImages":
         save_rows(pixels, folder / "rows")
         dataset = dict(config.train_dataloader.dataset, path=str(folder / "rows"))
+    elif dataset["type"] == "hcsc_mm.TarImages":
+        index(write_shards(folder, encoded(pixels), 2))
     else:
-        for index, image in enumerate(pixels):
-            Image.fromarray(image).save(folder / f"{index}.jpg")
+        for place, image in enumerate(pixels):
+            Image.fromarray(image).save(folder / f"{place}.jpg")
         if dataset.get("ann_file"):
             (folder / dataset["ann_file"]).write_text(
-                "".join(f"{index}.jpg, {index}, 0\n" for index in range(len(pixels)))
+                "".join(f"{place}.jpg, {place}, 0\n" for place in range(len(pixels)))
             )
     return DATASETS.build(dataset)
 

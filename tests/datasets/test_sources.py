@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import tarfile
-import threading
 import zipfile
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from logged import logged
 from mmengine.config import Config
 from PIL import Image
+from stores import web_server
 from torch.utils.data import DataLoader
 
 from hcsc_mm import HCSCError
@@ -216,14 +214,8 @@ def test_root_that_is_not_read_is_refused_with_what_is(folder, make, message):
 
 @pytest.fixture
 def server(folder):
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with web_server(folder) as address:
+        yield address
 
 
 def test_images_and_lists_are_read_from_a_web_server(folder, server):
@@ -248,6 +240,12 @@ def test_images_are_read_from_a_data_base(folder, tmp_path):
     assert shades(dataset) == [2, 0]
     with pytest.raises(HCSCError, match="cannot be listed; give ann_file"):
         of(ImageFolder, "keys", **options)
+    (folder / "odd.txt").write_text("x/9.png\n")
+    with pytest.raises(HCSCError, match=r"cannot read image x/9\.png \(.*No such key"):
+        of(ImageFolder, "", ann_file=str(folder / "odd.txt"), **options)[0]
+    options["backend_args"]["db_path"] = str(tmp_path / "nowhere")
+    with pytest.raises(HCSCError, match=r"the data base .*nowhere does not exist; mend db_path"):
+        of(ImageFolder, "", ann_file=str(folder / "list.txt"), **options)
 
 
 def test_stages_know_where_the_data_are(tmp_path, two):

@@ -167,7 +167,10 @@ class LoadImage(LoadImageFromFile):
         if self.file_client_args is not None:
             return fileio.FileClient.infer_client(self.file_client_args, path).get(path)
         if self.backend_args is not None or _REMOTE.match(path):
-            return fileio.get(path, backend_args=self.backend_args)
+            content = fileio.get(path, backend_args=self.backend_args)
+            if content is None:  # LMDB's way to say no
+                raise FileNotFoundError(2, "No such key in the data base")
+            return content
         return read_file(path, self.max_pixels)
 
     def _load(self, path: str) -> np.ndarray | None:

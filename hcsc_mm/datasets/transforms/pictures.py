@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from mmengine import fileio
 from PIL import Image, UnidentifiedImageError
 
+from ..local_stores import is_local_store
 from .unreadable import UnreadableImageError, check_size
 from .values import WHITE_16, Values
 
@@ -153,11 +155,17 @@ def tiff_picture(content: bytes, max_pixels: int, max_aspect: float, *, whole: b
 
 
 def size_of(path: str) -> tuple[int, int] | None:
-    """Height and width of an upright local image by its header; None where none can be read."""
+    """Height and width of an upright image by its header; None where none can be read, or the image
+    is on another machine.
+    """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        if is_local_store(path):
+            file = BytesIO(fileio.get(path))
+        elif stat.S_ISREG(os.stat(path).st_mode):
+            file = path
+        else:
             return None
-        with _without_pillows_limit(), Image.open(path, formats=FORMATS) as image:
+        with _without_pillows_limit(), Image.open(file, formats=FORMATS) as image:
             return image.size if _orientation(image) >= 5 else image.size[::-1]
     except Exception:  # noqa: BLE001  whoever loads the file says what is wrong with it
         return None
