@@ -246,7 +246,7 @@ install() {
     local folder=$1
     [ -f "$folder/list.txt" ] || { echo "error: $folder has no list.txt; tools/gpu_day.sh pack $folder" >&2 && exit 2; }
     "$PYTHON" -c 'import torch, torchvision' || { echo "error: $PYTHON has no torch, or no torchvision" >&2 && exit 2; }
-    # what is there already stays: --no-deps leaves torch alone
+    # --no-deps leaves torch alone
     "$PYTHON" -m pip install --no-index --find-links "$folder" --no-deps -r "$folder/list.txt"
     "$PYTHON" -c 'import hcsc_mm; print("hcsc_mm", hcsc_mm.__version__)'
 }
