@@ -245,7 +245,7 @@ PYTHON
 install() {
     local folder=$1
     [ -f "$folder/list.txt" ] || { echo "error: $folder has no list.txt; tools/gpu_day.sh pack $folder" >&2 && exit 2; }
-    "$PYTHON" -c 'import torch, torchvision' || { echo "error: $PYTHON has no torch, or no torchvision" >&2 && exit 2; }
+    "$PYTHON" -c 'import sys; from importlib.util import find_spec as f; sys.exit(not (f("torch") and f("torchvision")))' || { echo "error: $PYTHON has no torch, or no torchvision" >&2 && exit 2; }
     # --no-deps leaves torch alone
     "$PYTHON" -m pip install --no-index --find-links "$folder" --no-deps -r "$folder/list.txt"
     "$PYTHON" -c 'import hcsc_mm; print("hcsc_mm", hcsc_mm.__version__)'
