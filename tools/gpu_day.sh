@@ -105,7 +105,7 @@ piece_fp16() {
 
 piece_bf16() {
     digits bf16 --amp bf16
-    ways bf16 channels_last "bf16 + channels_last"
+    if on_gpu; then ways bf16 channels_last "bf16 + channels_last"; else ways "bf16 + channels_last"; fi
 }
 
 piece_compile() {
@@ -166,7 +166,7 @@ machine() {
     commit=$(git describe --always --dirty 2>/dev/null) || commit="no repository"
     local torch
     torch=$("$PYTHON" -c 'import torch; print(torch.__version__, "CUDA", torch.version.cuda)' 2>/dev/null) || torch="not there"
-    echo "GPU and driver: $gpu; torch: $torch; commit: $commit; $(nproc) cores; $(date -u '+%Y-%m-%d %H:%M') UTC"
+    echo "GPU and driver: $gpu; torch: $torch; commit: $commit; $(getconf _NPROCESSORS_ONLN) cores; $(date -u '+%Y-%m-%d %H:%M') UTC"
 }
 
 # append FILE: to the report, which is whole at any time
@@ -245,24 +245,32 @@ PYTHON
 install() {
     local folder=$1
     [ -f "$folder/list.txt" ] || { echo "error: $folder has no list.txt; tools/gpu_day.sh pack $folder" >&2 && exit 2; }
-    "$PYTHON" -c 'import sys; from importlib.util import find_spec as f; sys.exit(not (f("torch") and f("torchvision")))' || { echo "error: $PYTHON has no torch, or no torchvision" >&2 && exit 2; }
+    # by name: torch may lack a module that is among the wheels
+    local found='import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, ["torch", "torchvision"])))'
+    "$PYTHON" -c "$found" || { echo "error: $PYTHON has no torch, or no torchvision" >&2 && exit 2; }
     # --no-deps leaves torch alone
     "$PYTHON" -m pip install --no-index --find-links "$folder" --no-deps -r "$folder/list.txt"
     "$PYTHON" -c 'import hcsc_mm; print("hcsc_mm", hcsc_mm.__version__)'
 }
 
-case ${1:-} in
-    list) for piece in "${PIECES[@]}"; do printf '%-17s %s\n' "$piece" "$(about "$piece")"; done ;;
-    pack) pack "${2:-wheels}" ;;
-    install) install "${2:-wheels}" ;;
-    all) run_pieces "${PIECES[@]}" ;;
-    --inside)
-        # tools/dist.sh takes the first python of PATH
-        PATH=$(dirname "$(command -v "$PYTHON")"):$PATH
-        PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
-        export PATH PYTHONPATH
-        "piece_$2"
-        ;;
-    '' | -h | --help) usage ;;
-    *) run_pieces "$@" ;;
-esac
+# In a function, which bash reads whole: a script that changes meanwhile, by git pull, changes nothing then.
+main() {
+    case ${1:-} in
+        list) for piece in "${PIECES[@]}"; do printf '%-17s %s\n' "$piece" "$(about "$piece")"; done ;;
+        pack) pack "${2:-wheels}" ;;
+        install) install "${2:-wheels}" ;;
+        all) run_pieces "${PIECES[@]}" ;;
+        --inside)
+            # tools/dist.sh takes the first python of PATH
+            PATH=$(dirname "$(command -v "$PYTHON")"):$PATH
+            PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
+            export PATH PYTHONPATH
+            "piece_$2"
+            ;;
+        '' | -h | --help) usage ;;
+        *) run_pieces "$@" ;;
+    esac
+}
+
+main "$@"
+exit
