@@ -18,7 +18,7 @@ from hcsc_mm.runtime.launch import build_runner, load_config
 DIGITS = Path(__file__).resolve().parents[1] / "configs" / "hcsc_r18_digits.py"
 # The first and the last are not counted: starting up, and a bank that is empty or not needed any
 # more.
-EPOCHS = {"small": 6, "large": 12}
+EPOCHS = {"tiny": 3, "small": 6, "large": 12}
 
 
 class Stopwatch(Hook):

@@ -15,7 +15,7 @@ from hcsc_mm.models import ClusterSelection, HCSCHead, NegativeQueue
 from hcsc_mm.structures import PrototypeHierarchy
 
 # Images per step; queue, length of an embedding and prototypes are ImageNet's.
-BATCH = {"small": 32, "large": 256}
+BATCH = {"tiny": 4, "small": 32, "large": 256}
 QUEUE, DIM, PROTOTYPES, IMAGES = 16384, 128, (3000, 2000, 1000), 50_000
 STEPS = 20
 

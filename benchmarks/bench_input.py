@@ -28,7 +28,7 @@ from hcsc_mm.datasets.transforms.load_image import MEMORY_KEY
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 BATCH_SIZE = 32
-NUM_PHOTOGRAPHS = {"small": 64, "large": 320}
+NUM_PHOTOGRAPHS = {"tiny": 2, "small": 64, "large": 320}
 SIZE = (500, 375)
 VIEW_SIZES = (64, 96)  # of small networks on a CPU
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Images per second, memory and losses of a training step in float32, channels last, bfloat16,
-compiled: ``python benchmarks/bench_precision.py``. See docs/precision.md.
+compiled: ``python benchmarks/bench_precision.py``; ``--device cuda`` for a GPU. See
+docs/precision.md.
 
 Each way is a process of its own, so that its peak memory is its own. All begin at the same weights
 and see the same images.
@@ -25,11 +26,13 @@ from hcsc_mm.registry import MODELS
 WAYS = {
     "float32": {},
     "channels_last": {"last": True},
-    "bf16": {"half": True},
-    "bf16 + channels_last": {"half": True, "last": True},
-    "bf16 + channels_last + compiled": {"half": True, "last": True, "compiled": True},
+    "bf16": {"half": torch.bfloat16},
+    "bf16 + channels_last": {"half": torch.bfloat16, "last": True},
+    "bf16 + channels_last + compiled": {"half": torch.bfloat16, "last": True, "compiled": True},
     "checkpointed activations": {"with_cp": True},
+    "fp16": {"half": torch.float16},
 }
+BY_DEFAULT = [way for way in WAYS if way != "fp16"]  # which a CPU is not made for
 
 
 def build(args: argparse.Namespace, with_cp: bool) -> torch.nn.Module:
@@ -41,11 +44,13 @@ def build(args: argparse.Namespace, with_cp: bool) -> torch.nn.Module:
                 queue_len=1024,
                 backbone=dict(
                     type="ResNet",
-                    depth=18,
+                    depth=args.depth,
                     with_cp=with_cp,
                     norm_cfg=dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=4),
                 ),
-                neck=dict(type="hcsc_mm.ProjectionNeck", in_channels=512),
+                neck=dict(
+                    type="hcsc_mm.ProjectionNeck", in_channels=512 if args.depth < 50 else 2048
+                ),
                 head=dict(type="hcsc_mm.InfoNCEHead"),
             )
         )
@@ -56,7 +61,7 @@ def measure(args: argparse.Namespace) -> dict[str, float | list[float]]:
     way.
     """
     way = WAYS[args.way]
-    model = build(args, way.get("with_cp", False)).train()
+    model = build(args, way.get("with_cp", False)).to(args.device).train()
     if way.get("last"):
         model.backbone.to(memory_format=torch.channels_last)
         model.momentum_encoder.to(memory_format=torch.channels_last)
@@ -66,24 +71,41 @@ def measure(args: argparse.Namespace) -> dict[str, float | list[float]]:
     optimizer = torch.optim.SGD(
         [w for w in model.parameters() if w.requires_grad], lr=0.03, momentum=0.9
     )
+    scaler = torch.amp.GradScaler(args.device, enabled=way.get("half") == torch.float16)
     samples = [DataSample() for _ in range(args.batch)]
     losses, times = [], []
     generator = torch.Generator().manual_seed(0)
     for _ in range(args.steps):
         base = torch.randn(args.batch, 3, args.size, args.size, generator=generator)
         views = [base + 0.3 * torch.randn(base.shape, generator=generator) for _ in range(2)]
+        views = [view.to(args.device) for view in views]
         if way.get("last"):
             views = [view.contiguous(memory_format=torch.channels_last) for view in views]
+        _wait(args.device)
         start = time.perf_counter()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=way.get("half", False)):
+        half = way.get("half")
+        with torch.autocast(args.device, dtype=half, enabled=half is not None):
             loss = sum(v for k, v in model.loss(views, samples).items() if "loss" in k)
         optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        _wait(args.device)
         times.append(time.perf_counter() - start)
         losses.append(float(loss.detach()))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": min(times), "mib": peak, "losses": losses}
+    return {"seconds": min(times), "mib": _peak(args.device), "losses": losses}
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _peak(device: str) -> float:
+    """MiB of this process at most: the device's memory on a GPU, else the resident one."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
@@ -91,7 +113,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="side of the images")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=12, help="at least 4")
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--depth", type=int, default=18, choices=(18, 50), help="of the ResNet")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--ways", nargs="+", default=BY_DEFAULT, choices=list(WAYS))
     parser.add_argument("--way", choices=list(WAYS), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.way:
@@ -101,7 +125,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     reference = None
     for way in args.ways:
-        sizes = ("size", "batch", "steps")
+        sizes = ("size", "batch", "steps", "depth", "device")
         words = [word for name in sizes for word in (f"--{name}", str(getattr(args, name)))]
         done = subprocess.run(
             [sys.executable, __file__, "--way", way, *words],

@@ -3,6 +3,7 @@
     make bench                               the small table: under ten minutes on two cores
     make bench ARGS="--only head epoch"      some of it
     make bench ARGS="--scale large"          ImageNet's sizes, on a GPU if there is one
+    make bench ARGS="--only step --scale tiny"   what is measured on request, and whether it runs
 
 Prints a table of medians with the smallest and largest ratio of the repeats, and writes it as JSON.
 """
@@ -29,6 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 BENCHMARKS = ("head", "clustering", "epoch", "input")
+ON_REQUEST = ("step", "million", "augmentation")  # for a GPU: docs/gpu_day.md
+WITHOUT_TINY = ("clustering",)  # whose K are ImageNet's
 
 
 def main() -> None:
@@ -36,15 +39,15 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=BENCHMARKS,
+        choices=(*BENCHMARKS, *ON_REQUEST),
         default=BENCHMARKS,
-        help="which benchmarks; by default all",
+        help=f"which benchmarks; by default {', '.join(BENCHMARKS)}",
     )
     parser.add_argument(
         "--scale",
-        choices=("small", "large"),
+        choices=("tiny", "small", "large"),
         default="small",
-        help="sizes for two cores, or for a GPU",
+        help="sizes for two cores, or for a GPU; tiny: to see whether it runs",
     )
     parser.add_argument(
         "--repeats", type=int, default=3, help="turns; medians and the range over them are told"
@@ -59,6 +62,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error(f"--repeats {args.repeats} must be at least 1")
+    if args.scale == "tiny" and (large := set(args.only) & set(WITHOUT_TINY)):
+        parser.error(f"--scale tiny: {min(large)} has no tiny sizes; leave it out of --only")
     if args.photographs and not Path(args.photographs).is_dir():
         parser.error(f"--photographs {args.photographs}: there is no such folder")
     if not os.access(args.out.parent, os.W_OK):

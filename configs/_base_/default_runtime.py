@@ -25,6 +25,8 @@ default_hooks = dict(
     non_finite=dict(type="hcsc_mm.NonFiniteHook", interval=50),
     # do embeddings and clusters still spread? Numbers and a warning, no more
     collapse=dict(type="hcsc_mm.CollapseHook", interval=100),
+    # with TensorBoard or W&B below: the tree's top as a picture, after every clustering
+    tree_picture=dict(type="hcsc_mm.TreePictureHook"),
     # the last words: health, checkpoint, tree, what to type next
     summary=dict(type="hcsc_mm.SummaryHook"),
     # with unreadable='skip': the run stops when more than this share of the images cannot be read
@@ -54,7 +56,7 @@ env_cfg = dict(
 )
 
 # add dict(type='TensorboardVisBackend') or dict(type='WandbVisBackend',
-# init_kwargs=dict(project='hcsc'))
+# init_kwargs=dict(project='hcsc')): docs/training.md
 vis_backends = [dict(type="LocalVisBackend")]
 visualizer = dict(type="UniversalVisualizer", vis_backends=vis_backends)
 

@@ -141,6 +141,7 @@ def config_text(key: _Key) -> str:
         cfg = key.cell.build_config(Path(folder)).to_dict()
         for hook in cfg.get("custom_hooks") or []:
             hook.pop("checkpoint", None)  # its bytes count, not its path
+        cfg.get("default_hooks", {}).pop("tree_picture", None)  # draws, and changes no number
         kept = {name: value for name, value in cfg.items() if name not in _PLACES}
         return json.dumps(_plain(kept), sort_keys=True, default=repr)
 

@@ -118,6 +118,11 @@ class TrainingFeatures:
         with self._model.encoding_keys():
             return extract_features(self._encode, self._loader(wanted), len(self._view), known)
 
+    @property
+    def images(self) -> ExtractionView:
+        """All training images, as they are extracted."""
+        return self._view
+
     def trial_loader(self) -> DataLoader:
         """A loader of the images as they are extracted."""
         return self._loader(range(len(self._view)))

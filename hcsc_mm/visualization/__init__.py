@@ -1,3 +1,4 @@
 from .hierarchy_picture import draw_hierarchy
+from .image_rows import ImageRow, draw_image_rows
 
-__all__ = ["draw_hierarchy"]
+__all__ = ["ImageRow", "draw_hierarchy", "draw_image_rows"]

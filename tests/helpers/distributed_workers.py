@@ -24,6 +24,7 @@ import hcsc_mm  # noqa: F401  first: it makes torchvision importable beside a to
 from hcsc_mm import HCSCError
 from hcsc_mm.clustering import faiss_kmeans, hierarchical_kmeans, kmeans
 from hcsc_mm.datasets import ShardSampler
+from hcsc_mm.engine.hooks.tree_picture_hook import _nearest
 from hcsc_mm.evaluation import KNN, Clustering, FeatureSet, LinearSVM, LowShotSVM, extract_features
 from hcsc_mm.models import MomentumEncoder
 from hcsc_mm.models.memories import KeyBank
@@ -350,3 +351,10 @@ def measure_features() -> dict[str, float]:
     return {
         name: value for metric in metrics for name, value in metric.evaluate(test, train).items()
     }
+
+
+def nearest_images() -> Tensor:
+    """Of three prototypes among eleven images, the first of which cannot be read."""
+    features = unit_rows(11, 8)
+    features[0] = torch.nan
+    return _nearest(shard_of(features), unit_rows(3, 8, seed=1), 4)

@@ -180,6 +180,7 @@ def test_to_keeps_values_and_gives_itself_on_the_same_device(hierarchy):
     assert hierarchy.to(torch.device("cpu")) is hierarchy
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_to_moves_every_tensor_and_the_file_is_on_the_cpu(hierarchy, tmp_path):
     moved = hierarchy.to("cuda")

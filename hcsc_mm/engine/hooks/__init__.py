@@ -7,6 +7,7 @@ from .momentum_schedule_hook import MomentumScheduleHook
 from .online_linear_probe_hook import OnlineLinearProbeHook
 from .similarity_hook import SimilarityHook
 from .summary_hook import SummaryHook
+from .tree_picture_hook import TreePictureHook
 
 __all__ = [
     "CheckLabelsHook",
@@ -18,4 +19,5 @@ __all__ = [
     "OnlineLinearProbeHook",
     "SimilarityHook",
     "SummaryHook",
+    "TreePictureHook",
 ]

@@ -19,6 +19,7 @@ from ...datasets.first_sample import check_array
 from ...errors import HCSCError
 from ...registry import HOOKS
 from ...runtime import BuildsClusters, GathersForCheckpoint, LoadsImages
+from ...runtime.hooks.progress_hook import note_seconds
 from ...runtime.hooks.unreadable_images_hook import UNREADABLE_KEY
 from ...runtime.train_loop import refuse_iteration_loop
 from ...structures import ClustersImages, PrototypeHierarchy
@@ -31,6 +32,7 @@ from ...structures.checkpoint_entry import (
 from ...utils.models import first_of
 from ...utils.random_states import host_generators_kept
 from ...utils.shard import all_gather_rows
+from ..sees_clusterings import Clustering, SeesClusterings
 from ..training_features import TrainingFeatures
 
 
@@ -253,14 +255,19 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         report(runner, "of the final weights", hierarchy, model.hierarchy, {}, self._times)
 
     def _compute(self, runner: Runner, model: ClustersImages, epoch: int) -> PrototypeHierarchy:
-        """Extract and cluster."""
+        """Extract, cluster, and show the result to the hooks that look at it."""
         start = time.perf_counter()
         features = self._source.compute()
         extracted = time.perf_counter()
         hierarchy = self._build(runner, model, features, epoch)
+        clustered = time.perf_counter()
+        for hook in runner.hooks:
+            if isinstance(hook, SeesClusterings):
+                hook.see_clustering(runner, Clustering(hierarchy, features, self._source.images))
         if self._source.bank is not None:
             self._source.bank.clear()
-        self._times.took(extracted - start, time.perf_counter() - extracted)
+        self._times.took(extracted - start, clustered - extracted)
+        note_seconds(runner, "clustering", time.perf_counter() - start)
         return hierarchy
 
     def _build(

@@ -17,6 +17,21 @@ from ..train_loop import counts_iterations
 
 # of the message hub: what hooks have found of the model's health, '<name>' → words, and in a word
 HEALTH_KEY, VERDICT_KEY = "health", "health_verdict"
+# of the message hub: seconds since training began that hooks took aside from the steps, name → s
+ASIDE_KEY = "seconds_aside"
+
+
+def note_seconds(runner: Runner, name: str, seconds: float) -> None:
+    """Tell the lines of :class:`ProgressHook` what else a run spends its time on.
+
+    Args:
+        runner: In training.
+        name: What took the time, in a word, such as 'clustering'; its seconds are added up.
+        seconds: Measured, outside of training steps.
+    """
+    known = dict(runner.message_hub.runtime_info.get(ASIDE_KEY) or {})
+    known[name] = known.get(name, 0.0) + seconds
+    runner.message_hub.update_info(ASIDE_KEY, known, resumed=False)
 
 
 @dataclass
@@ -31,7 +46,10 @@ class _Times:
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Say how long a step takes, how much of it waits for images, and when the run will be over.
+    """Say how long a step takes, what the time goes to, and when the run will be over.
+
+    The time since training began is told in shares: waiting for images, steps, what hooks have
+    noted with :func:`note_seconds` (clustering), and the rest, such as checkpoints and validation.
 
     The first step is reported as soon as it is done, then the first ten seconds, then a line every
     ``seconds``, and one at the last step; each epoch's line has what other hooks know of its
@@ -60,6 +78,7 @@ class ProgressHook(Hook):
             f"images per process; config and full log: {runner.log_dir}"
         )
         self._times, self._next = _Times(), 0.0
+        runner.message_hub.update_info(ASIDE_KEY, {}, resumed=False)
         self._step_began = self._images_came = time.monotonic()
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -116,7 +135,20 @@ class ProgressHook(Hook):
             f"loss {loss:.3f}",
             *(f"{name} {words}" for name, words in health.items()),
             f"{times.steps / times.number:.2g} s a step",
-            f"{times.waiting / max(times.steps, 1e-9):.0%} of it waiting for images",
+            f"time: {self._shares(runner, elapsed)}",
             f"about {duration(remaining)} to go" if remaining else f"after {duration(elapsed)}",
         ]
         return "; ".join(parts)
+
+    def _shares(self, runner: Runner, elapsed: float) -> str:
+        """'9% waiting for images, 72% steps, 15% clustering, 4% other'."""
+        times = self._times
+        spent = {
+            "waiting for images": times.waiting,
+            "steps": times.steps - times.waiting,
+            **(runner.message_hub.runtime_info.get(ASIDE_KEY) or {}),
+        }
+        spent["other"] = max(0.0, elapsed - sum(spent.values()))
+        return ", ".join(
+            f"{seconds / max(elapsed, 1e-9):.0%} {name}" for name, seconds in spent.items()
+        )
