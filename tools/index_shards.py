@@ -23,6 +23,7 @@ from hcsc_mm.datasets.tar_index import ALL, index_path
 from hcsc_mm.datasets.tar_shards import index_shards
 from hcsc_mm.errors import HCSCError
 from hcsc_mm.runtime.error_reports import one_line_errors
+from hcsc_mm.utils.files import why_not_writable
 from hcsc_mm.utils.text import one_line_path
 
 
@@ -59,6 +60,12 @@ def main() -> None:
         path = args.index or index_path(folder, args.shards)
         if not os.path.isdir(folder):
             raise HCSCError(f"{one_line_path(folder)} is no folder; give that of the shards")
+        problem = why_not_writable(os.path.dirname(os.path.abspath(path)))
+        if problem is not None:  # before the shards are read, which takes minutes
+            raise HCSCError(
+                f"the index cannot be written ({problem}); name another place by --index, and in "
+                "the config by index="
+            )
         with ProcessPoolExecutor(args.workers) as pool:
             read_all = map if args.workers == 1 else pool.map
             done = index_shards(folder, args.shards, path, args.image_key, args.label_key, read_all)

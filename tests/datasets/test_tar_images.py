@@ -309,9 +309,14 @@ def test_the_tool_writes_what_the_data_set_reads(tmp_path):
     assert "32 images in 5 shards, 3 different labels" in done.stdout
     found = opened(tmp_path / "s", shards="train-*.tar", index=str(tmp_path / "elsewhere.index"))
     assert found.labels().tolist() == LABELS
-    done = subprocess.run([*tool, tmp_path], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: no file in ")
+    within_a_file = tmp_path / "elsewhere.index" / "more.index"
+    for options, message in (
+        ([tmp_path], "error: no file in "),
+        ([tmp_path / "s", "--index", within_a_file], "error: the index cannot be written ("),
+    ):
+        done = subprocess.run([*tool, *options], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(message)
 
 
 def test_options_that_shards_have_no_use_for_are_refused(shards):
