@@ -30,15 +30,14 @@ say() { echo "\$ $*" && "$@"; }
 
 # ---- what the pieces are made of --------------------------------------------
 
-# digits NAME [flags of tools/train.py]: a few epochs of HCSC on the digits, with clusterings
+# digits NAME [flags of tools/train.py]: a few epochs of HCSC on the digits, with clusterings; CONFIG for another network
 digits() {
-    local folder=$OUT/runs/$1
+    local folder=$OUT/runs/$1 config=configs/${CONFIG:-hcsc_r18_digits}.py
     shift
     rm -rf "$folder"
     local small=()
-    on_gpu || small=(train_dataloader.dataset.indices=256 model.backbone.stem_channels=4 model.backbone.base_channels=4
-        model.neck.in_channels=32)
-    say "$PYTHON" tools/train.py configs/hcsc_r18_digits.py --work-dir "$folder" "$@" \
+    on_gpu || small=(train_dataloader.dataset.indices=256)
+    say "$PYTHON" tools/train.py "$config" --work-dir "$folder" "$@" \
         --cfg-options max_epochs=3 warmup_epochs=1 "${small[@]}" ${MORE_OPTIONS:-}
 }
 
@@ -109,8 +108,12 @@ piece_bf16() {
 }
 
 piece_compile() {
-    MORE_OPTIONS="compile=True" digits compile
-    if on_gpu; then ways "bf16 + channels_last + compiled"; fi
+    if on_gpu; then
+        MORE_OPTIONS="compile=True" digits compile
+        ways "bf16 + channels_last + compiled"
+    else # a transformer of one block, whose program is made soon
+        CONFIG=hcsc_vit_digits MORE_OPTIONS="compile=True model.backbone.depth=1" digits compile
+    fi
 }
 
 piece_augmentation() { bench augmentation; }
@@ -249,7 +252,7 @@ install() {
     local found='import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, ["torch", "torchvision"])))'
     "$PYTHON" -c "$found" || { echo "error: $PYTHON has no torch, or no torchvision" >&2 && exit 2; }
     # --no-deps leaves torch alone
-    "$PYTHON" -m pip install --no-index --find-links "$folder" --no-deps -r "$folder/list.txt"
+    "$PYTHON" -m pip install --no-index --find-links "$folder" --no-deps --no-compile -r "$folder/list.txt"
     "$PYTHON" -c 'import hcsc_mm; print("hcsc_mm", hcsc_mm.__version__)'
 }
 
