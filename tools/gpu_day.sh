@@ -141,7 +141,7 @@ piece_bench-clustering() {
 piece_memory() {
     ways "checkpointed activations" bf16
     local batches=(64 128 512 1024) sizes=(--depth 50 --size 224)
-    on_gpu || { batches=(4 16) && sizes=(--depth 18 --size 32); }
+    on_gpu || { batches=(8 16) && sizes=(--depth 18 --size 32); }
     for batch in "${batches[@]}"; do
         say "$PYTHON" benchmarks/bench_precision.py --device "$HCSC_GPU_DAY_DEVICE" "${sizes[@]}" \
             --batch "$batch" --steps 4 --ways bf16
