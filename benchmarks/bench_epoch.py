@@ -72,8 +72,15 @@ def _epoch_seconds(epochs: int, options: dict) -> float:
         runner, stopwatch = build_runner(_config(folder, epochs, options)), Stopwatch()
         runner.register_hook(stopwatch, priority="LOWEST")
         runner.train()
-        logging.shutdown()
+        _close_log(runner)  # its folder goes
         return statistics.median(stopwatch.epochs[1:-1])
+
+
+def _close_log(runner: Runner) -> None:
+    for handler in list(runner.logger.handlers):
+        if isinstance(handler, logging.FileHandler):
+            runner.logger.removeHandler(handler)
+            handler.close()
 
 
 def _config(folder: str, epochs: int, options: dict) -> Config:
