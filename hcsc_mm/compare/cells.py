@@ -17,6 +17,7 @@ from mmengine.config import Config
 from ..errors import HCSCError
 from ..runtime.launch import load_config_with_known
 from ..runtime.trained_weights import start_from
+from ..stages.prepare import file_digest
 from .grid import DataEntry, Grid, MethodEntry
 
 # What says where a run lies, and not what it computes.
@@ -114,7 +115,10 @@ class Cell:
         if self.data_entry.checkpoint is not None:
             start_from(cfg, self.data_entry.checkpoint)
         cfg.randomness = dict(cfg.get("randomness", {}), seed=self.seed)
-        cfg.work_dir, cfg.launcher, cfg.experiment_name = str(folder), "none", self.name
+        # mmengine keeps what a run reports by its name and the second: folders tell runs apart
+        place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
+        cfg.experiment_name = f"{self.name}-{place}"
+        cfg.work_dir, cfg.launcher = str(folder), "none"
         return cfg
 
 
@@ -143,20 +147,12 @@ def config_text(key: _Key) -> str:
             hook.pop("checkpoint", None)  # its bytes count, not its path
         cfg.get("default_hooks", {}).pop("tree_picture", None)  # draws, and changes no number
         kept = {name: value for name, value in cfg.items() if name not in _PLACES}
-        return json.dumps(_plain(kept), sort_keys=True, default=repr)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    return value
+        return json.dumps(kept, sort_keys=True, default=repr)
 
 
 @cache
 def _digest_of_file(path: str, size: int, changed: float) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return file_digest(path)
 
 
 def cells_of(grid: Grid) -> Iterator[Cell]:

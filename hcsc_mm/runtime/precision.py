@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -34,26 +36,12 @@ class BFloat16OptimWrapper(OptimWrapper):
 
     cast_dtype = torch.bfloat16
 
-    def optim_context(self, model: nn.Module) -> Any:
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
         """As in mmengine; the network within it runs in bfloat16 where PyTorch holds that safe."""
-        context = super().optim_context(model)
         device = next(model.parameters()).device.type
-        return _Both(context, torch.autocast(device, dtype=torch.bfloat16))
-
-
-class _Both:
-    """Two contexts, entered in their order."""
-
-    def __init__(self, outer: Any, inner: Any) -> None:
-        self.outer, self.inner = outer, inner
-
-    def __enter__(self) -> None:
-        self.outer.__enter__()
-        self.inner.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self.inner.__exit__(*error)
-        self.outer.__exit__(*error)
+        with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16):
+            yield
 
 
 def use_mixed_precision(cfg: Config, kind: str = "fp16") -> None:
