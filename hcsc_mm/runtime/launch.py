@@ -29,6 +29,7 @@ from .precision import check_precision, use_channels_last
 from .preemption import signals_noted
 from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
+from .run_names import wait_for_a_name
 from .test_output import Item, TestOutput
 from .trained_otherwise import say_differences
 from .trained_weights import HOOK, NO_FILE
@@ -126,6 +127,7 @@ def build_runner(cfg: Config) -> Runner:
         if any(configs_of_type(cfg.get("default_hooks"), "hcsc_mm.ProgressHook"))
         else Runner
     )
+    wait_for_a_name(cfg)
     with config_errors(cfg):
         runner = RUNNERS.build(cfg) if "runner_type" in cfg else kind.from_cfg(cfg)
     use_channels_last(runner)
