@@ -2,7 +2,8 @@
 
 from ...utils.importing import import_all
 from .cluster_selection import ClusterSelection, kept_shares
-from .formula import Draw, bernoulli, keep_probability, log_partition
+from .draws import bernoulli
+from .formula import Draw, keep_probability, log_partition
 
 __all__ = [
     "ClusterSelection",

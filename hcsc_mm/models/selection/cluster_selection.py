@@ -13,7 +13,8 @@ from ...errors import HCSCError
 from ...registry import MODELS
 from ...runtime import KeepsResumeState
 from ...structures import PrototypeHierarchy
-from .formula import Draw, bernoulli, keep_probability, log_partition, mean_keep_probability
+from .draws import bernoulli
+from .formula import Draw, keep_probability, log_partition, mean_keep_probability
 
 INSTANCE_CLAMP = (0.0, 0.999)  # of the released code, as is the next
 PROTOTYPE_CLAMP = (0.0001, 0.999)

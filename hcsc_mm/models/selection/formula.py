@@ -125,22 +125,6 @@ def mean_keep_probability(
     return 1 - torch.stack(sums).sum() / len(candidates)
 
 
-def bernoulli(probability: Tensor) -> Tensor:
-    """One draw per entry, True with its probability.
-
-    Each compares a number of its own from ``torch.rand``: exact to 2⁻²⁴ in float32.
-    ``torch.bernoulli`` takes three times as long on a CPU; sixteen bits an entry, the rest shared,
-    are no faster.
-
-    Args:
-        probability: float32 or wider, any shape and device.
-
-    Returns:
-        bool of the same shape.
-    """
-    return torch.rand_like(probability) < probability
-
-
 def _scaled(prototypes: Tensor, concentrations: Tensor) -> Tensor:
     """(K, D) c_i / φ_i."""
     return at_least_float32(prototypes) / at_least_float32(concentrations)[:, None]

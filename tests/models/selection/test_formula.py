@@ -6,7 +6,7 @@ import pytest
 import torch
 from cases import random_hierarchy, unit_rows
 
-from hcsc_mm.models.selection import bernoulli, keep_probability, log_partition
+from hcsc_mm.models.selection import keep_probability, log_partition
 
 
 @pytest.fixture
@@ -84,33 +84,3 @@ def test_tiny_concentrations_give_probabilities_all_the_same(level):
     assert bool(torch.isfinite(ours).all())
     assert ours.min() >= 0
     assert ours.max() <= 0.9991
-
-
-@pytest.mark.parametrize("probability", [0.0, 1e-4, 0.3, 0.5, 0.999, 1.0])
-def test_draws_are_as_frequent_as_their_probability(probability):
-    draws = bernoulli(torch.full((4, 250_001), probability))
-    assert draws.dtype == torch.bool
-    deviation = (probability * (1 - probability) / draws.numel()) ** 0.5
-    assert draws.double().mean().item() == pytest.approx(probability, abs=4.5 * deviation)
-
-
-@pytest.mark.parametrize("call", range(4))
-def test_a_tiny_probability_is_met_in_every_single_call(call):
-    """With bits that all draws of a call share it would be met in the mean over calls alone."""
-    torch.manual_seed(call)
-    kept = bernoulli(torch.full((2**24,), 2.0**-17)).count_nonzero().item()
-    assert 128 - 5 * 11.3 < kept < 128 + 5 * 11.3  # 2²⁴ · 2⁻¹⁷ expected, standard deviation √128
-
-
-def test_draws_of_neighbours_are_independent():
-    draws = bernoulli(torch.full((1_000_000,), 0.5)).double()
-    for lag in (1, 2, 3, 4, 8):
-        assert abs(((draws[lag:] - 0.5) * (draws[:-lag] - 0.5)).mean().item()) < 5 * 0.25 / 1000
-
-
-def test_draws_follow_the_seed():
-    probability = torch.rand(3, 7)
-    torch.manual_seed(4)
-    one = bernoulli(probability)
-    torch.manual_seed(4)
-    assert torch.equal(bernoulli(probability), one)
