@@ -18,7 +18,7 @@ except ImportError as error:
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
 from hcsc_mm.explore.assigning import assign_images
-from hcsc_mm.explore.command_line import add_embedding
+from hcsc_mm.explore.embedding_flags import add_embedding_flags
 from hcsc_mm.explore.page import write_page
 from hcsc_mm.explore.tree import Tree
 from hcsc_mm.explore.tree_images import open_folder
@@ -40,7 +40,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--weights", metavar="FILE", help="the tree's weights, if they have been moved"
     )
     parser.add_argument("--pretrained", metavar="FILE", help="weights of a config or a name")
-    add_embedding(parser)
+    add_embedding_flags(parser)
     return parser.parse_args(arguments)
 
 

@@ -25,7 +25,7 @@ from mmengine.dist import get_rank
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
 from hcsc_mm.explore.build import BuildOptions, build_tree
-from hcsc_mm.explore.command_line import add_embedding
+from hcsc_mm.explore.embedding_flags import add_embedding_flags
 from hcsc_mm.explore.page import write_page
 from hcsc_mm.explore.sources import Sources
 from hcsc_mm.explore.summary import summarise
@@ -85,7 +85,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--npy", action="store_true", help="write embeddings.npy, too")
     parser.add_argument("--no-page", action="store_true", help="do not write the page")
-    add_embedding(parser)
+    add_embedding_flags(parser)
     parser.add_argument("--seed", type=int, default=0, help="of a new clustering")
     parser.add_argument(
         "--redo", action="store_true", help="replace a tree of other inputs in the folder"

@@ -9,7 +9,7 @@ from ..apis import Embedder
 from ..errors import HCSCError
 from ..utils.text import one_line_path
 from .embedding import embed_images, open_embeddings
-from .grown import Grown
+from .extended_tree import ExtendedTree
 from .neighbours import EXHAUSTIVE
 from .tree import Tree
 from .tree_images import TreeImages
@@ -83,11 +83,11 @@ def assign_images(
                 num_workers=num_workers,
                 unreadable=unreadable,
             )
-            grown = Grown(tree, open_embeddings(work / "new"), work, exhaustive)
-            grown.write(names, labels)
+            extended = ExtendedTree(tree, open_embeddings(work / "new"), work, exhaustive)
+            extended.write(names, labels)
         far = tree.facts.far
-        new = grown.columns.distances[0][grown.num_old :]
-        return Drift(len(new), len(grown.new.reasons), int((new > far).sum()), far)
+        new = extended.columns.distances[0][extended.num_old :]
+        return Drift(len(new), len(extended.new.reasons), int((new > far).sum()), far)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

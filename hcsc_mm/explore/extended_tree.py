@@ -26,7 +26,7 @@ from .whole_files import open_array, write_array, write_json
 _NEAR = 3  # images whose places a new one lies between
 
 
-class Grown:
+class ExtendedTree:
     """A tree's images that can be read, and the new ones behind them: n of them.
 
     Attributes:

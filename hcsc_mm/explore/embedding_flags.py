@@ -6,7 +6,7 @@ import argparse
 import os
 
 
-def add_embedding(parser: argparse.ArgumentParser) -> None:
+def add_embedding_flags(parser: argparse.ArgumentParser) -> None:
     """Flags for how images are read and embedded, see :func:`~.embedding.embed_images`."""
     parser.add_argument(
         "--unreadable",
