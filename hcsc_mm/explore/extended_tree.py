@@ -29,6 +29,13 @@ _NEAR = 3  # images whose places a new one lies between
 class ExtendedTree:
     """A tree's images that can be read, and the new ones behind them: n of them.
 
+    Args:
+        tree: Stays as it is until :meth:`write`.
+        new: Embeddings of the new images, from the tree's weights.
+        work: Folder for what is needed only until the tree is written.
+        exhaustive: Images up to which all are compared with all, see
+            :func:`~hcsc_mm.explore.neighbours.search`.
+
     Attributes:
         num_old: How many are the tree's.
         new: Embeddings of the new images.
