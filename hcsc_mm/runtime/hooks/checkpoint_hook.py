@@ -27,7 +27,7 @@ from ..resumed_place import take_up_place
 from ..resumed_schedule import drop_what_was_not_saved, replay_schedules
 from ..resumed_settings import Changes, Settings, described, take_from_config
 from ..taking_part import GathersForCheckpoint
-from ..train_loop import ResumableTrainLoop, counts_iterations
+from ..train_loop import ResumableTrainLoop, counts_iterations, gradients_are_used_up
 from .non_finite_hook import NonFiniteHook
 
 RESUME_KEY = "resume"  # the entry of the checkpoint
@@ -267,14 +267,6 @@ class ResumableCheckpointHook(CheckpointHook):
             path = self.file_backend.join_path(self.out_dir, name)
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
-
-
-def gradients_are_used_up(runner: Runner) -> bool:
-    """Whether the optimizer has stepped; between the parts of an accumulated batch a checkpoint
-    would lose gradients.
-    """
-    wrapper = runner.optim_wrapper
-    return getattr(wrapper, "_inner_count", 0) % getattr(wrapper, "_accumulative_counts", 1) == 0
 
 
 def checkpoint_hook(runner: Runner) -> ResumableCheckpointHook | None:
