@@ -17,7 +17,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor
 
-from hcsc_mm.engine.hooks.hierarchical_clustering_hook import find_model
+from hcsc_mm.engine.clustering_model import find_model
 from hcsc_mm.models import HCSC
 
 # Where a run hangs that does not end: Job.wait asks every process for its stacks.

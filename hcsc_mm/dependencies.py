@@ -25,7 +25,11 @@ _OLDEST_TORCH = (2, 6)
 
 
 class DependencyError(ImportError):
-    """A package is missing or does not fit; the message names the command that mends it."""
+    """A package is missing or does not fit; the message names the command that mends it, so that
+    the tools have no advice to add.
+    """
+
+    advice = ""
 
 
 def check_dependencies() -> None:

@@ -7,22 +7,18 @@ They are appended to the tables; the last line says how many lie far out.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed
 except ImportError as error:
-    sys.exit(
-        f"error: {error}"
-        if type(error).__name__ == "DependencyError"
-        else f"error: {error}; run: pip install -e ."
-    )
+    sys.exit(f"error: {error}{getattr(error, 'advice', '; run: pip install -e .')}")
 
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
 from hcsc_mm.explore.assigning import assign_images
+from hcsc_mm.explore.embedding_flags import add_embedding_flags
 from hcsc_mm.explore.page import write_page
 from hcsc_mm.explore.tree import Tree
 from hcsc_mm.explore.tree_images import open_folder
@@ -44,17 +40,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         "--weights", metavar="FILE", help="the tree's weights, if they have been moved"
     )
     parser.add_argument("--pretrained", metavar="FILE", help="weights of a config or a name")
-    parser.add_argument(
-        "--unreadable",
-        choices=["list", "stop"],
-        default="list",
-        help="images that cannot be read: list them in the table with the reason, or stop",
-    )
-    parser.add_argument("--batch-size", type=int, default=64, help="images at a time")
-    parser.add_argument(
-        "--num-workers", type=int, default=min(4, os.cpu_count() or 1), help="loader processes"
-    )
-    parser.add_argument("--device", help="such as cuda:1 or cpu; by default a GPU if there is one")
+    add_embedding_flags(parser)
     return parser.parse_args(arguments)
 
 

@@ -16,11 +16,7 @@ from pathlib import Path
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed
 except ImportError as error:
-    sys.exit(
-        f"error: {error}"
-        if type(error).__name__ == "DependencyError"
-        else f"error: {error}; run: pip install -e ."
-    )
+    sys.exit(f"error: {error}{getattr(error, 'advice', '; run: pip install -e .')}")
 
 import numpy as np
 from mmengine.config import Config
@@ -29,11 +25,13 @@ from mmengine.dist import get_rank
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
 from hcsc_mm.explore.build import BuildOptions, build_tree
+from hcsc_mm.explore.embedding_flags import add_embedding_flags
 from hcsc_mm.explore.page import write_page
 from hcsc_mm.explore.sources import Sources
 from hcsc_mm.explore.summary import summarise
 from hcsc_mm.explore.tree_images import open_dataset, open_folder
 from hcsc_mm.explore.whole_files import check_writable
+from hcsc_mm.runtime.command_line import add_launcher
 from hcsc_mm.runtime.error_reports import failures_reported, one_line_errors
 from hcsc_mm.runtime.processes import start_processes
 
@@ -87,20 +85,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--npy", action="store_true", help="write embeddings.npy, too")
     parser.add_argument("--no-page", action="store_true", help="do not write the page")
-    parser.add_argument(
-        "--unreadable",
-        choices=["list", "stop"],
-        default="list",
-        help="images that cannot be read: list them in the table with the reason, or stop",
-    )
-    parser.add_argument("--batch-size", type=int, default=64, help="images at a time")
-    parser.add_argument(
-        "--num-workers",
-        type=int,
-        default=min(4, os.cpu_count() or 1),
-        help="loader processes, per process",
-    )
-    parser.add_argument("--device", help="such as cuda:1 or cpu; by default a GPU if there is one")
+    add_embedding_flags(parser)
     parser.add_argument("--seed", type=int, default=0, help="of a new clustering")
     parser.add_argument(
         "--redo", action="store_true", help="replace a tree of other inputs in the folder"
@@ -110,13 +95,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="keep what the steps have left: other options then need not embed again",
     )
-    parser.add_argument(
-        "--launcher",
-        choices=["none", "pytorch", "slurm", "mpi"],
-        default="none",
-        help="what started the processes",
-    )
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    add_launcher(parser)
     return parser.parse_args(arguments)
 
 

@@ -11,11 +11,7 @@ import sys
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed
 except ImportError as error:
-    sys.exit(
-        f"error: {error}"
-        if type(error).__name__ == "DependencyError"
-        else f"error: {error}; run: pip install -e ."
-    )
+    sys.exit(f"error: {error}{getattr(error, 'advice', '; run: pip install -e .')}")
 
 from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.weights import LAYOUTS, TARGETS, convert

@@ -13,11 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed
 except ImportError as error:
-    sys.exit(
-        f"error: {error}"
-        if type(error).__name__ == "DependencyError"
-        else f"error: {error}; run: pip install -e ."
-    )
+    sys.exit(f"error: {error}{getattr(error, 'advice', '; run: pip install -e .')}")
 
 from hcsc_mm.datasets.tar_index import ALL, index_path
 from hcsc_mm.datasets.tar_shards import index_shards

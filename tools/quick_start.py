@@ -25,11 +25,7 @@ try:
     import hcsc_mm
     from hcsc_mm import HCSCError
 except ImportError as error:
-    sys.exit(
-        f"error: {error}"
-        if type(error).__name__ == "DependencyError"
-        else f"error: {error}; run: pip install -e ."
-    )
+    sys.exit(f"error: {error}{getattr(error, 'advice', '; run: pip install -e .')}")
 
 import numpy as np
 import torch

@@ -14,11 +14,7 @@ import sys
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed
 except ImportError as error:
-    sys.exit(
-        f"error: {error}"
-        if type(error).__name__ == "DependencyError"
-        else f"error: {error}; run: pip install -e ."
-    )
+    sys.exit(f"error: {error}{getattr(error, 'advice', '; run: pip install -e .')}")
 
 from hcsc_mm.runtime.command_line import add_amp, default_work_dir, parse
 from hcsc_mm.runtime.configs import OptionsAction

@@ -9,10 +9,9 @@ Every method has the data set's network, views, batch and steps. What was chosen
 training images (docs/recipe.md); no value was chosen by a test score.
 """
 
-default_scope = "mmpretrain"
-custom_imports = dict(imports=["hcsc_mm"], allow_failed_imports=False)
+_base_ = ["../_base_/proof/methods.py"]
+
 title = "Proof"
-seeds = (0, 1, 2)
 folder = "{{ fileDirname }}"
 lite0 = "data/proof/lite0.pth"  # benchmarks/proof_data.py writes it
 digits = dict(
@@ -91,18 +90,4 @@ data = dict(
     coins_lite0=coins_lite0,
     grocery=grocery,
     grocery_lite0=grocery_lite0,
-)
-methods = dict(
-    start=dict(config=f"{folder}/../mocov2_r18_digits.py", trains=False, yardsticks=True),
-    mocov2=dict(config=f"{folder}/../mocov2_r18_digits.py", yardsticks=True),
-    pclv2=dict(config=f"{folder}/../pcl_r18_digits.py"),
-    swav=dict(config=f"{folder}/../swav_r18_digits.py"),
-    hcsc_released=dict(options={"model.head.rule": "released"}),
-    hcsc_paper=dict(options={"model.head.rule": "paper"}),
-)
-differences = (
-    ("hcsc_released", "mocov2"),
-    ("hcsc_released", "pclv2"),
-    ("hcsc_paper", "mocov2"),
-    ("hcsc_paper", "pclv2"),
 )

@@ -5,10 +5,9 @@
 Both data sets are downloaded into data/ if they are not there.
 """
 
-default_scope = "mmpretrain"
-custom_imports = dict(imports=["hcsc_mm"], allow_failed_imports=False)
+_base_ = ["../_base_/proof/methods.py"]
+
 title = "Proof on a GPU"
-seeds = (0, 1, 2)
 folder = "{{ fileDirname }}"
 data = dict(
     cifar10=dict(
@@ -27,18 +26,4 @@ data = dict(
         linear=True,
         note="CIFAR-100, 200 epochs, ResNet-18; kNN with k = 20.",
     ),
-)
-methods = dict(
-    start=dict(config=f"{folder}/../mocov2_r18_digits.py", trains=False, yardsticks=True),
-    mocov2=dict(config=f"{folder}/../mocov2_r18_digits.py", yardsticks=True),
-    pclv2=dict(config=f"{folder}/../pcl_r18_digits.py"),
-    swav=dict(config=f"{folder}/../swav_r18_digits.py"),
-    hcsc_released=dict(options={"model.head.rule": "released"}),
-    hcsc_paper=dict(options={"model.head.rule": "paper"}),
-)
-differences = (
-    ("hcsc_released", "mocov2"),
-    ("hcsc_released", "pclv2"),
-    ("hcsc_paper", "mocov2"),
-    ("hcsc_paper", "pclv2"),
 )

@@ -34,6 +34,15 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argpa
             "train_dataloader.batch_size=64; docs/configs.md"
         ),
     )
+    add_launcher(parser)
+    args = parser.parse_args(_with_kinds(sys.argv[1:] if arguments is None else arguments))
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    args.config = config_file(args.config)
+    return args
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """The flags ``--launcher`` and ``--local_rank``."""
     parser.add_argument(
         "--launcher",
         choices=["none", "pytorch", "slurm", "mpi"],
@@ -42,10 +51,6 @@ def parse(parser: argparse.ArgumentParser, arguments: list[str] | None) -> argpa
     )
     # torch.distributed.launch still gives it to scripts; torchrun sets the environment variable
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args(_with_kinds(sys.argv[1:] if arguments is None else arguments))
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    args.config = config_file(args.config)
-    return args
 
 
 def add_amp(parser: argparse.ArgumentParser) -> None:

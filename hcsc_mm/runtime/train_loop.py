@@ -99,6 +99,14 @@ def counts_iterations(runner: Runner) -> bool:
     return isinstance(runner.train_loop, IterBasedTrainLoop)
 
 
+def gradients_are_used_up(runner: Runner) -> bool:
+    """Whether the optimizer has stepped; between the parts of an accumulated batch a checkpoint
+    would lose gradients.
+    """
+    wrapper = runner.optim_wrapper
+    return getattr(wrapper, "_inner_count", 0) % getattr(wrapper, "_accumulative_counts", 1) == 0
+
+
 def passes_done(runner: Runner) -> int:
     """Whole epochs so far; in a loop of iterations, how often the training set has gone by."""
     if counts_iterations(runner):

@@ -10,10 +10,10 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from ..errors import HCSCError
+from ..weights.contents import sort_weights
 from ..weights.convert import describe_unused
 from ..weights.efficientnet_lite import TIMM_WRAPPER
 from ..weights.files import read_checkpoint
-from ..weights.layouts import sort_weights
 from ..weights.targets import Model, Target, select
 from .pretrained import compare_weights, configs_of_type
 

@@ -7,9 +7,7 @@ import copy
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -24,57 +22,22 @@ from ..runtime.launch import (
     test_metrics,
     train,
 )
-from ..runtime.precision import use_mixed_precision
 from ..runtime.processes import start_processes
 from ..runtime.view_sizes import differing_sizes, fit_sizes, shown
 from ..utils.agreement import on_main_process
-from ..utils.files import write_text
-from ..utils.safe_load import load_data
 from ..utils.text import shown_path
+from .chain_options import ChainOptions
 from .data import DataSets
 from .options import FLAG, names_sizes, options_of, read_stages
 from .plan import PRETRAIN, Stage, choose, stages_of
-from .planned import (
-    DATA_NOTE,
-    PRETRAIN_DATA_NOTE,
-    PRETRAIN_NOTE,
-    JudgedWeights,
-    PlannedStage,
-    read_note,
-)
-from .prepare import check_moved, digest, file_digest, fit_to_pretraining, missing_data, move_data
+from .planned import JudgedWeights, PlannedStage, note_data, plan_stage
+from .prepare import check_data, check_moved, file_digest, fit_to_pretraining
+from .pretraining import finished_pretraining
 from .processes import headline, locked, stoppable
 from .rehearsal import rehearse
 from .results import Result, save_table, table
 
 _WHO = "the chain of stages"
-
-
-@dataclass
-class ChainOptions:
-    """What the command line may say; the flags of ``tools/run_stages.py``.
-
-    Attributes:
-        work_dir: Work folder of the pre-training; a stage has the folder <name>/<digest of its
-            inputs> in it.
-        stages: Names or kinds; None: all.
-        checkpoint: Weights to judge instead of pre-training.
-        data_root: The folder of data sets, in the place of data/ in all configs.
-        launcher: What started the processes.
-        amp: Kind of mixed precision to train with, 'fp16' or 'bf16'; None: float32.
-        cfg_options: Key → text or value: what to change in the pre-training config.
-        stage_options: '<stage>.<key>' → text or value: what to change in benchmark configs; by a
-            stage's name, its kind, or 'all'.
-    """
-
-    work_dir: str
-    stages: list[str] | None = None
-    checkpoint: str | None = None
-    data_root: str | None = None
-    launcher: str = "none"
-    amp: str | None = None
-    cfg_options: dict[str, Any] = field(default_factory=dict)
-    stage_options: dict[str, Any] = field(default_factory=dict)
 
 
 class Chain:
@@ -94,7 +57,7 @@ class Chain:
     def __init__(self, config: str, options: ChainOptions) -> None:
         self.options = options
         self.pretraining, changes = load_changed_config(config, options.cfg_options)
-        self._flags(self.pretraining)
+        options.put_into(self.pretraining)
         merge_options(self.pretraining, changes)
         check_kept(self._pretraining_as_run(), changes, "--cfg-options ", _WHO)
         known = stages_of(self.pretraining, config)
@@ -108,8 +71,8 @@ class Chain:
             self.pretrains = False
         self._data = DataSets()
         self._configs = {}
-        asked = read_stages(known, options.stage_options, self._flags)
-        plain = read_stages(known, {}, self._flags)
+        asked = read_stages(known, options.stage_options, options.put_into)
+        plain = read_stages(known, {}, options.put_into)
         self._own_sizes = {
             stage
             for stage, (cfg, _) in asked.items()
@@ -159,7 +122,7 @@ class Chain:
     ) -> None:
         """Run what is wanted and not in ``results``, and put it there."""
         wanted = {stage.name: plans[stage].cfg for stage in self.stages if stage not in results}
-        on_main_process(lambda: self._check_data(wanted))
+        on_main_process(lambda: check_data(wanted))
         for number, stage in enumerate(self.stages, start=1):
             headline(f"stage {number} of {len(self.stages)}: {stage.name}")
             if stage in results:
@@ -184,15 +147,6 @@ class Chain:
         """Of all stages that are finished, wanted this time or not."""
         if results and is_main_process():
             save_table(results, self.options.work_dir)
-
-    def _flags(self, cfg: Config) -> Config:
-        """Put the flags into a config, in place."""
-        cfg.launcher = self.options.launcher
-        if self.options.data_root is not None:
-            move_data(cfg, self.options.data_root)
-        if self.options.amp is not None and cfg.get("optim_wrapper") is not None:
-            use_mixed_precision(cfg, self.options.amp)
-        return cfg
 
     def _pretraining_as_run(self) -> Config:
         cfg = copy.deepcopy(self.pretraining)
@@ -220,7 +174,7 @@ class Chain:
                 raise HCSCError(f"there is no checkpoint {self.options.checkpoint}")
             return os.path.abspath(self.options.checkpoint)
         folder = self.options.work_dir
-        found = on_main_process(lambda: self._finished_pretraining(folder))
+        found = on_main_process(lambda: finished_pretraining(self.pretraining, folder, self._data))
         if found is not None:
             headline(f"{PRETRAIN}: finished, {found}")
             return found
@@ -232,7 +186,7 @@ class Chain:
         wanted = {PRETRAIN: self.pretraining} | {
             stage.name: self._configs[stage] for stage in self.stages
         }
-        on_main_process(lambda: self._check_data(wanted))
+        on_main_process(lambda: check_data(wanted))
         stages = {stage.name: self._stage_as_run(stage, "") for stage in self.stages}
         on_main_process(lambda: rehearse(stages, self._data))
         self._data.forget()
@@ -241,92 +195,12 @@ class Chain:
             train(self._pretraining_as_run())
         return on_main_process(lambda: newest_checkpoint(folder))
 
-    @staticmethod
-    def _check_data(configs: dict[str, Config]) -> None:
-        """Refuse data that are not there before anything runs: not after a week of pre-training,
-        and not after the stages before.
-
-        Raises:
-            HCSCError: a folder does not exist; it is named, and who needs it.
-        """
-        for name, cfg in configs.items():
-            missing = missing_data(cfg)
-            if missing:
-                others = ",".join(other for other in configs if other != name)
-                raise HCSCError(
-                    f"{name} needs the data in {missing[0]}, which does not exist; put them there, "
-                    "say where data sets lie with --data-root DIR, or leave the stage out: "
-                    f"--stages {others}"
-                )
-
-    def _finished_pretraining(self, folder: str) -> str | None:
-        """The last checkpoint of a pre-training that has done all its epochs; None if there is none
-        such.
-
-        Raises:
-            HCSCError: the folder holds the pre-training of another config.
-        """
-        inputs, data = digest(self.pretraining, None), self._data.digest(self.pretraining)
-        checkpoint = newest_checkpoint(folder)
-        known, images = (read_note(folder, note) for note in (PRETRAIN_NOTE, PRETRAIN_DATA_NOTE))
-        if checkpoint is not None and known not in (None, inputs):
-            raise HCSCError(
-                f"{folder} holds a pre-training of another config or with other options; choose "
-                "another --work-dir, or give the same options again"
-            )
-        write_text(os.path.join(folder, PRETRAIN_NOTE), inputs)
-        if checkpoint is not None and None not in (images, data) and images != data:
-            headline(
-                f"{PRETRAIN}: its images are others now than when it began in {folder}; another "
-                "--work-dir trains on them from the start"
-            )
-        elif data is not None:
-            write_text(os.path.join(folder, PRETRAIN_DATA_NOTE), data)
-        if checkpoint is None:
-            return None
-        meta = load_data(checkpoint, map_location="cpu", mmap=True)["meta"]
-        length = self.pretraining.train_cfg
-        over = (
-            meta["epoch"] >= length.max_epochs
-            if "max_epochs" in length
-            else meta["iter"] >= length.max_iters
-        )
-        return checkpoint if over else None
-
     def _plan(self, stage: Stage, weights: JudgedWeights) -> PlannedStage:
         cfg = self._stage_as_run(stage, weights.path)
-        inputs = digest(cfg, weights.sha256)
-        folder = os.path.join(self.options.work_dir, stage.name, inputs[:8])
-        data = on_main_process(lambda: self._other_data(cfg, folder))
-        if data is not None:
-            headline(
-                f"{stage.name}: images or labels are others than for {folder}, which stays; it is "
-                "run anew"
-            )
-            inputs = digest(cfg, f"{weights.sha256} {data}")
-        cfg.work_dir, cfg.experiment_name = (
-            os.path.join(self.options.work_dir, stage.name, inputs[:8]),
-            f"{stage.name}_{inputs[:8]}",
-        )
-        return PlannedStage(cfg, inputs)
-
-    def _other_data(self, cfg: Config, folder: str) -> str | None:
-        """The digest of a stage's images and labels, if they are not those that its folder is of;
-        the first rank's.
-        """
-        known = read_note(folder, DATA_NOTE)
-        data = None if known is None else self._data.digest(cfg)
-        return None if data == known else data
-
-    def _note_data(self, cfg: Config) -> None:
-        """Leave the digest of a stage's images and labels in its folder, for the first rank."""
-        data = self._data.digest(cfg)
-        if data is not None:
-            write_text(os.path.join(cfg.work_dir, DATA_NOTE), data)
-        self._data.forget()  # a million names are not kept through a training
+        return plan_stage(stage.name, cfg, weights, self.options.work_dir, self._data)
 
     def _run_stage(self, stage: Stage, plan: PlannedStage, weights: JudgedWeights) -> Result:
-        on_main_process(lambda: self._note_data(plan.cfg))
+        on_main_process(lambda: note_data(plan.cfg, self._data))
         with stoppable(stage.name):
             metrics = self._measure(plan.cfg)
         date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")

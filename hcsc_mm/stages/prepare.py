@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
@@ -140,6 +140,27 @@ def missing_data(config: Any) -> list[str]:
             if not is_address(root) and not os.path.exists(os.path.expanduser(root))
         ]
     return found
+
+
+def check_data(configs: Mapping[str, Config]) -> None:
+    """Refuse data that are not there before anything runs: not after a week of pre-training, and
+    not after the stages before.
+
+    Args:
+        configs: What is to run, by name.
+
+    Raises:
+        HCSCError: a folder does not exist; it is named, and who needs it.
+    """
+    for name, cfg in configs.items():
+        missing = missing_data(cfg)
+        if missing:
+            others = ",".join(other for other in configs if other != name)
+            raise HCSCError(
+                f"{name} needs the data in {missing[0]}, which does not exist; put them there, "
+                "say where data sets lie with --data-root DIR, or leave the stage out: "
+                f"--stages {others}"
+            )
 
 
 def _each(roots: Any) -> list[str]:

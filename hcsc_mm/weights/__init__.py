@@ -1,7 +1,8 @@
+from .contents import Contents, sort_weights
 from .convert import Report, convert
 from .efficientnet_lite import packaged_weights
 from .files import Checkpoint, read_checkpoint
-from .layouts import LAYOUTS, Contents, detect_layout, sort_weights
+from .layouts import LAYOUTS, detect_layout
 from .targets import TARGETS, Model, select
 from .verify import Verification, verify
 

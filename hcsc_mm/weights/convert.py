@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ..errors import HCSCError
 from ..utils.files import WholeFiles
+from .contents import Contents, sort_weights
 from .files import encode, read_checkpoint
 from .heads import heads_in_config
-from .layouts import Contents, sort_weights
 from .roots import plain_name
 from .targets import TARGETS, Model, Target, select
 from .verify import Verification, verify

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import HCSCError
+from .shape import Shape
 
 MARK = "stages.0.blocks.0.conv_dw.weight"  # a tensor of each by timm's name
 OPENMMLAB_MARK = "stages.0.0.depthwise_conv.weight"
@@ -38,7 +37,7 @@ _PUBLISHED = {  # within a block, timm's → the authors'
 
 
 @dataclass(frozen=True)
-class ConvNeXtShape:
+class ConvNeXtShape(Shape):
     """What tells one ConvNeXt (Liu et al., CVPR 2022) from another.
 
     Attributes:
@@ -61,26 +60,18 @@ class ConvNeXtShape:
         return f"ConvNeXt of {depths} blocks of {channels}, patches of {self.patch}"
 
     @property
-    def targets(self) -> frozenset[str]:
-        """Layouts that can hold it."""
-        return frozenset({"hcsc_mm", "mmpretrain", "timm"})
-
-    @property
     def out_channels(self) -> int:
         return self.channels[-1]
 
     @property
     def pooled(self) -> dict:
-        """Options of the config that let it give what its users take for an image."""
         return {"gap_before_final_norm": True}
 
     @property
     def whole(self) -> dict:
-        """Options of the config that let it give all that it computes."""
         return {"gap_before_final_norm": False}
 
     def config(self) -> dict:
-        """The backbone in an OpenMMLab config, without the library's name."""
         cfg = dict(
             type="ConvNeXt",
             arch=dict(depths=list(self.depths), channels=list(self.channels)),
@@ -91,7 +82,6 @@ class ConvNeXtShape:
 
     @property
     def timm_name(self) -> str:
-        """Of one of timm's, which :meth:`timm_options` makes this one."""
         return "convnext_tiny"
 
     def timm_options(self) -> dict:
@@ -110,28 +100,12 @@ class ConvNeXtShape:
         """
         return lambda images: network.head.norm(network.forward_features(images))
 
-    def build(self, **changes: Any) -> nn.Module:
-        """mmpretrain's network of this shape, in eval mode, which gives a map."""
-        cfg = self.config()
-        backbone = MODELS.build(
-            {**cfg, "type": f"mmpretrain.{cfg['type']}", **self.whole, **changes}
-        )
-        backbone.eval()
-        return backbone
-
     def openmmlab_name(self, name: str) -> str:
-        """timm's name → that in a backbone of OpenMMLab."""
         return to_mmpretrain(name)
 
     def template(self) -> dict[str, Tensor]:
         """Name → tensor of the network's shapes."""
         return rename_convnext(self.build().state_dict())
-
-    def loaded(self, backbone: Mapping[str, Tensor], **changes: Any) -> nn.Module:
-        """mmpretrain's network with these weights."""
-        network = self.build(**changes)
-        network.load_state_dict({to_mmpretrain(name): value for name, value in backbone.items()})
-        return network
 
     def fit(self, images: Tensor) -> Tensor:
         """Images of a size that it takes: any; with as many channels as it has."""

@@ -10,17 +10,16 @@ timm's network: with ImageNet's statistics the features are worse.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import HCSCError
 from .quiet import quiet
+from .shape import Shape
 
 # Blocks in each of the seven stages (Tan & Le, 2019, Table 1, with the stem and head of Lite0). The
 # package counts blocks through, timm within each stage.
@@ -96,8 +95,8 @@ def is_timm_name(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class EfficientNetLite0:
-    """What :class:`~hcsc_mm.weights.resnet.ResNetShape` is for ResNets; there is but one.
+class EfficientNetLite0(Shape):
+    """The only network of its kind.
 
     Attributes:
         timm_name: The network's name in timm.
@@ -110,32 +109,8 @@ class EfficientNetLite0:
     def __str__(self) -> str:
         return "EfficientNet-Lite0"
 
-    @property
-    def targets(self) -> frozenset[str]:
-        """Layouts that can hold it."""
-        return frozenset({"hcsc_mm", "mmpretrain", "timm"})
-
-    @property
-    def pooled(self) -> dict:
-        """Options of the config that let it give what its users take for an image."""
-        return {}
-
-    @property
-    def whole(self) -> dict:
-        """Options of the config that let it give all that it computes."""
-        return {}
-
     def config(self) -> dict:
-        """The backbone in an OpenMMLab config, without the library's name."""
         return dict(type="TIMMBackbone", model_name=self.timm_name)
-
-    def timm_options(self) -> dict:
-        """Of timm's network beside its name."""
-        return {}
-
-    def timm_features(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        """timm's network → what computes all that it does, for images."""
-        return network.forward_features
 
     def build(self, **changes: Any) -> nn.Module:
         """mmpretrain's wrapper of timm's network, in eval mode.
@@ -150,9 +125,7 @@ class EfficientNetLite0:
                 "EfficientNet-Lite0 is a network of timm, which is not installed; pip install timm"
             ) from None
         with quiet():
-            backbone = MODELS.build({**self.config(), "type": "mmpretrain.TIMMBackbone", **changes})
-        backbone.eval()
-        return backbone
+            return super().build(**changes)
 
     def openmmlab_name(self, name: str) -> str:
         """timm's name → that in a backbone of OpenMMLab."""
@@ -164,15 +137,3 @@ class EfficientNetLite0:
             name.removeprefix(TIMM_WRAPPER): value
             for name, value in self.build().state_dict().items()
         }
-
-    def loaded(self, backbone: Mapping[str, Tensor], **changes: Any) -> nn.Module:
-        """mmpretrain's wrapper with these weights."""
-        network = self.build(**changes)
-        network.load_state_dict(
-            {self.openmmlab_name(name): value for name, value in backbone.items()}
-        )
-        return network
-
-    def fit(self, images: Tensor) -> Tensor:
-        """Images of a size that it takes: any."""
-        return images

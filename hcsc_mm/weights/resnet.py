@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from mmpretrain.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import HCSCError
-from .convnext import ConvNeXtShape
-from .efficientnet_lite import EfficientNetLite0
 from .layouts import Weights
-from .vit import ViTShape
+from .shape import Shape
 
 # (blocks of each stage, with a bottleneck) → depth (He et al., 2016, Table 1)
 _DEPTHS = {
@@ -30,7 +26,7 @@ _COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
-class ResNetShape:
+class ResNetShape(Shape):
     """What tells one ResNet from another.
 
     Attributes:
@@ -70,23 +66,9 @@ class ResNetShape:
         return frozenset(plain | others if self.is_standard else plain)
 
     @property
-    def pooled(self) -> dict:
-        """Options of the config that let it give what its users take for an image."""
-        return {}
-
-    @property
-    def whole(self) -> dict:
-        """Options of the config that let it give all that it computes."""
-        return {}
-
-    @property
     def timm_name(self) -> str:
         """The standard network's name in timm."""
         return f"resnet{self.depth}"
-
-    def timm_options(self) -> dict:
-        """Of timm's network beside its name."""
-        return {}
 
     @property
     def out_channels(self) -> int:
@@ -96,45 +78,12 @@ class ResNetShape:
         return self.base_channels * 8 * (4 if self.depth >= 50 else 1)
 
     def config(self) -> dict:
-        """The backbone in an OpenMMLab config, without the library's name."""
         cfg = dict(type="ResNet_CIFAR" if self.stem_size == 3 else "ResNet", depth=self.depth)
         if (self.stem_channels, self.base_channels) != (64, 64):
             cfg.update(stem_channels=self.stem_channels, base_channels=self.base_channels)
         if self.first_stride != 1:
             cfg.update(strides=(self.first_stride, 2, 2, 2))
         return cfg
-
-    def timm_features(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        """timm's network → what computes all that it does, for images."""
-        return network.forward_features
-
-    def build(self, **changes) -> nn.Module:
-        """mmpretrain's network of this shape, in eval mode."""
-        cfg = self.config()
-        backbone = MODELS.build({**cfg, "type": f"mmpretrain.{cfg['type']}", **changes})
-        backbone.eval()  # mmpretrain's returns None
-        return backbone
-
-    def openmmlab_name(self, name: str) -> str:
-        """torchvision's name → that in a backbone of OpenMMLab, which is the same."""
-        return name
-
-    def template(self) -> dict[str, Tensor]:
-        """Name → tensor of the network's shapes."""
-        return self.build().state_dict()
-
-    def loaded(self, backbone: Mapping[str, Tensor], **changes: Any) -> nn.Module:
-        """mmpretrain's network with these weights."""
-        network = self.build(**changes)
-        network.load_state_dict(backbone)
-        return network
-
-    def fit(self, images: Tensor) -> Tensor:
-        """Images of a size that it takes: any."""
-        return images
-
-
-Shape = ResNetShape | ViTShape | ConvNeXtShape | EfficientNetLite0
 
 
 def recognize(backbone: Mapping[str, Tensor]) -> ResNetShape:

@@ -10,10 +10,11 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import HCSCError
+from .contents import Contents
 from .convnext import MARK as CONVNEXT_MARK
 from .convnext import recognize_convnext
 from .efficientnet_lite import EfficientNetLite0
-from .layouts import Contents, Weights, to_detectron2
+from .layouts import Weights, to_detectron2
 from .resnet import Shape, check_backbone, recognize
 from .vit import recognize_vit
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..errors import HCSCError
 from ..utils.text import first_line
+from .contents import sort_weights
 from .files import read_checkpoint
-from .layouts import sort_weights
 from .libraries import LOADERS, why_not_imported
 from .quiet import quiet
 from .targets import Model

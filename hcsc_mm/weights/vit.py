@@ -7,15 +7,14 @@ MoCo v3 publish.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch.nn.functional as F
-from mmpretrain.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import HCSCError
+from .shape import Shape
 
 _TIMM = re.compile(
     r"(cls_token|pos_embed|dist_token|reg_token|norm_pre\..*|norm\.\w+|patch_embed\..+|blocks\.\d+\..+)"
@@ -30,7 +29,7 @@ _HEAD_WIDTH = 64  # of every published ViT but MoCo v3's small one
 
 
 @dataclass(frozen=True)
-class ViTShape:
+class ViTShape(Shape):
     """What tells one ViT from another.
 
     Attributes:
@@ -75,16 +74,10 @@ class ViTShape:
         return heads
 
     @property
-    def targets(self) -> frozenset[str]:
-        """Layouts that can hold it."""
-        return frozenset({"hcsc_mm", "mmpretrain", "timm"})
-
-    @property
     def out_channels(self) -> int:
         return self.width
 
     def config(self) -> dict:
-        """The backbone in an OpenMMLab config, without the library's name."""
         return dict(
             type="VisionTransformer",
             arch=dict(
@@ -100,7 +93,6 @@ class ViTShape:
 
     @property
     def timm_name(self) -> str:
-        """Of one of timm's, which :meth:`timm_options` makes this one."""
         return "vit_base_patch16_224"
 
     def timm_options(self) -> dict:
@@ -115,42 +107,20 @@ class ViTShape:
             in_chans=self.in_channels,
         )
 
-    def timm_features(self, network: nn.Module) -> Callable[[Tensor], Tensor]:
-        """timm's network → what computes all that it does, for images."""
-        return network.forward_features
-
-    def build(self, **changes: Any) -> nn.Module:
-        """mmpretrain's network of this shape, in eval mode, which gives all tokens."""
-        cfg = self.config()
-        backbone = MODELS.build(
-            {**cfg, "type": f"mmpretrain.{cfg['type']}", **self.whole, **changes}
-        )
-        backbone.eval()
-        return backbone
-
     @property
     def pooled(self) -> dict:
-        """Options of the config that let it give what its users take for an image."""
         return {"out_type": "cls_token"}
 
     @property
     def whole(self) -> dict:
-        """Options of the config that let it give all that it computes."""
         return {"out_type": "raw"}
 
     def openmmlab_name(self, name: str) -> str:
-        """timm's name → that in a backbone of OpenMMLab."""
         return to_mmpretrain(name)
 
     def template(self) -> dict[str, Tensor]:
         """Name → tensor of the network's shapes, in which heads have no part."""
         return rename_vit(replace(self, num_heads=1).build().state_dict())
-
-    def loaded(self, backbone: Mapping[str, Tensor], **changes: Any) -> nn.Module:
-        """mmpretrain's network with these weights."""
-        network = self.build(**changes)
-        network.load_state_dict({to_mmpretrain(name): value for name, value in backbone.items()})
-        return network
 
     def fit(self, images: Tensor) -> Tensor:
         """Images of the size that the positions are of."""

@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hcsc_mm.models import HCSC, ClusterSelection, HCSCHead, ProjectionNeck
+from hcsc_mm.models import (
+    HCSC,
+    ClusterSelection,
+    HCSCHead,
+    InfoNCEHead,
+    MomentumContrast,
+    ProjectionNeck,
+)
 from hcsc_mm.structures import PrototypeHierarchy
 
 
@@ -48,6 +55,16 @@ def random_hierarchy(
         ),
         concentrations=tuple(0.2 * value / value.mean() for value in concentrations),
     )
+
+
+def tiny_moco(norm: nn.Module | None = None, **options) -> MomentumContrast:
+    """MoCo v2 of one convolution, with a norm behind it if one is given."""
+    backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Identity() if norm is None else norm, nn.ReLU())
+    model = MomentumContrast(
+        backbone, ProjectionNeck(4, 16, 8), InfoNCEHead(), **{"queue_len": 32, **options}
+    )
+    model.init_weights()
+    return model
 
 
 def tiny_hcsc(

@@ -1,33 +1,20 @@
-"""Omniglot, 19,280 drawings of 28 pixels, from scratch: configs/hcsc_folder.py with all that it
-would fit set by hand, so that it is the same run on every machine.
-"""
+"""Omniglot, 19,280 drawings of 28 pixels, from scratch."""
 
-_base_ = ["../../hcsc_folder.py"]
-
-recipe = None  # all values are below
+_base_ = ["../../_base_/proof/drawings.py"]
 
 data_root = "data/proof/omniglot"
-image_size = 28
-short_side = 28
-long_side = 56
-small_stem = True
-base_channels = 16
-blur_prob = 0.0
-batch_size = 64
-num_workers = 0
 max_epochs = 4  # of 301 steps
-every_epochs = 1
-lr_warmup = 100
 warmup_epochs = 1
 grace_epochs = 2
-lr = 0.03
-queue_len = 1024
 num_prototypes = (964, 170, 30)
-
-train_dataloader = dict(dataset=dict(type="hcsc_mm.LabelledImages", ann_file="train.txt"))
 
 # No flip: a mirrored character is another one.
 view = dict(
-    size=image_size, scale=(0.4, 1.0), blur_prob=0.0, flip_prob=0.0, jitter_prob=0.0, grey_prob=0.0
+    size=_base_.image_size,
+    scale=(0.4, 1.0),
+    blur_prob=0.0,
+    flip_prob=0.0,
+    jitter_prob=0.0,
+    grey_prob=0.0,
 )
 model = dict(data_preprocessor=dict(views=[view, view]))

@@ -29,9 +29,9 @@ from ...structures.checkpoint_entry import (
     final_entry,
     weights_digest,
 )
-from ...utils.models import first_of
 from ...utils.random_states import host_generators_kept
 from ...utils.shard import all_gather_rows
+from ..clustering_model import find_model
 from ..sees_clusterings import Clustering, SeesClusterings
 from ..training_features import TrainingFeatures
 
@@ -295,18 +295,3 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         unreadable = (~everywhere).nonzero().squeeze(1).tolist()
         runner.message_hub.update_info(UNREADABLE_KEY, unreadable, resumed=False)
         return hierarchy if not unreadable else hierarchy.spread(everywhere)
-
-
-def find_model(runner: Runner) -> ClustersImages:
-    """The model that clusters, inside whatever wraps it.
-
-    Raises:
-        HCSCError: the runner trains another model.
-    """
-    model = first_of(runner.model, ClustersImages)
-    if model is None:
-        raise HCSCError(
-            "HierarchicalClusteringHook needs a model that clusters, such as hcsc_mm.HCSC or "
-            "hcsc_mm.PCL; for others leave it out with default_hooks.clustering=None"
-        )
-    return model

@@ -158,11 +158,7 @@ class OnlineLinearProbeHook(Hook, GathersForCheckpoint, LoadsImages):
                 self._features = pool(outputs).detach().to(torch.float32, copy=True)
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict | None = None
     ) -> None:
         features, self._within_step, self._features = self._features, False, None
         samples = data_batch["data_samples"]

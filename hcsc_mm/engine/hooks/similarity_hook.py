@@ -68,11 +68,7 @@ class SimilarityHook(Hook):
         self.hard_share = hard_share
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict | None = None
     ) -> None:
         end = self.end_of_epoch(runner.train_dataloader, batch_idx)
         if end or self.every_n_train_iters(runner, self.interval):

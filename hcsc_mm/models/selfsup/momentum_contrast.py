@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from mmengine.dist import all_gather, get_world_size
-from mmengine.hooks import Hook
+from mmengine.dist import all_gather
 from mmpretrain.models.selfsup import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from ...errors import HCSCError
 from ...registry import MODELS
-from ...runtime import BuildsClusters, ChecksTraining
 from ...runtime.pretrained import configs_of_type
-from ...structures import ClustersImages
-from ...utils.samples import check_numbered
-from ..data_preprocessors import check_channels, for_any_channels
-from ..data_preprocessors.value_range import check_not_normalized
+from ..data_preprocessors import for_any_channels
 from ..memories import NegativeQueue
 from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
 from ..utils.inferencer_config import with_test_pipeline
 from ..utils.momentum_encoder import MomentumEncoder
-from ..utils.split_batch_norm import SplitBatchNorm2d
+from .training_checks import ChecksContrast, takes_statistics
 
 
 @MODELS.register_module()
-class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
+class MomentumContrast(BaseSelfSupervisor, ChecksContrast):
     """MoCo v2 (He et al., CVPR 2020; Chen et al., arXiv 2003.04297).
 
     A method that adds to it overrides :meth:`contrast`, which gets the embeddings, and
@@ -108,7 +101,7 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         Returns:
             Entries whose name contains 'loss' add up to the training loss; others are for the log.
         """
-        self._check_views(inputs)
+        self.check_views(inputs)
         query_images, key_images, *local_images = inputs
         self._follow_once()
         pairs = [([query_images, *local_images], key_images)]
@@ -190,62 +183,10 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
         state = self.momentum_encoder.state_dict()
         return {f"momentum_encoder.{name}": value for name, value in state.items()}
 
-    def check_training(self, num_images: int, total_batch: int) -> list[str]:
-        """Does a step fit into the queue, and do query and key keep their statistics apart?"""
-        new_keys = total_batch * (2 if self.symmetric else 1)
-        if new_keys > self.queue_length:
-            ranks = get_world_size()
-            twice = ", twice with symmetric=True," if self.symmetric else ""
-            raise HCSCError(
-                f"total batch {total_batch // ranks} × {ranks} = {total_batch}{twice} exceeds the "
-                f"queue length {self.queue_length}; set model.queue_len to at least {new_keys} or "
-                "use a smaller batch"
-            )
-        warnings = []
-        if self.queue_length >= num_images - total_batch:
-            warnings.append(
-                f"The queue of {self.queue_length} keys holds an epoch of {num_images} images or "
-                "more, so that an image meets its own older keys as negatives; set "
-                f"model.queue_len to at most {max(total_batch, num_images // 2)}."
-            )
-        if get_world_size() == 1 and _takes_statistics(self, besides=SplitBatchNorm2d):
-            warnings.append(
-                "On one process query and key share their batch-norm statistics, which lets the "
-                "network cheat (MoCo, Section 3.3). Use "
-                "norm_cfg=dict(type='hcsc_mm.SplitBatchNorm2d', num_splits=8) in the backbone."
-            )
-        return warnings
-
-    def try_batch(self, batch: Mapping[str, Any]) -> list[str]:
-        """Are there views enough, can they be embedded, and do samples say which image they are,
-        where clusters are found by that?
-        """
-        if isinstance(self, ClustersImages):
-            check_numbered(batch["data_samples"], "the training pipeline")
-        check_channels(self, _channels(batch["inputs"]))
-        check_not_normalized(batch["inputs"], self.data_preprocessor)
-        views = self.data_preprocessor(batch, True)["inputs"]
-        self._check_views(views)
-        for view in views:
-            self.encode_query(view)
-        self.encode_key(views[1])
-        return []
-
-    def missing_hooks(self, hooks: Sequence[Hook]) -> list[str]:
-        """A method that clusters is MoCo v2 where no hook gives it clusters."""
-        given = any(isinstance(hook, BuildsClusters) for hook in hooks)
-        if given or not isinstance(self, ClustersImages):
-            return []
-        return [
-            f"No hook gives {type(self).__name__} clusters, without which it is MoCo v2: "
-            "HierarchicalClusteringHook is missing among default_hooks; "
-            "model.type='hcsc_mm.MomentumContrast' is MoCo by itself."
-        ]
-
     @torch.no_grad()
     def _encode_training_key(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(B, D) keys of this rank's images, and (B_total, D) of all ranks' in rank order."""
-        if not (self.shuffle_key_batch and _takes_statistics(self.momentum_encoder)):
+        if not (self.shuffle_key_batch and takes_statistics(self.momentum_encoder)):
             key = self.encode_key(images)
             return key, torch.cat(all_gather(key))
         images, order = shuffle_over_ranks(images)
@@ -261,37 +202,8 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
             self.momentum_encoder.update(self._query_encoder())
             self._followed = versions
 
-    def _check_views(self, inputs: Sequence[Tensor]) -> None:
-        name = type(self).__name__
-        if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
-            raise HCSCError(
-                f"{name} trains on at least two views of each image; use the MultiView transform "
-                "in the training pipeline, or more views in DeviceAugmentation"
-            )
-        if self.symmetric and len(inputs) > 2:
-            raise HCSCError(
-                f"{name}(symmetric=True) trains on two views, and the pipeline gives "
-                f"{len(inputs)}; leave out the local crops, or set model.symmetric=False"
-            )
-
     def _query_encoder(self) -> nn.Sequential:
         return nn.Sequential(self.backbone, self.neck)
-
-
-def _takes_statistics(network: nn.Module, besides: type | tuple[type, ...] = ()) -> bool:
-    """Whether a batch norm, other than some kinds, takes its statistics from the batch."""
-    return any(
-        isinstance(module, _BatchNorm) and module.training and not isinstance(module, besides)
-        for module in network.modules()
-    )
-
-
-def _channels(inputs: Any) -> int | None:
-    """Of a loader's views, or of its whole images; None for anything else."""
-    images = inputs.get("images") if isinstance(inputs, Mapping) else inputs
-    if isinstance(images, (list, tuple)) and images:
-        images = images[0]
-    return images.shape[-3] if isinstance(images, Tensor) and images.ndim >= 3 else None
 
 
 def _follow_a_lone_query_encoder(model: MomentumContrast, incompatible_keys) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner
@@ -21,17 +21,16 @@ from ..checkpoint_files import (
     to_plain,
     what_is_missing,
 )
-from ..resume_state import gather_state, restore_state
+from ..kept_checkpoints import WITHIN_EPOCH, kept_names, last_good, outdated, set_kept
+from ..resume_state import gather_state
+from ..resumed_place import take_up_place
 from ..resumed_schedule import drop_what_was_not_saved, replay_schedules
 from ..resumed_settings import Changes, Settings, described, take_from_config
 from ..taking_part import GathersForCheckpoint
-from ..train_loop import ResumableTrainLoop, counts_iterations
+from ..train_loop import ResumableTrainLoop, counts_iterations, gradients_are_used_up
 from .non_finite_hook import NonFiniteHook
 
 RESUME_KEY = "resume"  # the entry of the checkpoint
-# of the message hub: names of the files that ``max_keep_ckpts`` counts
-KEPT_KEY = "kept_checkpoints"
-WITHIN_EPOCH = "iter_{}.pth"
 
 
 @HOOKS.register_module()
@@ -142,7 +141,7 @@ class ResumableCheckpointHook(CheckpointHook):
             self.backend_args = {"backend": WHOLE_FILES}
         super().before_train(runner)
         if self._loaded is not None:
-            self._resume(runner, self._loaded)
+            take_up_place(runner, self._loaded)
             self._loaded = None
         if self._changes.of_schedule:
             replay_schedules(runner)
@@ -204,16 +203,6 @@ class ResumableCheckpointHook(CheckpointHook):
             return runner.work_dir
         return os.path.join(self.out_dir, os.path.basename(runner.work_dir.rstrip(os.sep)))
 
-    def _last_good(self, runner: Runner, before: str | None = None) -> str:
-        kept = [
-            name for name in runner.message_hub.runtime_info.get(KEPT_KEY, []) if name != before
-        ]
-        return (
-            f"the last good checkpoint is {os.path.join(self.out_dir, kept[-1])}"
-            if kept
-            else "no checkpoint was saved before"
-        )
-
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         self._save(runner, self.filename_tmpl.format(step), meta, batches_done=0)
 
@@ -228,12 +217,9 @@ class ResumableCheckpointHook(CheckpointHook):
             "cut_short": batches_done == 0 and getattr(runner.train_loop, "cut_short", False),
         }
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
-        kept = [
-            other for other in runner.message_hub.runtime_info.get(KEPT_KEY, []) if other != name
-        ]
         # With those that are to go: should the run die before they are gone, the next one knows of
         # them.
-        runner.message_hub.update_info(KEPT_KEY, [*kept, name])
+        set_kept(runner, [*kept_names(runner, besides=name), name])
         runner.message_hub.update_info("last_ckpt", self.last_ckpt)
         problem = self._write(runner, name, meta) if is_main_process() else None
         self._pending = None
@@ -255,7 +241,7 @@ class ResumableCheckpointHook(CheckpointHook):
             )
             write_text(os.path.join(runner.work_dir, "last_checkpoint"), self.last_ckpt)
         except OSError as error:
-            reason, last = error.strerror or str(error), self._last_good(runner, before=name)
+            reason, last = error.strerror or str(error), last_good(runner, self.out_dir, name)
             return (
                 f"cannot write the checkpoint {self.last_ckpt} ({reason}); {last}. Make room there "
                 "and go on with --resume"
@@ -272,67 +258,15 @@ class ResumableCheckpointHook(CheckpointHook):
             if key != "state_dict":
                 checkpoint[key] = to_plain(checkpoint[key], key)
 
-    def _resume(self, runner: Runner, saved: dict[str, Any]) -> None:
-        """Statistics now, generators and the place in the epoch when the loop comes to it."""
-        generators = restore_state(runner, saved)
-        loader, loop = runner.train_dataloader, runner.train_loop
-        images_done = saved["batches_done"] * saved["batch_size"] * saved["world_size"]
-        total_batch = loader.batch_size * get_world_size()
-        same = (saved["world_size"], saved["batch_size"]) == (get_world_size(), loader.batch_size)
-        if not same:
-            runner.logger.warning(
-                f"resumes with {get_world_size()} × {loader.batch_size} images a step what ran "
-                f"with {saved['world_size']} × {saved['batch_size']}: weights, optimizer, learning "
-                "rate, queue and hierarchy go on as they were; number of steps, make-up of the "
-                "batches, draws and batch-norm statistics cannot be equal"
-            )
-        if saved.get("cut_short") and runner.iter < runner.max_iters:
-            raise HCSCError(
-                f"the checkpoint's run ended within an epoch, after {runner.iter} steps; a longer "
-                "one goes on from a checkpoint before that, with --resume FILE"
-            )
-        if not isinstance(loop, ResumableTrainLoop):
-            if images_done:
-                raise HCSCError(
-                    "this checkpoint lies within an epoch; set "
-                    "train_cfg=dict(type='hcsc_mm.ResumableTrainLoop') to resume it"
-                )
-            return
-        if images_done or not same:
-            # No image comes twice in the epoch; the rest of a batch that the new size splits is
-            # left out.
-            loop.resume_within_epoch(
-                min(-(-images_done // total_batch), len(loader)),
-                generators if images_done and same else None,
-            )
-            runner.optim_wrapper.initialize_count_status(
-                runner.model, runner.iter, runner.max_iters
-            )
-
     def _prune(self, runner: Runner) -> None:
         """Delete what is too old; what is newest has been read back before."""
-        kept = list(runner.message_hub.runtime_info.get(KEPT_KEY, []))
-        between, _ = WITHIN_EPOCH.split("{}")
-        passing = [name for name in kept if name.startswith(between)]
-        if counts_iterations(runner):
-            passing = []
-        at_ends = [name for name in kept if name not in passing]
-        old = [name for name in kept[:-1] if name in passing]
-        if self.max_keep_ckpts > 0:
-            old += at_ends[: -self.max_keep_ckpts]
-        runner.message_hub.update_info(KEPT_KEY, [name for name in kept if name not in old])
+        kept = kept_names(runner)
+        old = outdated(kept, self.max_keep_ckpts, in_epochs=not counts_iterations(runner))
+        set_kept(runner, [name for name in kept if name not in old])
         for name in old if is_main_process() else ():
             path = self.file_backend.join_path(self.out_dir, name)
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
-
-
-def gradients_are_used_up(runner: Runner) -> bool:
-    """Whether the optimizer has stepped; between the parts of an accumulated batch a checkpoint
-    would lose gradients.
-    """
-    wrapper = runner.optim_wrapper
-    return getattr(wrapper, "_inner_count", 0) % getattr(wrapper, "_accumulative_counts", 1) == 0
 
 
 def checkpoint_hook(runner: Runner) -> ResumableCheckpointHook | None:

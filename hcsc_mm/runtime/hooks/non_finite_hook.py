@@ -80,11 +80,7 @@ class NonFiniteHook(Hook):
             )
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict | None = None
     ) -> None:
         losses = {
             name: value.detach().float()

@@ -14,8 +14,8 @@ from ...errors import HCSCError
 from ...registry import HOOKS
 from ...utils.ranks import wait_for_ranks
 from ..preemption import EXIT_CODE, PreemptedError, received, training_begins
-from ..train_loop import ResumableTrainLoop, counts_iterations
-from .checkpoint_hook import checkpoint_hook, gradients_are_used_up
+from ..train_loop import ResumableTrainLoop, counts_iterations, gradients_are_used_up
+from .checkpoint_hook import checkpoint_hook
 
 
 @HOOKS.register_module()

@@ -62,11 +62,7 @@ class UnreadableImagesHook(Hook):
         self._compare(runner)
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: dict, outputs: dict | None = None
     ) -> None:
         for sample in data_batch.get("data_samples") or ():
             self.unreadable.update(sample.get("skipped", ()))
