@@ -13,6 +13,7 @@ from mmengine.runner import BaseLoop, Runner
 from ...errors import HCSCError
 from ...registry import HOOKS
 from ...utils.agreement import on_main_process, raise_together
+from ...utils.checkpoint_shards import SHARDS_KEY, shard_prefix, write_shards
 from ...utils.files import WHOLE_FILES, remove_unfinished, write_text
 from ..checkpoint_files import (
     check_nothing_is_written_over,
@@ -24,7 +25,7 @@ from ..checkpoint_files import (
 from ..resume_state import gather_state, restore_state
 from ..resumed_schedule import drop_what_was_not_saved, replay_schedules
 from ..resumed_settings import Changes, Settings, described, take_from_config
-from ..taking_part import GathersForCheckpoint
+from ..taking_part import GathersForCheckpoint, KeepsShards
 from ..train_loop import ResumableTrainLoop, counts_iterations
 from .non_finite_hook import NonFiniteHook
 
@@ -78,6 +79,7 @@ class ResumableCheckpointHook(CheckpointHook):
         self.saved_iter = -1  # iterations done when the last checkpoint was written
         self._due = False
         self._pending: dict[str, Any] | None = None
+        self._shards: dict[str, Any] | None = None  # of the files beside the one being written
         self._loaded: dict[str, Any] | None = None
         self._settings: Settings | None = None  # of the config
         self._changes = Changes()  # against the checkpoint that is resumed from
@@ -228,6 +230,10 @@ class ResumableCheckpointHook(CheckpointHook):
             "cut_short": batches_done == 0 and getattr(runner.train_loop, "cut_short", False),
         }
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        of_this_rank: dict[str, Any] = {}
+        for hook in runner.hooks:
+            if isinstance(hook, KeepsShards):
+                of_this_rank |= hook.shard_for_checkpoint(runner)
         kept = [
             other for other in runner.message_hub.runtime_info.get(KEPT_KEY, []) if other != name
         ]
@@ -235,6 +241,7 @@ class ResumableCheckpointHook(CheckpointHook):
         # them.
         runner.message_hub.update_info(KEPT_KEY, [*kept, name])
         runner.message_hub.update_info("last_ckpt", self.last_ckpt)
+        self._shards = write_shards(self.last_ckpt, of_this_rank, self.backend_args)
         problem = self._write(runner, name, meta) if is_main_process() else None
         self._pending = None
         raise_together(problem, "writing a checkpoint")
@@ -268,6 +275,8 @@ class ResumableCheckpointHook(CheckpointHook):
         """
         if self._pending is not None:
             checkpoint[RESUME_KEY] = self._pending
+        if self._pending is not None and self._shards is not None:
+            checkpoint[SHARDS_KEY] = self._shards
         for key in checkpoint:
             if key != "state_dict":
                 checkpoint[key] = to_plain(checkpoint[key], key)
@@ -285,6 +294,13 @@ class ResumableCheckpointHook(CheckpointHook):
                 f"with {saved['world_size']} × {saved['batch_size']}: weights, optimizer, learning "
                 "rate, queue and hierarchy go on as they were; number of steps, make-up of the "
                 "batches, draws and batch-norm statistics cannot be equal"
+            )
+        sampler = getattr(loader.batch_sampler, "sampler", loader.sampler)
+        if images_done and hasattr(sampler, "shard") and saved["world_size"] != get_world_size():
+            runner.logger.warning(
+                f"{type(sampler).__name__}: with another number of processes the shards are "
+                "others, and in the rest of this epoch some images come a second time and some not "
+                "at all"
             )
         if saved.get("cut_short") and runner.iter < runner.max_iters:
             raise HCSCError(
@@ -325,6 +341,9 @@ class ResumableCheckpointHook(CheckpointHook):
             path = self.file_backend.join_path(self.out_dir, name)
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
+            for other in self.file_backend.list_dir_or_file(self.out_dir, list_dir=False):
+                if other.startswith(shard_prefix(name)):
+                    self.file_backend.remove(self.file_backend.join_path(self.out_dir, other))
 
 
 def gradients_are_used_up(runner: Runner) -> bool:
