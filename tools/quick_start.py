@@ -150,7 +150,7 @@ def configure(seed: int, work_dir: Path, options: Mapping[str, Any]) -> dict[str
 
 def final_hierarchy(checkpoint: str) -> PrototypeHierarchy:
     """The tree of a run's final weights."""
-    saved = saved_tree(load_data(checkpoint, map_location="cpu"), checkpoint)
+    saved = saved_tree(load_data(checkpoint, map_location="cpu"), checkpoint, checkpoint)
     if saved is None:
         raise HCSCError(
             "the warm-up lasts as long as the run, so there is no hierarchy to look at; lower "

@@ -44,6 +44,26 @@ class IndependentClusterings:
         return self.levels[0].num_samples
 
     @property
+    def own(self) -> slice:
+        """Numbers of the images whose prototypes are known here."""
+        return self.levels[0].own
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the prototypes of all training images are known here."""
+        return self.levels[0].is_whole
+
+    @property
+    def assignments(self) -> tuple[Tensor, ...]:
+        """(n,) int per level, prototypes of the images known here."""
+        return tuple(level.assignment for level in self.levels)
+
+    def holding(self, assignments: Sequence[Tensor], start: int) -> IndependentClusterings:
+        """The same with other images' prototypes, see :meth:`PrototypeHierarchy.holding`."""
+        pairs = zip(self.levels, assignments, strict=True)
+        return replace(self, levels=tuple(level.holding((own,), start) for level, own in pairs))
+
+    @property
     def num_prototypes(self) -> tuple[int, ...]:
         """K per level."""
         return tuple(level.num_prototypes[0] for level in self.levels)
@@ -66,9 +86,9 @@ class IndependentClusterings:
         """(K,) int64 per level: training images of each prototype."""
         return tuple(level.sizes()[0] for level in self.levels)
 
-    def spread(self, known: Tensor) -> IndependentClusterings:
+    def spread(self, known: Tensor, *place: int) -> IndependentClusterings:
         """The same prototypes over more images, see :meth:`PrototypeHierarchy.spread`."""
-        return replace(self, levels=tuple(level.spread(known) for level in self.levels))
+        return replace(self, levels=tuple(level.spread(known, *place) for level in self.levels))
 
     def to(self, device: torch.device | str) -> IndependentClusterings:
         """The same on another device."""

@@ -10,8 +10,9 @@ from mmengine.dist import all_gather, broadcast, get_rank, get_world_size
 from torch import Tensor
 
 from ..errors import HCSCError
+from ..utils.progress import track
 from ..utils.ranks import wait_for_ranks
-from ..utils.shard import global_sum
+from ..utils.shard import global_sum, shard_slice
 from .lloyd import Nearest, Partition, lloyd
 from .nearest import nearest_centroid
 from .seeding import GREEDY_POINTS, sample_rows, seed_centroids
@@ -52,7 +53,7 @@ def kmeans(
 ) -> KMeansResult:
     """Lloyd's algorithm, best of several restarts.
 
-    From k-means++ seeds the restarts are shared over the ranks. On more than 4096 rows they are
+    From k-means++ seeds the ranks share the restarts' work evenly. On more than 4096 rows they are
     compared on a sample, of at least 4 rows per cluster, and only the best one is run on all rows.
     From random rows every restart makes all its iterations on all rows, as FAISS does: up to five
     times the work, and another kind of minimum. A cluster that loses all members takes the row that
@@ -171,30 +172,41 @@ def _best_restart(
     nearest: Nearest,
     name: str,
 ) -> Tensor:
-    """(K, D) centroids of the restart with the smallest objective; each rank runs its share of them
-    alone.
+    """(K, D) centroids of the restart with the smallest objective; the ranks share the work
+    evenly.
+
+    Of a small sample each rank runs as many restarts alone as every other one; those left over, and
+    all of a large sample, are run by all ranks together, each on its rows.
     """
-    mine = range(get_rank(), num_restarts, get_world_size())
-    best, objective = sample.new_empty(num_clusters, sample.shape[1]), float("inf")
-    starts = seed_centroids(sample, num_clusters, [seed + restart for restart in mine])
-    for restart, start in zip(mine, starts, strict=True):
-        run = lloyd(
-            sample,
-            start,
-            num_iterations,
-            nearest,
-            shared=False,
-            description=f"{name}, run {restart + 1}",
-        )
-        if run.objective < objective:
-            best, objective = run.centroids, run.objective
+    starts = seed_centroids(sample, num_clusters, [seed + run for run in range(num_restarts)])
+    rank, world_size = get_rank(), get_world_size()
+    mine = sample[shard_slice(len(sample))]
+    if num_iterations == 0:
+        fits = [nearest(mine, start)[1].sum(dtype=torch.float64) for start in track(starts, name)]
+        best = starts[int(global_sum(torch.stack(fits)).argmin())]
+        return _same_everywhere(best, 0)
+    share = num_restarts // world_size if len(sample) <= GREEDY_POINTS else 0
+
+    def run(restart: int, rows: Tensor, shared: bool) -> Partition:
+        description = f"{name}, run {restart + 1}"
+        start = starts[restart]
+        return lloyd(rows, start, num_iterations, nearest, shared=shared, description=description)
+
+    alone = [run(restart, sample, False) for restart in range(rank * share, (rank + 1) * share)]
+    if world_size > 1:
+        wait_for_ranks("the restarts of k-means")  # not all take as many iterations
+    together = [run(restart, mine, True) for restart in range(world_size * share, num_restarts)]
+    best = min([*alone, *together], key=lambda found: found.objective)
+    objective = torch.tensor([best.objective], dtype=torch.float64, device=sample.device)
+    return _same_everywhere(best.centroids, int(torch.cat(all_gather(objective)).argmin()))
+
+
+def _same_everywhere(centroids: Tensor, rank: int) -> Tensor:
+    """A rank's (K, D) centroids on all ranks."""
+    centroids = centroids.contiguous()
     if get_world_size() > 1:
-        wait_for_ranks("the restarts of k-means")  # the ranks' shares differ
-        objectives = torch.cat(
-            all_gather(torch.tensor([objective], dtype=torch.float64, device=sample.device))
-        )
-        broadcast(best, src=int(objectives.argmin()))
-    return best
+        broadcast(centroids, src=rank)
+    return centroids
 
 
 def check_kmeans_input(features: Tensor, num_clusters: int, init: Tensor | None) -> int:

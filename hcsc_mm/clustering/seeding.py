@@ -6,16 +6,21 @@ import math
 from collections.abc import Sequence
 
 import torch
+from mmengine.dist import get_world_size
 from torch import Tensor
 
 from ..utils.products import inner_products
-from ..utils.shard import first_row, global_sum
+from ..utils.ranks import wait_for_ranks
+from ..utils.shard import all_gather_rows, first_row, global_sum, shard_slice
 
 # Up to here all distances between the points are kept (64 MiB), and seeds are drawn one after
 # another.
 GREEDY_POINTS = 4096
 # Beyond, they are drawn in so many rounds.
 _ROUNDS = 16
+# Points whose distances are one product in a round. Ranks share whole blocks: their bits then do
+# not tell how many ranks there were.
+_BLOCK_POINTS = 512
 
 
 def sample_rows(features: Tensor, num_rows: int, size: int, seed: int) -> Tensor:
@@ -40,19 +45,24 @@ def seed_centroids(points: Tensor, num_clusters: int, seeds: Sequence[int]) -> l
 
     Up to 4096 points: greedy k-means++. More: k-means++ in rounds, since a step for each of
     thousands of seeds over tens of thousands of points would take longer than the clustering
-    itself.
+    itself. The ranks share the work: of greedy seeds each does some restarts, of rounds each does
+    some of the points.
 
     Args:
-        points: (n, D) float32.
+        points: (n, D) float32, the same on all ranks, which call this together.
         num_clusters: K ≤ n.
         seeds: One per restart; a restart's centroids depend on its own seed only.
     """
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    if not generators:
-        return []
-    if len(points) <= GREEDY_POINTS:
-        return [points[chosen] for chosen in greedy_seeds(points, num_clusters, generators)]
-    return [points[seeds_in_rounds(points, num_clusters, generator)] for generator in generators]
+    if len(points) > GREEDY_POINTS:
+        return [points[chosen] for chosen in seeds_in_rounds(points, num_clusters, generators)]
+    mine = generators[shard_slice(len(generators))]
+    chosen = torch.empty(0, num_clusters, dtype=torch.long, device=points.device)
+    if mine:
+        chosen = greedy_seeds(points, num_clusters, mine)
+    if get_world_size() > 1:
+        wait_for_ranks("the seeds of k-means")  # the ranks' shares differ
+    return [points[of_restart] for of_restart in all_gather_rows(chosen)]
 
 
 def greedy_seeds(
@@ -98,35 +108,62 @@ def greedy_seeds(
     return chosen
 
 
-def seeds_in_rounds(points: Tensor, num_clusters: int, generator: torch.Generator) -> Tensor:
+def seeds_in_rounds(
+    points: Tensor, num_clusters: int, generators: Sequence[torch.Generator]
+) -> Tensor:
     """k-means++ with many seeds a round, each round drawn with probability ∝ squared distance to
     the seeds of the rounds before.
 
     One matrix product a round, as in k-means‖ (Bahmani et al., 2012), but without its oversampling.
+    Each rank measures the distances of its own points, and all gather them once a round.
 
     Returns:
-        (K,) int64, indices of different points.
+        (R, K) int64, indices of different points, for R generators.
     """
-    chosen = torch.randint(len(points), (1,), generator=generator).to(points.device)
-    nearest = points.new_full((len(points),), float("inf"))
+    number = len(points)
+    chosen = torch.stack(
+        [torch.randint(number, (1,), generator=generator) for generator in generators]
+    ).to(points.device)
+    mine = _own_points(number)
+    own = points.new_full((mine.stop - mine.start, len(generators)), float("inf"))
     fresh = chosen
     for remaining_rounds in range(_ROUNDS, 0, -1):
         for part, rows in zip(
-            nearest.split(GREEDY_POINTS), points.split(GREEDY_POINTS), strict=True
+            own.split(_BLOCK_POINTS), points[mine].split(_BLOCK_POINTS), strict=True
         ):
-            torch.minimum(part, _squared_distances(rows, points[fresh]).amin(dim=1), out=part)
-        wanted = -(-(num_clusters - len(chosen)) // remaining_rounds)
+            for restart, seeds in enumerate(fresh):
+                distance = _squared_distances(rows, points[seeds]).amin(dim=1)
+                part[:, restart] = torch.minimum(part[:, restart], distance)
+        wanted = -(-(num_clusters - chosen.shape[1]) // remaining_rounds)
         if wanted == 0:
             break
-        # The largest of log weight + Gumbel noise are a weighted draw without replacement (Vieira,
-        # 2014).
-        noise = -torch.empty(len(points)).exponential_(generator=generator).log_().to(points.device)
-        order = (nearest.clamp(min=torch.finfo(nearest.dtype).tiny).log() + noise).index_fill_(
-            0, chosen, float("-inf")
+        nearest = all_gather_rows(own)  # (n, R)
+        fresh = torch.stack(
+            [
+                _weighted_draw(nearest[:, restart], chosen[restart], wanted, generator)
+                for restart, generator in enumerate(generators)
+            ]
         )
-        fresh = order.topk(wanted).indices
-        chosen = torch.cat([chosen, fresh])
+        chosen = torch.cat([chosen, fresh], dim=1)
     return chosen
+
+
+def _weighted_draw(
+    weights: Tensor, taken: Tensor, number: int, generator: torch.Generator
+) -> Tensor:
+    """(number,) int64 indices of (n,) weights ≥ 0, without replacement and without those taken.
+
+    The largest of log weight + Gumbel noise are such a draw (Vieira, 2014).
+    """
+    noise = -torch.empty(len(weights)).exponential_(generator=generator).log_().to(weights.device)
+    order = weights.clamp(min=torch.finfo(weights.dtype).tiny).log() + noise
+    return order.index_fill_(0, taken, float("-inf")).topk(number).indices
+
+
+def _own_points(number: int) -> slice:
+    """This rank's of so many points: whole blocks, and at the end the rest."""
+    blocks = shard_slice(-(-number // _BLOCK_POINTS))
+    return slice(blocks.start * _BLOCK_POINTS, min(number, blocks.stop * _BLOCK_POINTS))
 
 
 def _squared_distances(points: Tensor, others: Tensor) -> Tensor:

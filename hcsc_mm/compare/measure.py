@@ -168,7 +168,7 @@ def _trees(train: FeatureSet, cell: Cell, own: Tensor | None) -> dict[str, float
 def _own_tree(runner: Runner, cell: Cell) -> list[Tensor] | None:
     """Where the method's own clusters have the training images; None for methods without."""
     last = runner.message_hub.runtime_info.get("last_ckpt")
-    saved = saved_tree(load_data(last, map_location="cpu")) if last else None
+    saved = saved_tree(load_data(last, map_location="cpu"), path=last) if last else None
     if saved is None:
         return None
     expected = len(DATASETS.build({**cell.data_entry.train, "pipeline": []}))

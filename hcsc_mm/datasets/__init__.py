@@ -5,6 +5,7 @@ from .extraction import ExtractionView
 from .image_folder import ImageFolder
 from .image_memory import ImageMemory
 from .labelled_images import LabelledImages
+from .own_shard_sampler import OwnShardSampler
 from .pad_collate import pad_collate
 from .same_classes import check_same_classes
 from .shard_sampler import ShardSampler
@@ -19,6 +20,7 @@ __all__ = [
     "ImageMemory",
     "LabelledImages",
     "LoadImage",
+    "OwnShardSampler",
     "ShardSampler",
     "WholeImage",
     "check_same_classes",

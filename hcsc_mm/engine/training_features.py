@@ -13,7 +13,7 @@ from mmpretrain.registry import DATASETS
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..datasets import ExtractionView, ShardSampler
+from ..datasets import ExtractionView, OwnShardSampler, ShardSampler
 from ..datasets.fingerprint import difference, fingerprint
 from ..errors import HCSCError
 from ..evaluation import extract_features
@@ -22,6 +22,7 @@ from ..runtime.trial import trial_batch
 from ..structures import ClustersImages
 from ..utils.ranks import WAIT_MINUTES
 from ..utils.samples import check_numbered
+from ..utils.shard import shard_slice
 
 
 class TrainingFeatures:
@@ -38,6 +39,11 @@ class TrainingFeatures:
         num_workers: Workers of the loader that reads the images; by default as many as in training.
         dataset: Config of the data set to extract, if it is to be another object than the training
             set; it must list the same images.
+
+    Attributes:
+        bank: The images' latest keys; None without ``use_bank``.
+        identity: Number and fingerprint of the images, for a checkpoint.
+        sharded: Whether each of several ranks trains on the images of its own shard alone.
 
     Raises:
         HCSCError: the training set does not number its images, or ``dataset`` lists others.
@@ -72,6 +78,8 @@ class TrainingFeatures:
         key = model.newest_keys(1)
         self.bank = KeyBank(len(self._view), key.shape[1], key.device) if use_bank else None
         self._training_set = training_set
+        sampler = getattr(training_loader.batch_sampler, "sampler", training_loader.sampler)
+        self.sharded = isinstance(sampler, OwnShardSampler) and get_world_size() > 1
         self.identity = {"num_samples": len(training_set), "images": fingerprint(training_set)}
 
     def check_identity(self, saved: Mapping[str, Any]) -> None:
@@ -117,6 +125,11 @@ class TrainingFeatures:
             wanted = (torch.isnan(known[:, 0]).nonzero().squeeze(1) + shard.shard.start).tolist()
         with self._model.encoding_keys():
             return extract_features(self._encode, self._loader(wanted), len(self._view), known)
+
+    @property
+    def shard(self) -> slice:
+        """Numbers of the images that this rank's rows are of."""
+        return shard_slice(len(self._view))
 
     @property
     def images(self) -> ExtractionView:

@@ -134,7 +134,7 @@ def load_hierarchy(
         return None
     num_images = len(dataset) if num_images is None else num_images
     loaded = CheckpointLoader.load_checkpoint(checkpoint, map_location="cpu", logger=None)
-    saved = saved_tree(loaded, checkpoint)
+    saved = saved_tree(loaded, checkpoint, checkpoint)
     if saved is None:
         return None
     other = None

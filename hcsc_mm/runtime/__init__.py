@@ -22,6 +22,7 @@ from .taking_part import (
     ChecksTraining,
     GathersForCheckpoint,
     KeepsResumeState,
+    KeepsShards,
     LoadsImages,
 )
 from .train_loop import ResumableTrainLoop
@@ -38,6 +39,7 @@ __all__ = [
     "EpochSeedHook",
     "GathersForCheckpoint",
     "KeepsResumeState",
+    "KeepsShards",
     "LoadsImages",
     "NonFiniteHook",
     "PreemptionHook",

@@ -13,6 +13,7 @@ import torch
 from mmengine.logging import HistoryBuffer, print_log
 
 from ..errors import HCSCError
+from ..utils.checkpoint_shards import what_is_wrong
 from ..utils.safe_load import find_damage, load_data
 
 _NEEDED_TO_RESUME = ("state_dict", "optimizer", "message_hub", "meta")
@@ -91,7 +92,8 @@ def why_not_resumable(path: str | os.PathLike) -> str | None:
     if problem is not None:
         return problem
     try:
-        return what_is_missing(load_data(path, map_location="cpu", mmap=True))
+        checkpoint = load_data(path, map_location="cpu", mmap=True)
+        return what_is_missing(checkpoint) or what_is_wrong(path, checkpoint)
     except HCSCError as error:
         return error.one_line()
 

@@ -26,6 +26,21 @@ class GathersForCheckpoint(ABC):
         """Collect from all ranks; ``before_save_checkpoint`` then puts it into the checkpoint."""
 
 
+class KeepsShards(ABC):
+    """A hook that has more of every rank than one rank could hold.
+
+    :class:`ResumableCheckpointHook` writes a file per rank beside the checkpoint.
+    """
+
+    @abstractmethod
+    def shard_for_checkpoint(self, runner: Runner) -> dict[str, Any]:
+        """This rank's tensors and plain values, by the name of the hook's entry in the checkpoint.
+
+        Called on all ranks, after :meth:`GathersForCheckpoint.gather_for_checkpoint`; empty on all
+        of them if there is nothing.
+        """
+
+
 class KeepsResumeState(ABC):
     """A module with state that no state dict holds, and that a resumed run needs to the last bit.
 

@@ -1,11 +1,13 @@
 from .clusters_images import ClustersImages, ContrastsKeys, EncodesKeys, TakesEarlierGroups
 from .prototype_hierarchy import PrototypeHierarchy
+from .shard import Shard
 
 __all__ = [
     "ClustersImages",
     "ContrastsKeys",
     "EncodesKeys",
     "PrototypeHierarchy",
+    "Shard",
     "TakesEarlierGroups",
 ]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from mmengine.logging import print_log
 from torch import Tensor
 
 from ..errors import HCSCError
+from ..utils.checkpoint_shards import SHARDS_KEY, read_rows
 from .prototype_hierarchy import PrototypeHierarchy
 
 CHECKPOINT_KEY = "hierarchical_clustering"
@@ -31,7 +34,9 @@ class SavedTree(NamedTuple):
     fits: bool | None
 
 
-def saved_tree(checkpoint: Any, name: str = "the checkpoint") -> SavedTree | None:
+def saved_tree(
+    checkpoint: Any, name: str = "the checkpoint", path: str | os.PathLike | None = None
+) -> SavedTree | None:
     """The tree of a loaded checkpoint that fits its weights best.
 
     A run ends with a clustering of its final weights; that tree is taken if it is there. Any other
@@ -40,6 +45,9 @@ def saved_tree(checkpoint: Any, name: str = "the checkpoint") -> SavedTree | Non
     Args:
         checkpoint: A checkpoint as loaded; anything else has no tree.
         name: Name of the file, for that line.
+        path: Where the checkpoint was loaded from. A large run has the images' prototypes in files
+            beside it; without a path such a tree comes without images: prototypes, sizes and
+            ``assign`` are there, and ``path`` refuses.
 
     Returns:
         None if there is none, also for methods that cluster otherwise than into a tree.
@@ -61,7 +69,45 @@ def saved_tree(checkpoint: Any, name: str = "the checkpoint") -> SavedTree | Non
             level=30,
         )
     hierarchy = PrototypeHierarchy.from_state_dict(source["hierarchy"])
+    if path is not None:
+        everyone, kind = (
+            slice(0, hierarchy.num_samples),
+            "final" if source is final else "hierarchy",
+        )
+        hierarchy = with_images(hierarchy, everyone, checkpoint.get(SHARDS_KEY), path, kind)
     return SavedTree(hierarchy, entry["num_samples"], entry.get("images"), fits)
+
+
+def with_images(
+    hierarchy: PrototypeHierarchy,
+    images: slice,
+    shards: Mapping[str, Any] | None,
+    path: str | os.PathLike,
+    kind: str = "hierarchy",
+) -> PrototypeHierarchy:
+    """Clusters from a checkpoint that know the prototypes of certain images.
+
+    Args:
+        hierarchy: As the checkpoint itself has it: of all images, or of none.
+        images: Numbers of the images wanted.
+        shards: The checkpoint's entry ``SHARDS_KEY``.
+        path: Where the checkpoint lies.
+        kind: Which clusters of the checkpoint: 'hierarchy', or 'final' of the final weights.
+
+    Raises:
+        HCSCError: they lie in files beside the checkpoint, and one of those is not to be had.
+    """
+    if hierarchy.own == images:
+        return hierarchy
+    if hierarchy.is_whole:
+        rows = [assignment[images].clone() for assignment in hierarchy.assignments]
+    else:
+        rows = read_rows(path, shards, images, hierarchy.num_samples, partial(_rows_of, kind))
+    return hierarchy.holding(rows, images.start)
+
+
+def _rows_of(kind: str, content: Mapping[str, Any]) -> Sequence[Tensor]:
+    return content[CHECKPOINT_KEY][kind]
 
 
 def clustering_entry(
@@ -79,7 +125,8 @@ def clustering_entry(
         hierarchy: What the model trains with; None during warm-up.
         identity: 'num_samples' and 'images', the fingerprint of the training set.
         epoch: The last epoch that it was built for.
-        bank: (N, D) latest keys, within an epoch that collects them.
+        bank: (N, D) latest keys, within an epoch that collects them; None where each rank's lie in
+            a file of their own.
         weights: Digest from :func:`weights_digest` of what the hierarchy was built from.
         final: What :func:`final_entry` gave, at the end of a run.
     """

@@ -46,8 +46,9 @@ class ClustersImages(ContrastsKeys, EncodesKeys, Protocol):
     """A model that is given a new clustering of the training images now and then.
 
     Its clusters are a :class:`PrototypeHierarchy`, or another object of the model's own with the
-    same ``path``, ``sizes``, ``spread``, ``num_prototypes``, ``num_samples``, ``to`` and
-    ``state_dict``.
+    same ``path``, ``sizes``, ``spread``, ``num_prototypes``, ``num_samples``, ``to``,
+    ``state_dict``, and ``own``, ``is_whole``, ``assignments``, ``holding`` for the images of a
+    shard.
     """
 
     @property
@@ -61,7 +62,9 @@ class ClustersImages(ContrastsKeys, EncodesKeys, Protocol):
     def build_hierarchy(
         self, features: Tensor, num_prototypes: Sequence[int], **options: Any
     ) -> PrototypeHierarchy:
-        """Cluster (n, D) features of this rank's shard; options as :func:`hierarchical_kmeans`."""
+        """Cluster (n, D) features of this rank's shard; options as :func:`hierarchical_kmeans`,
+        ``sharded`` only where each rank trains on its own shard.
+        """
 
     def set_hierarchy(self, hierarchy: PrototypeHierarchy | None) -> None:
         """Train with these clusters from now on; None: without any."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from ..errors import HCSCError
 from ..utils.files import written_whole
 from ..utils.safe_load import load_data
 from .checks import check_concentrations, check_features, check_indices, check_prototypes
+from .shard import Shard
 
 # Rows of a similarity matrix that are alive at once.
 _CHUNK_ROWS = 4096
@@ -28,10 +30,12 @@ class PrototypeHierarchy:
     one assignment per image and one parent per prototype describe the whole tree.
 
     Attributes:
-        assignment: (N,) int, level-0 prototype of every training image.
+        assignment: (N,) int, level-0 prototype of every training image; with a shard (n,), of this
+            process's images.
         parents: (K_l,) int per level but the last: prototype of level l → prototype of level l + 1.
         prototypes: (K_l, D) float per level, unit length.
         concentrations: (K_l,) float > 0 per level; their mean is the temperature.
+        shard: Which images those of the assignment are; None if they are all.
 
     Raises:
         HCSCError: on construction, if a shape, range or dtype does not fit; the message says which.
@@ -41,6 +45,7 @@ class PrototypeHierarchy:
     parents: tuple[Tensor, ...]
     prototypes: tuple[Tensor, ...]
     concentrations: tuple[Tensor, ...]
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         for name in ("parents", "prototypes", "concentrations"):
@@ -59,6 +64,8 @@ class PrototypeHierarchy:
                 f"concentrations[{level}]", self.concentrations[level], len(prototypes)
             )
         check_indices("assignment", self.assignment, None, len(self.prototypes[0]))
+        if self.shard is not None:
+            self.shard.check(len(self.assignment), len(self.prototypes[0]))
         for level, parents in enumerate(self.parents):
             check_indices(
                 f"parents[{level}]",
@@ -78,16 +85,47 @@ class PrototypeHierarchy:
 
     @property
     def num_samples(self) -> int:
-        """N, the number of training images."""
-        return len(self.assignment)
+        """N, the number of training images, also of those that only other processes know."""
+        return len(self.assignment) if self.shard is None else self.shard.total
+
+    @property
+    def own(self) -> slice:
+        """Numbers of the images whose prototypes are known here: all, or those of the shard."""
+        start = 0 if self.shard is None else self.shard.start
+        return slice(start, start + len(self.assignment))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the prototypes of all training images are known here."""
+        return self.shard is None
+
+    @property
+    def assignments(self) -> tuple[Tensor, ...]:
+        """All that it holds per image, (n,) each: one tensor, but several for flat clusterings."""
+        return (self.assignment,)
+
+    def holding(self, assignments: Sequence[Tensor], start: int) -> PrototypeHierarchy:
+        """The same tree with other images' prototypes at hand.
+
+        Args:
+            assignments: As :attr:`assignments`, for (m,) images, all of them or any shard.
+            start: Number of the first of these images.
+        """
+        (assignment,) = assignments
+        whole = len(assignment) == self.num_samples
+        shard = None if whole else Shard(start, self.num_samples, self.sizes()[0])
+        return replace(self, assignment=assignment, shard=shard)
 
     def sizes(self) -> tuple[Tensor, ...]:
         """(K_l,) int64 per level: how many training images stand below each prototype."""
-        path = self._climb(self.assignment.long())
-        return tuple(
-            torch.bincount(prototype, minlength=number)
-            for prototype, number in zip(path, self.num_prototypes, strict=True)
-        )
+        if self.shard is None:
+            sizes = [torch.bincount(self.assignment.long(), minlength=self.num_prototypes[0])]
+        else:
+            sizes = [self.shard.counts]
+        for parents, number in zip(self.parents, self.num_prototypes[1:], strict=True):
+            above = sizes[-1].new_zeros(number)
+            sizes.append(above.index_add_(0, parents.long(), sizes[-1]))
+        return tuple(sizes)
 
     def path(self, sample_idx: Tensor | Sequence[int]) -> tuple[Tensor, ...]:
         """Prototype of each training image at every level: c_0 = assignment[idx], c_{l+1} =
@@ -98,10 +136,14 @@ class PrototypeHierarchy:
 
         Returns:
             (B,) int64 per level, on the hierarchy's device.
+
+        Raises:
+            HCSCError: with a shard, an image that is not of it.
         """
-        index = torch.as_tensor(sample_idx, dtype=torch.long).to(
-            self.assignment.device, non_blocking=True
-        )
+        index = torch.as_tensor(sample_idx, dtype=torch.long)
+        if self.shard is not None:
+            index = self.shard.rows(index, len(self.assignment))
+        index = index.to(self.assignment.device, non_blocking=True)
         return self._climb(self.assignment[index].long())
 
     def assign(self, features: Tensor | NDArray) -> tuple[Tensor, ...] | tuple[NDArray, ...]:
@@ -160,9 +202,15 @@ class PrototypeHierarchy:
             (n,) int64 indices of training images, ascending.
 
         Raises:
-            HCSCError: there is no such prototype.
+            HCSCError: there is no such prototype, or not all images are known here.
         """
         self._check_prototype(level, prototype)
+        if self.shard is not None:
+            raise HCSCError(
+                f"only {len(self.assignment)} of {self.num_samples} images have their prototypes "
+                "here, and members() would leave out the others; read the checkpoint with "
+                "saved_tree(checkpoint, path=…), which looks into the files beside it"
+            )
         return (self._climb(self.assignment.long())[level] == prototype).nonzero().squeeze(1)
 
     def siblings(self, level: int, prototype: int) -> Tensor:
@@ -212,15 +260,22 @@ class PrototypeHierarchy:
             path.append(parents[path[-1]].long())
         return tuple(path)
 
-    def spread(self, known: Tensor) -> PrototypeHierarchy:
+    def spread(self, known: Tensor, start: int = 0, total: int | None = None) -> PrototypeHierarchy:
         """The same prototypes over more images: the new ones get prototype 0.
 
         Args:
             known: (M,) bool, the M images of which this hierarchy's are those marked, in order.
+            start: With a shard, the number of the first of the M images.
+            total: With a shard, N with the new images of all processes.
         """
         assignment = torch.zeros(len(known), dtype=torch.int32, device=self.assignment.device)
         assignment[known.to(assignment.device)] = self.assignment.int()
-        return replace(self, assignment=assignment)
+        shard = self.shard
+        if shard is not None:
+            counts = shard.counts.clone()
+            counts[0] += total - shard.total
+            shard = Shard(start, total, counts)
+        return replace(self, assignment=assignment, shard=shard)
 
     def to(self, device: torch.device | str) -> PrototypeHierarchy:
         """The same hierarchy on another device; itself if it is there already."""
@@ -232,31 +287,35 @@ class PrototypeHierarchy:
                 tuple(t.to(device) for t in ts)
                 for ts in (self.parents, self.prototypes, self.concentrations)
             ),
+            shard=None if self.shard is None else self.shard.to(device),
         )
 
-    def state_dict(self) -> dict[str, Tensor | list[Tensor]]:
-        """Tensors and lists only, so that ``torch.load(weights_only=True)`` reads it."""
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values, so that ``torch.load(weights_only=True)`` reads it."""
+        shard = {} if self.shard is None else {"shard": self.shard.state_dict()}
         return {
             "assignment": self.assignment,
             "parents": list(self.parents),
             "prototypes": list(self.prototypes),
             "concentrations": list(self.concentrations),
+            **shard,
         }
 
     @classmethod
-    def from_state_dict(cls, state: Mapping[str, Tensor | list[Tensor]]) -> PrototypeHierarchy:
+    def from_state_dict(cls, state: Mapping[str, Any]) -> PrototypeHierarchy:
         names = ("assignment", "parents", "prototypes", "concentrations")
         missing = [name for name in names if name not in state]
         if missing:
             raise HCSCError(
                 f"not a prototype hierarchy: {', '.join(missing)} missing from the state"
             )
-        return cls(*(state[name] for name in names))
+        shard = Shard.from_state_dict(state.get("shard"))
+        return cls(*(state[name] for name in names), shard=shard)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the hierarchy to a file, whole or not at all."""
         with written_whole(path) as aside:
-            torch.save({key: _to_cpu(value) for key, value in self.state_dict().items()}, aside)
+            torch.save(self.to("cpu").state_dict(), aside)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> PrototypeHierarchy:
@@ -264,7 +323,3 @@ class PrototypeHierarchy:
         contain.
         """
         return cls.from_state_dict(load_data(path, map_location="cpu"))
-
-
-def _to_cpu(value: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-    return value.cpu() if isinstance(value, Tensor) else [tensor.cpu() for tensor in value]

@@ -27,9 +27,30 @@ def all_gather_rows(rows: Tensor) -> Tensor:
     if get_world_size() == 1:
         return rows
     lengths = _lengths(rows)
+    if not any(lengths):
+        return rows
     padded = rows.new_zeros(max(lengths), *rows.shape[1:])
     padded[: len(rows)] = rows
     return torch.cat([part[:n] for part, n in zip(all_gather(padded), lengths, strict=True)])
+
+
+def exchange_rows(rows: Tensor, numbers: Tensor) -> Tensor:
+    """Give each rank the rows that are meant for it.
+
+    Args:
+        rows: (n, …), those for the first rank first.
+        numbers: (W,) int64, how many are for each rank.
+
+    Returns:
+        (m, …) what the ranks had for this one, in rank order.
+    """
+    arriving = torch.empty_like(numbers)
+    torch.distributed.all_to_all_single(arriving, numbers)
+    received = rows.new_empty(int(arriving.sum()), *rows.shape[1:])
+    torch.distributed.all_to_all_single(
+        received, rows.contiguous(), arriving.tolist(), numbers.tolist()
+    )
+    return received
 
 
 def first_row(rows: Tensor) -> int:

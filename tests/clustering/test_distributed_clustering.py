@@ -7,6 +7,7 @@ import torch
 TASKS = [
     workers.cluster_shards,
     workers.cluster_uneven_shards,
+    workers.cluster_large_problems,
     workers.cluster_one_row,
     workers.cluster_shards_into_a_tree,
     workers.cluster_nan_on_the_last_rank,
@@ -44,6 +45,15 @@ def test_seeds_of_uneven_shards_are_rows_and_those_of_one_process(ranks):
     for rank in ranks:
         assert torch.equal(rank["cluster_uneven_shards"]["centroids"], alone["centroids"])
     assert torch.cdist(alone["centroids"], alone["rows"]).min(dim=1).values.max() < 1e-3
+
+
+@pytest.mark.parametrize("case", ["a sample", "all rows"])
+def test_restarts_that_ranks_share_by_points_are_those_of_one_process(ranks, case):
+    alone = workers.cluster_large_problems()[case]
+    found = [rank["cluster_large_problems"][case] for rank in ranks]
+    assert torch.equal(torch.cat([part["assignment"] for part in found]), alone["assignment"])
+    for part in found:
+        torch.testing.assert_close(part["centroids"], alone["centroids"], atol=1e-6, rtol=0)
 
 
 def test_a_rank_without_rows_takes_part(ranks):

@@ -327,14 +327,14 @@ def test_a_restart_s_seeds_do_not_depend_on_the_restarts_beside_it():
 def test_seeds_drawn_in_rounds_are_different_rows_even_of_duplicates():
     features = unit_rows(10, 8).repeat(30, 1)
     for number in (1, 2, 33, 300):
-        chosen = seeds_in_rounds(features, number, torch.Generator().manual_seed(0))
+        (chosen,) = seeds_in_rounds(features, number, [torch.Generator().manual_seed(0)])
         assert chosen.shape == (number,)
         assert chosen.unique().numel() == number
 
 
 def test_seeds_drawn_in_rounds_reach_nearly_every_one_of_many_separate_blobs():
     features, blob = blobs(3000, 30, 16, spread=1e-3)
-    chosen = seeds_in_rounds(features, 60, torch.Generator().manual_seed(0))
+    (chosen,) = seeds_in_rounds(features, 60, [torch.Generator().manual_seed(0)])
     assert blob[chosen].unique().numel() == 30
 
 

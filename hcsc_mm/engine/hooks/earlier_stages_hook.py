@@ -66,7 +66,7 @@ def clusters_of(file: str, dataset: BaseDataset, level: int) -> Tensor:
     """(N,) int64 cluster of each training image at a level of a checkpoint's tree."""
     if not os.path.isfile(file):
         raise HCSCError(f"EarlierStagesHook: there is no checkpoint {file}; correct its path")
-    tree = saved_tree(load_data(file, map_location="cpu"), os.fspath(file))
+    tree = saved_tree(load_data(file, map_location="cpu"), os.fspath(file), file)
     if tree is None:
         raise HCSCError(
             f"{file} has no tree of clusters, which EarlierStagesHook needs; give a checkpoint of "

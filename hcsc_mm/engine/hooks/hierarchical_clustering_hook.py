@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
@@ -18,7 +19,7 @@ from ...clustering.report import ClusteringTimes, report
 from ...datasets.first_sample import check_array
 from ...errors import HCSCError
 from ...registry import HOOKS
-from ...runtime import BuildsClusters, GathersForCheckpoint, LoadsImages
+from ...runtime import BuildsClusters, GathersForCheckpoint, KeepsShards, LoadsImages
 from ...runtime.hooks.progress_hook import note_seconds
 from ...runtime.hooks.unreadable_images_hook import UNREADABLE_KEY
 from ...runtime.train_loop import refuse_iteration_loop
@@ -32,12 +33,15 @@ from ...structures.checkpoint_entry import (
 from ...utils.random_states import host_generators_kept
 from ...utils.shard import all_gather_rows
 from ..clustering_model import find_model
+from ..saved_clusters import MANY_IMAGES, Saveable, SavedClusters, saveable
 from ..sees_clusterings import Clustering, SeesClusterings
 from ..training_features import TrainingFeatures
 
 
 @HOOKS.register_module()
-class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, BuildsClusters):
+class HierarchicalClusteringHook(
+    Hook, GathersForCheckpoint, KeepsShards, LoadsImages, BuildsClusters
+):
     """Rebuild the prototype hierarchy at the start of an epoch (HCSC, Algorithm 1).
 
     Every rank embeds its shard of the training images with the key encoder in eval mode; the model
@@ -75,6 +79,9 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
             training.
         dataset: Config of the data set to cluster, if it is to be another object than the training
             set; it must list the same images.
+        shard_checkpoint_above: Images above which a run whose sampler is an
+            :class:`OwnShardSampler` saves the images' prototypes (and the bank) in a file per rank
+            beside the checkpoint, instead of all in it; 100 million by default, 400 MB.
     """
 
     priority = "NORMAL"
@@ -96,6 +103,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         batch_size: int | None = None,
         num_workers: int | None = None,
         dataset: dict | None = None,
+        shard_checkpoint_above: int = 100_000_000,
     ) -> None:
         if warmup_epochs < 0 or interval < 1:
             raise HCSCError(
@@ -113,6 +121,7 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         self.seed = seed
         self.features = features
         self.final = final
+        self.shard_checkpoint_above = shard_checkpoint_above
         self._kmeans = {
             "backend": resolve_backend(backend),
             "seeding": check_seeding(seeding),
@@ -128,13 +137,15 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         self._clustered_for = -1  # the last epoch that a hierarchy was built for
         self._built_from: dict[str, str] | None = None  # digest of the weights
         self._final: dict[str, Any] | None = None  # clusters of the final weights
+        self._final_rows: list[Tensor] | None = None  # this rank's of them, for a file of its own
         self._times = ClusteringTimes()
-        self._saved: dict[str, Any] | None = None  # of the checkpoint that the run resumes from
+        self._clusters: Saveable | None = None  # of the model's hierarchy, where it is a shard's
+        self._saved: SavedClusters | None = None  # of the checkpoint that the run resumes from
         self._bank_to_save: Tensor | None = None  # for the checkpoint that is being written
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if runner._resume:
-            self._saved = checkpoint.get(CHECKPOINT_KEY)
+            self._saved = SavedClusters.of(checkpoint, runner._load_from)
 
     def before_train(self, runner: Runner) -> None:
         """Refuse, before anything is written, what cannot be clustered; take up a saved hierarchy.
@@ -147,7 +158,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         model = find_model(runner)
         without = "leave it out with default_hooks.clustering=None, which leaves MoCo v2"
         refuse_iteration_loop(runner, "HierarchicalClusteringHook", without)
-        check_num_prototypes(self.num_prototypes, len(runner.train_dataloader.dataset))
+        num_images = len(runner.train_dataloader.dataset)
+        check_num_prototypes(self.num_prototypes, num_images)
         if self.warmup_epochs >= runner.max_epochs:
             runner.logger.warning(
                 f"warmup_epochs={self.warmup_epochs} of HierarchicalClusteringHook leaves none of "
@@ -155,24 +167,29 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
             )
         self._source = TrainingFeatures(runner, model, **self._extraction)
         check_array(runner.train_dataloader.dataset)
+        plain = get_world_size() > 1 and not self._source.sharded
+        if plain and num_images > self.shard_checkpoint_above:
+            runner.logger.warning(MANY_IMAGES.format(num_images, 4 * num_images / 1e9))
         if self._saved is None:
             return
         saved, self._saved = self._saved, None
-        self._source.check_identity(saved)
+        entry = saved.entry
+        self._source.check_identity(entry)
         if runner.epoch >= self.warmup_epochs:
-            if saved["hierarchy"] is not None:
-                model.set_hierarchy(model.load_hierarchy(saved["hierarchy"]))
+            if entry["hierarchy"] is not None:
+                own = self._source.shard if self._source.sharded else slice(0, num_images)
+                self._train_with(model, saved.clusters(model, own))
             if self._lacks_clusters(model, runner.epoch):  # of the config's numbers
                 return
-            self._clustered_for, self._built_from = saved.get("epoch", -1), saved.get("weights")
-        elif saved["hierarchy"] is not None:
+            self._clustered_for, self._built_from = entry.get("epoch", -1), entry.get("weights")
+        elif entry["hierarchy"] is not None:
             runner.logger.warning(
                 f"epoch {runner.epoch + 1} lies within warmup_epochs={self.warmup_epochs}: the "
                 "clusters of the checkpoint are left out"
             )
         # also within the warm-up, whose last epoch fills it for the first clustering
-        if saved.get("bank") is not None and self._source.bank is not None:
-            self._source.bank.restore(saved["bank"])
+        if self._source.bank is not None:
+            saved.restore_bank(self._source.bank, num_images)
 
     def loaders_to_try(self, runner: Runner) -> dict[str, DataLoader]:
         clusters = self.warmup_epochs < runner.max_epochs
@@ -182,13 +199,33 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         return self._source.try_batch(batch)
 
     def gather_for_checkpoint(self, runner: Runner) -> None:
+        bank, in_files = self._source.bank, self._saves_in_files()
+        self._bank_to_save = None if bank is None or in_files else bank.gather()
+
+    def shard_for_checkpoint(self, runner: Runner) -> dict[str, Any]:
+        """The prototypes of this rank's images, and its part of the bank."""
+        if not self._saves_in_files():
+            return {}
         bank = self._source.bank
-        self._bank_to_save = None if bank is None else bank.gather()
+        own = {
+            "hierarchy": None if self._clusters is None else self._clusters.rows,
+            "final": None if self._final is None else self._final_rows,
+            "bank": None if bank is None else bank.own_rows(),
+        }
+        return {CHECKPOINT_KEY: own}
+
+    def _saves_in_files(self) -> bool:
+        """Whether each rank has a file of its own beside the checkpoint."""
+        many = self._source.identity["num_samples"] > self.shard_checkpoint_above
+        return many and self._source.sharded
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save the hierarchy beside the weights: it cannot be rebuilt once they have moved on."""
+        hierarchy = find_model(runner).hierarchy
+        if hierarchy is not None and not hierarchy.is_whole:
+            hierarchy = self._clusters.in_checkpoint
         checkpoint[CHECKPOINT_KEY] = clustering_entry(
-            find_model(runner).hierarchy,
+            hierarchy,
             self._source.identity,
             epoch=self._clustered_for,
             bank=self._bank_to_save,  # empty at the end of an epoch
@@ -237,12 +274,19 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
         """Extract, cluster, hand the hierarchy for an epoch to the model, and report."""
         model = find_model(runner)
         previous, hierarchy = model.hierarchy, self._compute(runner, model, epoch)
-        model.set_hierarchy(hierarchy)
+        self._train_with(model, hierarchy)
         self._clustered_for = epoch
         self._built_from = weights_digest(model.clustering_weights())
         name = f"before epoch {epoch + 1}"
         report(runner, name, model.hierarchy, previous, model.keep_shares(), self._times)
         return model.hierarchy
+
+    def _train_with(self, model: ClustersImages, hierarchy: PrototypeHierarchy) -> None:
+        """Hand the model its clusters; all ranks together."""
+        model.set_hierarchy(hierarchy)
+        self._clusters = None
+        if not hierarchy.is_whole:
+            self._clusters = saveable(hierarchy, self._saves_in_files())
 
     def cluster_final_weights(self, runner: Runner) -> None:
         """Cluster once more at the end of a run that clusters, for the last checkpoint alone."""
@@ -251,7 +295,8 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
             return
         with host_generators_kept():
             hierarchy = self._compute(runner, model, runner.epoch + 1)
-        self._final = final_entry(hierarchy, weights_digest(model.clustering_weights()))
+        in_checkpoint, self._final_rows = saveable(hierarchy, self._saves_in_files())
+        self._final = final_entry(in_checkpoint, weights_digest(model.clustering_weights()))
         report(runner, "of the final weights", hierarchy, model.hierarchy, {}, self._times)
 
     def _compute(self, runner: Runner, model: ClustersImages, epoch: int) -> PrototypeHierarchy:
@@ -289,9 +334,14 @@ class HierarchicalClusteringHook(Hook, GathersForCheckpoint, LoadsImages, Builds
             warm_start=previous if self.warm_start and warm else None,
             seed=self.seed + epoch,
             **self._kmeans,
+            **({"sharded": True} if self._source.sharded else {}),
         )
-        # as bytes: not every communication back end knows bool
-        everywhere = all_gather_rows(readable.byte()).bool()
-        unreadable = (~everywhere).nonzero().squeeze(1).tolist()
-        runner.message_hub.update_info(UNREADABLE_KEY, unreadable, resumed=False)
-        return hierarchy if not unreadable else hierarchy.spread(everywhere)
+        shard, number = self._source.shard, len(self._source.images)
+        missing = all_gather_rows((~readable).nonzero().squeeze(1) + shard.start)
+        runner.message_hub.update_info(UNREADABLE_KEY, missing.tolist(), resumed=False)
+        if not len(missing):
+            return hierarchy
+        if not hierarchy.is_whole:
+            return hierarchy.spread(readable, shard.start, number)
+        known = torch.ones(number, dtype=torch.bool, device=missing.device)
+        return hierarchy.spread(known.index_fill_(0, missing, False))

@@ -8,7 +8,7 @@ import torch
 from mmengine.dist import all_gather
 from torch import Tensor
 
-from ...utils.shard import all_gather_rows, shard_slice
+from ...utils.shard import all_gather_rows, global_sum, shard_slice
 
 
 class KeyBank:
@@ -63,6 +63,13 @@ class KeyBank:
         """
         features = all_gather_rows(self.features)
         return features.cpu() if bool(torch.isfinite(features[:, 0]).any()) else None
+
+    def own_rows(self) -> Tensor | None:
+        """(n, D) of this rank's shard on the CPU, for a file of its own; None if the bank is empty
+        on every rank. All ranks call it together.
+        """
+        known = torch.isfinite(self.features[:, 0]).any().long()
+        return self.features.cpu() if int(global_sum(known)) else None
 
     def restore(self, features: Tensor) -> None:
         """Take up this rank's shard of what :meth:`gather` gave, with any number of ranks."""

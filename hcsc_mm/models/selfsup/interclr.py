@@ -82,6 +82,12 @@ class InterCLR(NamedKeys):
                 f"level={self.level} of InterCLR: the tree has the levels 0 to "
                 f"{hierarchy.num_levels - 1}"
             )
+        if hierarchy is not None and not hierarchy.is_whole:
+            raise HCSCError(
+                "InterCLR asks for the clusters of other processes' images, which an "
+                "OwnShardSampler leaves to them; set "
+                "train_dataloader.sampler=dict(type='DefaultSampler', shuffle=True)"
+            )
         super().set_hierarchy(hierarchy)
         known = self.hierarchy
         self._groups = None

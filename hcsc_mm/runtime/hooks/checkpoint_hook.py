@@ -13,6 +13,7 @@ from mmengine.runner import BaseLoop, Runner
 from ...errors import HCSCError
 from ...registry import HOOKS
 from ...utils.agreement import on_main_process, raise_together
+from ...utils.checkpoint_shards import SHARDS_KEY, shard_prefix, write_shards
 from ...utils.files import WHOLE_FILES, remove_unfinished, write_text
 from ..checkpoint_files import (
     check_nothing_is_written_over,
@@ -26,7 +27,7 @@ from ..resume_state import gather_state
 from ..resumed_place import take_up_place
 from ..resumed_schedule import drop_what_was_not_saved, replay_schedules
 from ..resumed_settings import Changes, Settings, described, take_from_config
-from ..taking_part import GathersForCheckpoint
+from ..taking_part import GathersForCheckpoint, KeepsShards
 from ..train_loop import ResumableTrainLoop, counts_iterations, gradients_are_used_up
 from .non_finite_hook import NonFiniteHook
 
@@ -77,6 +78,7 @@ class ResumableCheckpointHook(CheckpointHook):
         self.saved_iter = -1  # iterations done when the last checkpoint was written
         self._due = False
         self._pending: dict[str, Any] | None = None
+        self._shards: dict[str, Any] | None = None  # of the files beside the one being written
         self._loaded: dict[str, Any] | None = None
         self._settings: Settings | None = None  # of the config
         self._changes = Changes()  # against the checkpoint that is resumed from
@@ -217,10 +219,15 @@ class ResumableCheckpointHook(CheckpointHook):
             "cut_short": batches_done == 0 and getattr(runner.train_loop, "cut_short", False),
         }
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        of_this_rank: dict[str, Any] = {}
+        for hook in runner.hooks:
+            if isinstance(hook, KeepsShards):
+                of_this_rank |= hook.shard_for_checkpoint(runner)
         # With those that are to go: should the run die before they are gone, the next one knows of
         # them.
         set_kept(runner, [*kept_names(runner, besides=name), name])
         runner.message_hub.update_info("last_ckpt", self.last_ckpt)
+        self._shards = write_shards(self.last_ckpt, of_this_rank, self.backend_args)
         problem = self._write(runner, name, meta) if is_main_process() else None
         self._pending = None
         raise_together(problem, "writing a checkpoint")
@@ -254,6 +261,8 @@ class ResumableCheckpointHook(CheckpointHook):
         """
         if self._pending is not None:
             checkpoint[RESUME_KEY] = self._pending
+        if self._pending is not None and self._shards is not None:
+            checkpoint[SHARDS_KEY] = self._shards
         for key in checkpoint:
             if key != "state_dict":
                 checkpoint[key] = to_plain(checkpoint[key], key)
@@ -267,6 +276,9 @@ class ResumableCheckpointHook(CheckpointHook):
             path = self.file_backend.join_path(self.out_dir, name)
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
+            for other in self.file_backend.list_dir_or_file(self.out_dir, list_dir=False):
+                if other.startswith(shard_prefix(name)):
+                    self.file_backend.remove(self.file_backend.join_path(self.out_dir, other))
 
 
 def checkpoint_hook(runner: Runner) -> ResumableCheckpointHook | None:
