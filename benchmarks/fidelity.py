@@ -2,13 +2,13 @@
 
 python benchmarks/fidelity.py
 
-Minutes on one CPU core. ``--small`` is for a look whether it works; its figures mean nothing.
+FAISS's own k-means beside ours: fidelity_faiss.py. Minutes on one CPU core. ``--small`` is for a
+look whether it works; its figures mean nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -61,7 +61,6 @@ def clustering(rows: int, levels: Sequence[int], mixture: int, repeats: int) -> 
                 f"{100 * unlikely:.2f} % of pairs of key and own prototype kept with p < 0.5"
             )
         yield f"{seeding}: {sum(empty)} empty clusters in {len(empty)} updates of the centroids"
-    yield from clustering_of_faiss(features, levels[0])
     few, number = features[: rows // 8], levels[0] // 8
     objectives = torch.tensor(
         [
@@ -71,19 +70,6 @@ def clustering(rows: int, levels: Sequence[int], mixture: int, repeats: int) -> 
     )
     spread = objectives.std() / objectives.mean()
     yield f"other random rows: objective of {number} clusters ± {100 * spread:.2f} %"
-
-
-def clustering_of_faiss(features: Tensor, number: int) -> Iterator[str]:
-    """FAISS's own k-means with the settings of the released code; nothing without FAISS."""
-    if importlib.util.find_spec("faiss") is None:
-        return
-    import faiss
-
-    settings = dict(niter=20, nredo=5, max_points_per_centroid=1000, min_points_per_centroid=1)
-    run = faiss.Kmeans(DIM, number, seed=0, **settings)
-    run.train(features.numpy())
-    distance, _ = run.index.search(features.numpy(), 1)
-    yield f"FAISS's own k-means, released settings: objective of level 1 {distance.sum():.1f}"
 
 
 def mixture_features(rows: int, mixture: int) -> Tensor:

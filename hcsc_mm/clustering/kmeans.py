@@ -10,6 +10,7 @@ from mmengine.dist import all_gather, broadcast, get_rank, get_world_size
 from torch import Tensor
 
 from ..errors import HCSCError
+from ..utils.numbers import check_whole
 from ..utils.progress import track
 from ..utils.ranks import wait_for_ranks
 from ..utils.shard import global_sum, shard_slice
@@ -57,8 +58,9 @@ def kmeans(
     compared on a sample, of at least 4 rows per cluster, and only the best one is run on all rows.
     From random rows every restart makes all its iterations on all rows, as FAISS does: up to five
     times the work, and another kind of minimum. A cluster that loses all members takes the row that
-    is farthest from its centroid (the second empty one the second farthest, and so on). The result
-    depends on ``seed`` and ``seeding`` only, not on the number of ranks.
+    is farthest from its centroid (the second empty one the second farthest, and so on); from random
+    rows half of a large cluster, as in FAISS. The result depends on ``seed`` and ``seeding`` only,
+    not on the number of ranks.
 
     Args:
         features: (n, D) float, this rank's rows; the ranks' shards in rank order are the data set.
@@ -103,8 +105,8 @@ def cluster(
     """:func:`kmeans` with any search for the nearest centroid."""
     check_seeding(seeding)
     num_rows = check_kmeans_input(features, num_clusters, init)
-    if num_restarts < 1:
-        raise HCSCError(f"num_restarts={num_restarts} must be at least 1")
+    check_whole("k-means", 1, num_clusters=num_clusters, num_restarts=num_restarts)
+    check_whole("k-means", 0, num_iterations=num_iterations)
     features = features.detach().float()
     name = f"k-means, {num_clusters} clusters"
     if init is not None:
@@ -156,6 +158,7 @@ def _best_of_full_runs(
             num_iterations,
             nearest,
             tolerance=0.0,
+            splits=True,
             description=f"{name}, run {restart + 1}",
         )
         if best is None or run.objective < best.objective:
@@ -211,7 +214,7 @@ def _same_everywhere(centroids: Tensor, rank: int) -> Tensor:
 
 def check_kmeans_input(features: Tensor, num_clusters: int, init: Tensor | None) -> int:
     """Refuse what no back end can cluster; returns the number of rows over all ranks."""
-    if features.ndim != 2 or not features.is_floating_point():
+    if features.ndim != 2 or not features.is_floating_point() or features.shape[1] == 0:
         raise HCSCError(
             f"features must be (N, D) floating point, got {tuple(features.shape)} {features.dtype}"
         )
@@ -232,4 +235,6 @@ def check_kmeans_input(features: Tensor, num_clusters: int, init: Tensor | None)
         raise HCSCError(
             f"init must be ({num_clusters}, {features.shape[1]}), got {tuple(init.shape)}"
         )
+    if init is not None and not bool(torch.isfinite(init).all()):
+        raise HCSCError("init contains NaN or infinite values; k-means needs finite ones")
     return num_rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,6 +15,8 @@ from ..utils.shard import all_gather_rows, global_sum
 _TOLERANCE = 1e-4
 # Rows that are turned into float64 at once.
 _SUM_ROWS = 2048
+# Of FAISS's split_clusters: how far halves lie apart, as a share of each coordinate, and its seed.
+_APART, _SPLIT_SEED = 1 / 1024, 1234
 
 Nearest = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -43,6 +45,7 @@ def lloyd(
     *,
     shared: bool = True,
     tolerance: float = _TOLERANCE,
+    splits: bool = False,
     description: str = "k-means",
 ) -> Partition:
     """Alternate between the nearest centroids of the rows and the means of the centroids' rows.
@@ -59,6 +62,8 @@ def lloyd(
             a word to the others.
         tolerance: Share of the objective that an iteration must take off it to be followed by
             another; 0.01 % by default, 0: none.
+        splits: An empty cluster takes half of a large one, as in FAISS, instead of the row that is
+            farthest from its centroid.
         description: For the progress bar.
     """
     objective, assignment = (
@@ -76,7 +81,7 @@ def lloyd(
         too_little = tolerance > 0 and previous_objective - objective < tolerance * objective
         if last or moved == 0 or too_little:
             break
-        centroids = _means(sums, features, distance, centroids.dtype, shared)
+        centroids = _means(sums, features, distance, centroids.dtype, shared, splits)
     return Partition(centroids, assignment, distance, objective)
 
 
@@ -108,18 +113,50 @@ def _totals(
 
 
 def _means(
-    sums: Tensor, features: Tensor, distance: Tensor, dtype: torch.dtype, shared: bool
+    sums: Tensor,
+    features: Tensor,
+    distance: Tensor,
+    dtype: torch.dtype,
+    shared: bool,
+    splits: bool,
 ) -> Tensor:
-    """(K, D) mean of each cluster's rows; an empty one moves to the farthest row, the second empty
-    one to the second farthest, …
+    """(K, D) mean of each cluster's rows; an empty one takes half of a large one if it ``splits``,
+    or moves to the farthest row, the second empty one to the second farthest, …
     """
     counts = sums[:, -1]
     means = (sums[:, :-1] / counts.clamp(min=1)[:, None]).to(dtype)
     empty = (counts == 0).nonzero().squeeze(1)
-    if len(empty):
+    if len(empty) and splits:
+        _take_halves(means, counts.cpu(), empty.tolist())
+    elif len(empty):
         farthest = _farthest_rows(features, distance, len(empty), shared)
         means[empty[: len(farthest)]] = farthest
     return means
+
+
+def _take_halves(means: Tensor, counts: Tensor, empty: Sequence[int]) -> None:
+    """Give each empty cluster half of another, drawn with probability ∝ its rows but one: both lie
+    at its mean, moved a little apart.
+
+    As ``split_clusters`` in FAISS's ``Clustering.cpp``, whose draw begins with the same seed in
+    each iteration, too.
+
+    Args:
+        means: (K, D), changed in place.
+        counts: (K,) rows of each, on the CPU, changed in place.
+        empty: The clusters without rows.
+    """
+    apart = torch.full_like(means[0], _APART)
+    apart[1::2] *= -1
+    generator = torch.Generator().manual_seed(_SPLIT_SEED)
+    for cluster in empty:
+        weights = (counts - 1).clamp(min=0)
+        if not bool(weights.any()):
+            return  # no cluster has two rows
+        donor = int(torch.multinomial(weights, 1, generator=generator))
+        means[cluster], means[donor] = means[donor] * (1 + apart), means[donor] * (1 - apart)
+        counts[cluster] = counts[donor] // 2
+        counts[donor] -= counts[cluster]
 
 
 def _farthest_rows(features: Tensor, distance: Tensor, count: int, shared: bool) -> Tensor:

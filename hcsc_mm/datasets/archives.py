@@ -40,6 +40,11 @@ class Member(NamedTuple):
     method: int | None = None
 
 
+# What a tar's link to a folder, or out of the tar, holds: nothing. It is listed all the same, and
+# unreadable as on a disk.
+_NOWHERE = Member(0, 0, 0)
+
+
 class Archive:
     """The index of an archive, and its open file. Reading does not move a common position, so that
     forked processes can share it.
@@ -149,16 +154,31 @@ def _zip_members(path: str) -> dict[str, Member]:
 def _tar_members(path: str) -> dict[str, Member]:
     try:
         with tarfile.open(path, "r:") as archive:  # no compression: it has no places to go to
-            return {
-                _plain(info.name): Member(info.offset_data, info.size, info.size)
-                for info in archive
-                if info.isreg()
-            }
+            infos = list(archive)
     except (tarfile.TarError, OSError) as error:
         raise HCSCError(
             f"{one_line_path(path)} is compressed, or damaged ({error}); a tar is read where it is "
             "not compressed: unpack it, and set data_root to its folder"
         ) from error
+    members = {
+        _plain(info.name): Member(info.offset_data, info.size, info.size)
+        for info in infos
+        if info.isreg()
+    }
+    targets = {_plain(info.name): _target(info) for info in infos if info.issym() or info.islnk()}
+    for name in targets.keys() - members.keys():
+        end, passed = targets[name], {name}
+        while end in targets and end not in passed:  # links of links
+            passed.add(end)
+            end = targets[end]
+        members[name] = members.get(end, _NOWHERE)
+    return members
+
+
+def _target(info: tarfile.TarInfo) -> str:
+    """What a link leads to: a hard one by the file's name, a symbolic one from where it lies."""
+    folder = "" if info.islnk() else os.path.dirname(info.name)
+    return _plain(os.path.join(folder, info.linkname))
 
 
 def _plain(name: str) -> str:

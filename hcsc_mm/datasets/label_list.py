@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from ..errors import HCSCError
 from ..utils.text import one_line_path
 from .file_kinds import EXTENSIONS, describe_not_read, ending_of, same_text
+from .sources import Source
 from .text_list import lines_by_number, read_lines, repeated
 
 
@@ -63,14 +64,20 @@ def parse_labels(lines: Sequence[str], file: str) -> list[tuple[int, LabelledPat
     return listed
 
 
-def check_one_label_each(listed: Sequence[tuple[int, LabelledPath]], file: str) -> None:
+def check_one_label_each(listed: Sequence[tuple[int, LabelledPath]], source: Source) -> None:
     """Refuse a list that gives one image two labels; images that it only repeats are counted in the
     log.
+
+    Args:
+        listed: The images, each with the number of its line; a path may be relative in one line and
+            absolute in another.
+        source: Where the list is, and what its paths are relative to.
 
     Raises:
         HCSCError: names the image and its lines.
     """
-    twice = repeated(image.path for _, image in listed)
+    file = source.ann_file
+    twice = repeated(source.path(image.path) for _, image in listed)
     for places in twice.values():
         (first, one), *others = (listed[place] for place in places)
         for number, other in others:
@@ -85,6 +92,7 @@ def check_one_label_each(listed: Sequence[tuple[int, LabelledPath]], file: str) 
                     f"lines {first} and {number} of {one_line_path(file)} give "
                     f"{one_line_path(one.path)} the {kind} {labels[0]} and {labels[1]}; keep one"
                 )
+    twice = {listed[places[0]][1].path: places for places in twice.values()}
     log_repeated(twice, [number for number, _ in listed], file)
 
 
@@ -204,9 +212,10 @@ def draw_per_class(
         HCSCError: ``per_class`` is out of range, or a class has fewer images.
     """
     is_share = isinstance(per_class, float)
-    if isinstance(per_class, bool) or not (0 < per_class <= 1 if is_share else per_class >= 1):
+    is_number = isinstance(per_class, (int, float)) and not isinstance(per_class, bool)
+    if not is_number or not (0 < per_class <= 1 if is_share else per_class >= 1):
         raise HCSCError(
-            f"per_class={per_class} must be a number of images, at least 1, or a share of each "
+            f"per_class={per_class!r} must be a number of images, at least 1, or a share of each "
             "class between 0.0 and 1.0"
         )
     labels = np.array([image.label for image in images])

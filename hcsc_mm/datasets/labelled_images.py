@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 from mmengine.logging import print_log
@@ -26,6 +27,7 @@ from .sources import Source
 from .text_list import find_listed, read_lines
 
 _FEW = 100  # unused labels are nobody's concern
+_PARTS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 _MOST_CLASSES = 1_000_000  # a larger label is a year or an identifier in the wrong column
 
 
@@ -70,7 +72,8 @@ class LabelledImages(ImageFolder):
         classes: str | Sequence[str] | None = None,
         **kwargs,
     ) -> None:
-        root = data_root if isinstance(data_root, (str, os.PathLike)) else next(iter(data_root), "")
+        single = data_root is None or isinstance(data_root, (str, os.PathLike))
+        root = (data_root or "") if single else next(iter(data_root), "")
         root = os.path.expanduser(root)
         self.listed = None if listed is None else os.path.join(root, os.path.expanduser(listed))
         self.per_class = per_class
@@ -80,6 +83,11 @@ class LabelledImages(ImageFolder):
             classes = [
                 line for line in read_lines(os.path.join(root, os.path.expanduser(classes))) if line
             ]
+        if classes is not None and not isinstance(classes, Sequence):
+            raise HCSCError(
+                f"classes={classes!r} must be a list of the classes' names, or a text file with "
+                "one a line"
+            )
         if classes is not None and len(set(classes)) < len(classes):
             twice = next(name for place, name in enumerate(classes) if name in classes[:place])
             raise HCSCError(
@@ -138,6 +146,7 @@ class LabelledImages(ImageFolder):
             _check_in_folders(paths, source)
         names = {_class_of(path) for _, paths in listings for path in paths}
         if self.CLASSES is None:
+            _check_are_classes(names, [path for _, paths in listings for path in paths])
             self._metainfo["classes"] = tuple(sorted(names))
         index = self.class_to_idx
         unknown = sorted(names - index.keys())
@@ -188,7 +197,7 @@ class LabelledImages(ImageFolder):
                 f"no image in the list {one_line_path(source.ann_file)}; it needs lines "
                 "'path label'"
             )
-        check_one_label_each(listed, source.ann_file)
+        check_one_label_each(listed, source)
         log_not_read([image.path for _, image in listed], source.ann_file)
         found = find_listed([(number, [image.path]) for number, image in listed], source)
         return [
@@ -202,12 +211,17 @@ class LabelledImages(ImageFolder):
                 f"coarse has {len(self.coarse)} entries for {len(self.CLASSES)} classes; give one "
                 "for each class"
             )
+        if not all(isinstance(label, Integral) and label >= 0 for label in self.coarse):
+            raise HCSCError(
+                f"coarse={list(self.coarse)} must hold the number of each class's coarse class, "
+                "whole and from 0"
+            )
         if images[0].coarse is not None:
             raise HCSCError(
                 f"{one_line_path(self.ann_file)} has coarse labels of its own; leave out coarse, "
                 "or its third column"
             )
-        return [image._replace(coarse=int(self.coarse[image.label])) for image in images]
+        return [image._replace(coarse=self.coarse[image.label]) for image in images]
 
 
 def _class_of(path: str) -> str:
@@ -221,6 +235,25 @@ def _check_in_folders(paths: Sequence[str], source: Source) -> None:
             f"{len(outside)} images under {one_line_path(source.folder)} lie in no class's folder, "
             f"the first is {one_line_path(outside[0])}; "
             "put each into a folder that is named after its class, or give ann_file"
+        )
+
+
+def _check_are_classes(names: set[str], paths: Sequence[str]) -> None:
+    """Refuse folders that are the parts of a data set, and warn of one that holds all others."""
+    if len(names) > 1 and {name.lower() for name in names} <= _PARTS:
+        shown = ", ".join(map(one_line_path, sorted(names)))
+        raise HCSCError(
+            f"the folders {shown} would be the classes, and are called like the parts of a data "
+            "set; set data_root or data_prefix to one of them, or name them in classes"
+        )
+    below = {part[1] for part in (path.split(os.sep) for path in paths) if len(part) > 2}
+    if len(names) == 1 and len(below) > 1:
+        (name,) = map(one_line_path, names)
+        print_log(
+            f"all {len(paths)} images are of one class, {name}: its {len(below)} folders count for "
+            f"nothing. If they are the classes, set data_prefix={name!r}",
+            "current",
+            level=30,
         )
 
 

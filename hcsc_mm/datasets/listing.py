@@ -76,7 +76,7 @@ def walk(folder: str, extensions: Sequence[str]) -> Listing:
             other = not_of_the_set(entry.name)
             if other is not None:
                 found.left_out[other] += 1
-            elif _is_folder(entry):
+            elif is_folder(entry):
                 (links if entry.is_symlink() else folders).append(path)
             else:
                 found.take(path, entry.name, endings)
@@ -120,7 +120,7 @@ def _scan(folder: str) -> tuple[tuple[int, int], list[os.DirEntry]]:
     return (status.st_dev, status.st_ino), listed
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
+def is_folder(entry: os.DirEntry) -> bool:
     """Following links; a link that leads nowhere, or to itself, is none."""
     try:
         return entry.is_dir()

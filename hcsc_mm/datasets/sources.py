@@ -18,6 +18,7 @@ from .listing import Listing, pick, walk
 
 _ADDRESS = re.compile(r"[\w.+:-]+://")
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".7z", ".rar")
+_READ_IN_PLACE = (".zip", ".tar")
 _MOUNT = (
     "or mount it (s3fs, mount-s3, gcsfuse), and set data_root to the folder; docs/images.md "
     "says what else works"
@@ -118,6 +119,7 @@ def sources_of(
     Raises:
         HCSCError: something is missing, or of a kind that is not read.
     """
+    data_root = "" if data_root is None else data_root
     several = not isinstance(data_root, (str, os.PathLike))
     roots = [os.fspath(root) for root in data_root] if several else [os.fspath(data_root)]
     prefix = data_prefix.get("img_path", "") if isinstance(data_prefix, Mapping) else data_prefix
@@ -164,10 +166,20 @@ def _source(
         base = root
     elif is_archive(root):
         base = address_of(root)
+    elif os.path.isfile(root) and root.lower().endswith(_READ_IN_PLACE):
+        raise HCSCError(
+            f"{one_line_path(root)} is damaged, or not of the kind that its name says; get it "
+            "again, or set data_root to the folder of what it holds"
+        )
     elif os.path.exists(root) and root.lower().endswith(_ARCHIVES):
         raise HCSCError(
             f"{one_line_path(root)} is an archive that is not read where it is; unpack it, and set "
             "data_root to its folder (zip, and tar without compression, need not be unpacked)"
+        )
+    elif os.path.isfile(root):
+        raise HCSCError(
+            f"data_root is the file {one_line_path(root)}, and no folder of images; set it to one, "
+            "and a list of images as ann_file"
         )
     else:
         raise HCSCError(

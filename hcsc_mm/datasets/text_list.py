@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import HCSCError
 from ..utils.text import one_line_path
 from .file_kinds import same_text
+from .listing import is_folder
 from .sources import Source, backend_of, is_address
 
 # Byte-order marks of what is no UTF-8; that of UTF-32 begins like that of UTF-16.
@@ -68,7 +69,7 @@ class FilesThere:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self._names: dict[str, set[str]] = {}
+        self._names: dict[str, dict[str, bool]] = {}  # of a folder: whether each is one, too
         self._by_text: dict[str, dict[str, str]] = {}
 
     def find(self, path: str) -> str | None:
@@ -90,12 +91,18 @@ class FilesThere:
         found = self._by_text[parent].get(same_text(name))
         return None if found is None else os.path.join(parent, found)
 
-    def _entries(self, folder: str) -> set[str]:
+    def is_folder(self, path: str) -> bool:
+        """Whether a path that was found is a folder, and no file."""
+        folder, name = os.path.split(path)
+        return self._entries(folder).get(name, False)
+
+    def _entries(self, folder: str) -> dict[str, bool]:
         if folder not in self._names:
             try:
-                self._names[folder] = set(os.listdir(os.path.join(self.folder, folder)))
+                with os.scandir(os.path.join(self.folder, folder)) as entries:
+                    self._names[folder] = {one.name: is_folder(one) for one in entries}
             except OSError:
-                self._names[folder] = set()
+                self._names[folder] = {}
         return self._names[folder]
 
 
@@ -125,6 +132,13 @@ def find_listed(
             missing.append((number, next(iter(paths))))
         else:
             found.append(match)
+    folders = [place for place, (path, _) in enumerate(found) if there.is_folder(path)]
+    if folders and not missing:
+        raise HCSCError(
+            f"{len(folders)} of the {len(listed)} images in {one_line_path(source.ann_file)} are "
+            f"folders, the first is {one_line_path(found[folders[0]][0])} of line "
+            f"{listed[folders[0]][0]}; list their images"
+        )
     if missing:
         number, path = missing[0]
         hint = ""

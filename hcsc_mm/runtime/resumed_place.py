@@ -41,8 +41,8 @@ def take_up_place(runner: Runner, saved: Mapping[str, Any]) -> None:
     sampler = getattr(loader.batch_sampler, "sampler", loader.sampler)
     if images_done and hasattr(sampler, "shard") and saved["world_size"] != get_world_size():
         runner.logger.warning(
-            f"{type(sampler).__name__}: with another number of processes the shards are others, and "
-            "in the rest of this epoch some images come a second time and some not at all"
+            f"{type(sampler).__name__}: with another number of processes the shards are others, "
+            "and in the rest of this epoch some images come a second time and some not at all"
         )
     if saved.get("cut_short") and runner.iter < runner.max_iters:
         raise HCSCError(

@@ -21,6 +21,8 @@ from ..errors import HCSCError
 from .text import first_line
 from .weight_file_kinds import foreign_kind, is_of_pytorch, is_safetensors
 
+_WHOLE = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+
 
 class _History(HistoryBuffer):
     """A log history from a file, without the functions that mmengine saves with it."""
@@ -49,8 +51,7 @@ def _allowed() -> list:
     """
     core = np._core if hasattr(np, "_core") else np.core
     dtypes = {
-        type(np.dtype(name))
-        for name in ("bool", "uint8", "int32", "uint32", "int64", "float32", "float64")
+        type(np.dtype(name)) for name in (*("bool", "float16", "float32", "float64"), *_WHOLE)
     }
     return [
         (_History, "mmengine.logging.history_buffer.HistoryBuffer"),

@@ -94,6 +94,16 @@ def _weights_in(content: dict) -> tuple[Weights, list[str]]:
         for role in _ROLES:
             inner = _weights_in(content[role])[0] if isinstance(content.get(role), dict) else {}
             weights.update({f"{role}.{name}": value for name, value in inner.items()})
+    if not weights:  # under a word of their own, if that is the only one
+        below = {
+            key: _weights_in(value)
+            for key, value in content.items()
+            if isinstance(key, str) and isinstance(value, dict)
+        }
+        holding = [key for key, (inner, _) in below.items() if inner]
+        if len(holding) == 1:
+            weights, extras = below[holding[0]]
+            return weights, extras + [str(key) for key in content if key != holding[0]]
     taken = {name.split(".")[0] for name in weights} | weights.keys()
     return weights, [str(name) for name in content if name not in taken]
 

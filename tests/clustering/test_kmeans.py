@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.cluster import KMeans
 
 from hcsc_mm import HCSCError
 from hcsc_mm.clustering import faiss_kmeans, kmeans
+from hcsc_mm.clustering.lloyd import lloyd
 from hcsc_mm.clustering.nearest import nearest_centroid
 from hcsc_mm.clustering.seeding import greedy_seeds, sample_rows, seed_centroids, seeds_in_rounds
 
@@ -396,3 +398,52 @@ def test_seeds_of_an_unknown_kind_are_refused(cluster):
         HCSCError, match=r"seeding='kmeans' is unknown; choose one of 'k-means\+\+'"
     ):
         cluster(unit_rows(20, 4), 3, seeding="kmeans")
+
+
+def test_from_random_rows_an_empty_cluster_takes_half_of_a_large_one():
+    """Two groups; three of five first centroids lie where no row is nearest to them."""
+    features = torch.cat([torch.full((9, 4), 1.0), torch.full((3, 4), -1.0)])
+    features += 0.01 * unit_rows(12, 4)
+    start = torch.tensor([[1.0] * 4, [-1.0] * 4, [5.0] * 4, [6.0] * 4, [7.0] * 4])
+    nearest = partial(nearest_centroid, memory_mb=64)
+    halves = lloyd(features, start, 1, nearest, tolerance=0.0, splits=True).centroids
+    means = torch.stack([features[:9].mean(dim=0), features[9:].mean(dim=0)])
+    between = torch.cdist(halves, means)
+    assert (between.amin(dim=1) < 0.02).all()  # nobody left for the farthest row
+    assert (between.argmin(dim=1) == 0).sum() >= 3  # of nine rows and three, most halves are large
+    pairs = torch.cdist(halves, halves).fill_diagonal_(1)
+    assert (pairs > 0).all()  # halves lie apart
+
+
+@pytest.mark.skipif(faiss_missing, reason="no FAISS")
+def test_refilled_as_in_faiss_a_run_from_the_same_rows_ends_as_low():
+    """Groups of eight rows, as many centroids from random rows: a third of the groups has none."""
+    import faiss
+
+    centres = unit_rows(200, 16)
+    features = (centres.repeat_interleave(8, 0) + 0.05 * unit_rows(1600, 16, seed=3)).contiguous()
+    gaps = []
+    for seed in range(8):
+        start = sample_rows(features, 1600, 200, seed)
+        nearest = partial(nearest_centroid, memory_mb=64)
+        ours = lloyd(features, start, 20, nearest, tolerance=0.0, splits=True).objective
+        theirs = faiss.Kmeans(16, 200, niter=20, nredo=1, min_points_per_centroid=1)
+        theirs.train(features.numpy(), init_centroids=start.numpy())
+        gaps.append(theirs.index.search(features.numpy(), 1)[0].sum() / ours - 1)
+    assert abs(np.mean(gaps)) < 0.03
+
+
+@both
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_clusters": 3.0}, "num_clusters=3.0 of k-means must be a whole number"),
+        ({"num_iterations": -1}, "num_iterations=-1 of k-means must be .* at least 0"),
+        ({"num_restarts": 0}, "num_restarts=0 of k-means must be .* at least 1"),
+        ({"init": torch.full((3, 4), float("nan"))}, "init contains NaN"),
+        ({"features": torch.ones(9, 0)}, r"must be \(N, D\) floating point, got \(9, 0\)"),
+    ],
+)
+def test_numbers_that_make_no_clustering_are_refused(cluster, options, message):
+    with pytest.raises(HCSCError, match=message):
+        cluster(**{"features": unit_rows(9, 4), "num_clusters": 3, **options})

@@ -79,8 +79,9 @@ def test_a_folder_with_unusual_names_is_read(tmp_path):
 
 
 def test_no_folder_is_refused_with_what_to_set():
-    with pytest.raises(HCSCError, match="no image folder is given; set data_root"):
-        ImageFolder()
+    for nothing in ({}, {"data_root": None}, {"data_root": []}):
+        with pytest.raises(HCSCError, match="no image folder is given; set data_root"):
+            ImageFolder(**nothing)
 
 
 def test_a_missing_folder_is_refused_by_name(tmp_path):
@@ -89,7 +90,7 @@ def test_a_missing_folder_is_refused_by_name(tmp_path):
 
 
 def test_a_file_is_no_folder(folder):
-    with pytest.raises(HCSCError, match="does not exist"):
+    with pytest.raises(HCSCError, match=r"data_root is the file .* and no folder of images"):
         ImageFolder(str(folder / "z.JPG"))
 
 

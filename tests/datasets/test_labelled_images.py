@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from logged import logged
 from mmpretrain.datasets import CustomDataset
 from PIL import Image
 
@@ -168,6 +169,29 @@ def test_images_outside_of_class_folders_are_refused(folder):
         LabelledImages(str(folder))
 
 
+def test_parts_of_a_data_set_are_no_classes(tmp_path):
+    for name in ("Train/ant", "Train/bee", "val/ant", "val/bee"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "0.png")
+    with pytest.raises(HCSCError, match="the folders Train, val would be the classes"):
+        LabelledImages(str(tmp_path))
+    assert len(LabelledImages(str(tmp_path), classes=["Train", "val"])) == 4
+    assert LabelledImages(str(tmp_path), data_prefix="Train").metainfo["classes"] == ("ant", "bee")
+
+
+def test_a_single_class_that_holds_the_others_is_warned_of(folder, tmp_path_factory, monkeypatch):
+    above = tmp_path_factory.mktemp("above")
+    (above / "photos").symlink_to(folder)
+    with logged(monkeypatch) as lines:
+        assert LabelledImages(str(above)).metainfo["classes"] == ("photos",)
+    assert any(
+        "of one class, photos: its 3 folders count for nothing" in line.text for line in lines
+    )
+    with logged(monkeypatch) as lines:
+        LabelledImages(str(above), data_prefix="photos")
+    assert not any("of one class" in line.text for line in lines)
+
+
 def test_only_listed_images_are_kept_by_name_or_by_path(folder):
     write(folder, "bee_2.png", "cat/cat_0.png")
     dataset = LabelledImages(str(folder), listed="list.txt")
@@ -246,6 +270,11 @@ def test_coarse_classes_follow_from_the_classes(folder):
         ({"classes": "absent.txt"}, r"cannot read .*absent\.txt"),
         ({"data_prefix": "absent"}, "cannot list the image folder"),
         ({"data_prefix": "void"}, "no image under"),
+        ({"data_root": None}, "no image folder is given"),
+        ({"classes": 3}, "classes=3 must be a list of the classes' names"),
+        ({"per_class": "3"}, "per_class='3' must be a number of images"),
+        ({"coarse": [0, 0, -1]}, "must hold the number of each class's coarse class"),
+        ({"coarse": [0, 0, 0.7]}, "must hold the number of each class's coarse class"),
     ],
 )
 def test_what_is_missing_or_empty_is_refused(folder, options, message):

@@ -95,13 +95,22 @@ def test_list_is_refused_before_the_work_with_the_line(folder, kind, data_set):
     [
         ("x/0.png 0\ny/0.png 1\nx/0.png 1", r"lines 1 and 3 of .* x/0\.png the labels 0 and 1"),
         ("x/0.png 0\n\n./x/0.png 1", r"lines 1 and 3 of .* x/0\.png the labels 0 and 1"),
+        ("x/0.png 0\n{root}/x/0.png 1", r"lines 1 and 2 of .* x/0\.png the labels 0 and 1"),
+        ("{root}/y/../x/0.png 0\nx/0.png 1", r"lines 1 and 2 of .* the labels 0 and 1"),
         ("x/0.png, 0, 0\nx/0.png, 0, 1", r"lines 1 and 2 .* the coarse labels 0 and 1"),
     ],
 )
 def test_two_labels_of_one_image_are_refused(folder, lines, message):
-    (folder / "odd.txt").write_text(lines)
+    (folder / "odd.txt").write_text(lines.format(root=folder))
     with pytest.raises(HCSCError, match=message):
         of(LabelledImages, str(folder), ann_file="odd.txt")
+
+
+@pytest.mark.parametrize("data_set", [ImageFolder, LabelledImages])
+def test_a_folder_in_a_list_is_no_image(folder, data_set):
+    (folder / "odd.txt").write_text("x/0.png 0\n\ny 1\n")
+    with pytest.raises(HCSCError, match=r"1 of the 2 images in .*odd\.txt are folders.* y of li"):
+        of(data_set, str(folder), ann_file="odd.txt")
 
 
 @pytest.mark.parametrize("data_set", [ImageFolder, LabelledImages])
@@ -187,6 +196,43 @@ def test_archive_is_a_folder(folder, pack, num_workers):
         assert [int(sample["img"][0, 0, 2]) for sample in loader] == [2, 0]
 
 
+def cut(path, number):
+    path.write_bytes(path.read_bytes()[:number])
+    return path
+
+
+def test_links_in_a_tar_are_images_like_those_on_a_disk(folder):
+    path = folder.parent / "links.tar"
+    with tarfile.open(path, "w") as archive:
+        archive.add(folder / NAMES[0], "x/0.png")
+        for name, kind, target in (
+            ("y/hard.png", tarfile.LNKTYPE, "x/0.png"),
+            ("y/soft.png", tarfile.SYMTYPE, "../x/0.png"),
+            ("y/twice.png", tarfile.SYMTYPE, "soft.png"),
+            ("y/nowhere.png", tarfile.SYMTYPE, "absent.png"),
+            ("y/itself.png", tarfile.SYMTYPE, "itself.png"),
+        ):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, target
+            archive.addfile(link)
+    dataset = of(LabelledImages, str(path))
+    names = [dataset.get_data_info(index)["img_path"][-11:] for index in range(len(dataset))]
+    assert len(names) == 6
+    shown = [
+        int(
+            LoadImage()
+            .transform({"img_path": dataset.get_data_info(index)["img_path"]})["img"]
+            .max()
+        )
+        for index, name in enumerate(names)
+        if not name.endswith(("nowhere.png", "itself.png"))
+    ]
+    assert len(shown) == 4 and len(set(shown)) == 1
+    for index in (2, 3):
+        with pytest.raises(HCSCError, match="cannot read image"):
+            LoadImage().transform({"img_path": dataset.get_data_info(index)["img_path"]})
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -198,8 +244,10 @@ def test_archive_is_a_folder(folder, pack, num_workers):
         (lambda f: (f.parent / "a.7z").write_bytes(b"7z") and f.parent / "a.7z", "unpack it, and"),
         (
             lambda f: (f.parent / "a.zip").write_bytes(b"PK") and f.parent / "a.zip",
-            "unpack it, and",
+            "is damaged, or not of the kind that its name says",
         ),
+        (lambda f: cut(tarred(f, f.parent / "a.tar"), 100), "is damaged, or not of the kind"),
+        (lambda f: f / NAMES[0], "data_root is the file .* and no folder of images"),
         (lambda f: "s3://bucket/photos", r"install petrel_client.*or mount it"),
         (lambda f: "gs://bucket/photos", "no file back end for it .*or mount it"),
         (lambda f: "http://127.0.0.1:9/photos", "cannot be listed; give ann_file"),

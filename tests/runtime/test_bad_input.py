@@ -42,6 +42,15 @@ from hcsc_mm.runtime.launch import build_runner
         ),
         ({"default_hooks__clustering__backend": "sklearn"}, r"backend='sklearn' is unknown"),
         ({"default_hooks__clustering__warmup_epochs": -1}, r"warmup_epochs=-1"),
+        ({"default_hooks__clustering__temperature": 0.0}, r"temperature=0\.0 of Hier.* above 0"),
+        ({"default_hooks__clustering__seed": "a"}, r"seed='a' of Hier.* whole number"),
+        ({"default_hooks__clustering__num_workers": -1}, r"num_workers=-1 of Hier.* at least 0"),
+        ({"default_hooks__clustering__batch_size": 0}, r"batch_size=0 of Hier.* at least 1"),
+        ({"default_hooks__clustering__interval": 1.5}, r"interval=1\.5 of Hier.* whole number"),
+        (
+            {"model__data_preprocessor__std": [0.0, 1.0, 1.0]},
+            r"std=\[0\.0, 1\.0, 1\.0\] of model\.data_preprocessor must be finite, and std above 0",
+        ),
         ({"model__head__rule": "mine"}, r"rule='mine' is unknown"),
         (
             {"model__backbone__norm_cfg__num_splits": 5},

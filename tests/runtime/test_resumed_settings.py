@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import Hook
-from tiny import tiny_config, train
+from tiny import largest_difference, tiny_config, train
 
 from hcsc_mm import HCSCError
 from hcsc_mm.runtime.launch import build_runner
@@ -236,3 +236,25 @@ def test_a_checkpoint_without_clusters_is_clustered_when_it_is_resumed_after_the
     options = {"default_hooks__clustering__interval": 5}  # due before epochs 2 and 7
     _, record = train(tiny_config(tmp_path / "run", resume=True, **options))
     assert record.hierarchies[2] is not None
+
+
+def test_another_seed_is_said_to_have_no_effect(tmp_path, eight):
+    resumed(eight[0], tmp_path / "run", 7, 8, randomness={"seed": 7})
+    log = next((tmp_path / "run").glob("*/*.log")).read_text()
+    assert "randomness.seed=7 has no effect" in log and "began with, 0; start anew" in log
+
+
+def test_without_the_average_a_run_goes_on_from_the_weights_that_were_trained(tmp_path):
+    average = [{"type": "EMAHook", "momentum": 0.1}]
+    cfg = config(tmp_path / "average", 3)
+    cfg.custom_hooks = average
+    rates_of(cfg)
+    whole = build_runner(config(tmp_path / "without", 3))
+    whole.train()
+    (tmp_path / "run").mkdir()
+    shutil.copy(tmp_path / "average" / "epoch_2.pth", tmp_path / "run")
+    runner = build_runner(config(tmp_path / "run", 3, resume=True))
+    runner.train()
+    assert largest_difference(runner.model.state_dict(), whole.model.state_dict()) == 0
+    log = next((tmp_path / "run").glob("*/*.log")).read_text()
+    assert "goes on from the weights that were trained, without the average" in log

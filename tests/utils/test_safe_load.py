@@ -186,6 +186,13 @@ def test_numpy_values_of_other_checkpoints_are_read(tmp_path):
     assert loaded["classes"].tolist() == [0, 1, 2] and loaded["best"] == 0.5
 
 
+@pytest.mark.parametrize("kind", ["float16", "int8", "uint16", "uint64", "bool"])
+def test_arrays_of_any_kind_of_number_are_read(tmp_path, kind):
+    torch.save({"weights": np.ones(3, kind)}, tmp_path / "numpy.pth")
+    loaded = load_data(tmp_path / "numpy.pth")["weights"]
+    assert loaded.dtype == kind and loaded.sum() == 3
+
+
 def test_flipped_bit_and_truncation_are_noticed(tmp_path):
     path, weights = tmp_path / "weights.pth", torch.arange(1000.0)
     torch.save({"state_dict": {"weights": weights}}, path)

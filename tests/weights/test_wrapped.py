@@ -78,6 +78,9 @@ KINDS = {
     "net": {"net": under(""), "acc": 93.0},
     "model within state_dict": {"state_dict": {"model": under("")}},
     "model with options": {"model": under("module."), "args": argparse.Namespace(lr=0.1)},
+    "a word of its own": {"checkpoint": {"state_dict": under("module.")}, "epoch": 3},
+    "DeepSpeed": {"module": under("module.encoder."), "ds_version": "0.14", "global_steps": 5},
+    "an average alone": {"state_dict_ema": under("module."), "epoch": 3},
     "DINO": {
         "student": under("module.backbone.") | head("module.head."),
         "teacher": under("backbone.", KEY) | head("head."),

@@ -32,6 +32,7 @@ _PHOTOGRAPHS = (
 FORMATS = tuple(name for name in _PHOTOGRAPHS if name in Image.OPEN)
 
 _ORIENTATION_TAG, _BITS_TAG, _PHOTOMETRIC_TAG = 0x0112, 258, 262
+_WIDTH_TAG, _HEIGHT_TAG = 256, 257
 _WHITE_IS_ZERO = 0
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_2000_START = b"\xff\x4f\xff\x51"  # of a code stream; the bits of the first channel follow
@@ -166,9 +167,17 @@ def size_of(path: str) -> tuple[int, int] | None:
         else:
             return None
         with _without_pillows_limit(), Image.open(file, formats=FORMATS) as image:
-            return image.size if _orientation(image) >= 5 else image.size[::-1]
+            width, height = _stored_size(image)
+            return (width, height) if _orientation(image) >= 5 else (height, width)
     except Exception:  # noqa: BLE001  whoever loads the file says what is wrong with it
         return None
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height before a turn; Pillow's are those behind it with a TIFF."""
+    if image.format != "TIFF":
+        return image.size
+    return int(image.tag_v2[_WIDTH_TAG]), int(image.tag_v2[_HEIGHT_TAG])
 
 
 def number_of_pictures(content: bytes) -> int:

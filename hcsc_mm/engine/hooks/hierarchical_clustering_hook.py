@@ -30,6 +30,7 @@ from ...structures.checkpoint_entry import (
     final_entry,
     weights_digest,
 )
+from ...utils.numbers import check_positive, check_whole
 from ...utils.random_states import host_generators_kept
 from ...utils.shard import all_gather_rows
 from ..clustering_model import find_model
@@ -105,11 +106,17 @@ class HierarchicalClusteringHook(
         dataset: dict | None = None,
         shard_checkpoint_above: int = 100_000_000,
     ) -> None:
-        if warmup_epochs < 0 or interval < 1:
-            raise HCSCError(
-                f"warmup_epochs={warmup_epochs} must be at least 0 and interval={interval} at "
-                "least 1"
-            )
+        name = type(self).__name__
+        check_whole(
+            name,
+            0,
+            warmup_epochs=warmup_epochs,
+            seed=seed,
+            memory_mb=memory_mb,
+            num_workers=num_workers,
+        )
+        check_whole(name, 1, interval=interval, batch_size=batch_size)
+        check_positive(name, temperature=temperature)
         if features not in ("extract", "bank"):
             raise HCSCError(f"features={features!r} is unknown; choose 'extract' or 'bank'")
         check_num_prototypes(num_prototypes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -40,6 +41,13 @@ class AnyChannelsPreprocessor(SelfSupDataPreprocessor):
             raise HCSCError(
                 f"mean={mean} and std={std} of model.data_preprocessor must have an entry for each "
                 "channel, or both one for all"
+            )
+        if not all(math.isfinite(value) for value in mean or ()) or not all(
+            math.isfinite(value) and value > 0 for value in std or ()
+        ):
+            raise HCSCError(
+                f"mean={mean} and std={std} of model.data_preprocessor must be finite, and std "
+                "above 0"
             )
         super().__init__(to_rgb=to_rgb, **kwargs)
         if mean is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.runner import BaseLoop, Runner
 
 from ...errors import HCSCError
@@ -26,7 +26,14 @@ from ..kept_checkpoints import WITHIN_EPOCH, kept_names, last_good, outdated, se
 from ..resume_state import gather_state
 from ..resumed_place import take_up_place
 from ..resumed_schedule import drop_what_was_not_saved, replay_schedules
-from ..resumed_settings import Changes, Settings, described, take_from_config
+from ..resumed_settings import (
+    Changes,
+    Settings,
+    described,
+    leave_out_average,
+    seed_without_effect,
+    take_from_config,
+)
 from ..taking_part import GathersForCheckpoint, KeepsShards
 from ..train_loop import ResumableTrainLoop, counts_iterations, gradients_are_used_up
 from .non_finite_hook import NonFiniteHook
@@ -123,6 +130,12 @@ class ResumableCheckpointHook(CheckpointHook):
         self._loaded = checkpoint.get(RESUME_KEY)
         checkpoint["message_hub"] = histories_from_plain(checkpoint["message_hub"])
         drop_what_was_not_saved(checkpoint.get("param_schedulers"))
+        averages = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+        if not averages and leave_out_average(checkpoint):
+            runner.logger.warning(
+                "the checkpoint's run averaged its weights by EMAHook, and this one has none: it "
+                "goes on from the weights that were trained, without the average"
+            )
         saved = (self._loaded or {}).get("settings", {})
         self._changes = take_from_config(runner, self._settings, checkpoint, saved)
 
@@ -150,6 +163,9 @@ class ResumableCheckpointHook(CheckpointHook):
         if self._changes.named:
             runner.logger.warning(described(self._changes, runner))
         self._changes = Changes()
+        other_seed = seed_without_effect(runner) if runner._resume else None
+        if other_seed is not None:
+            runner.logger.warning(other_seed)
         if runner._resume and runner.iter >= runner.max_iters:
             runner.logger.warning(
                 f"nothing to train: the checkpoint has made {runner.iter} of the "
