@@ -22,7 +22,7 @@ from mmpretrain.models.selfsup import BYOL, SimSiam, SwAV
 from mmpretrain.registry import DATASETS, HOOKS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from PIL import Image
 from rows import encoded, save_rows
-from stores import index, write_shards
+from stores import index, write_folder, write_shards
 from torch import nn
 
 from hcsc_mm.datasets import ExtractionView, seed_worker
@@ -56,6 +56,7 @@ METHODS = {
     "cacr": MomentumContrast,
     "groco": MomentumContrast,
     "fnc": MomentumContrast,
+    "adainf": MomentumContrast,  # on real and generated images
     "swav": SwAV,
     "simsiam": SimSiam,
     "byol": BYOL,
@@ -116,6 +117,11 @@ def build_dataset(config: Config, folder: Path, monkeypatch):
     elif dataset["type"] == "hcsc_mm.HFImages":
         save_rows(pixels, folder / "rows")
         dataset = dict(config.train_dataloader.dataset, path=str(folder / "rows"))
+    elif dataset["type"] == "hcsc_mm.MixedImages":
+        for kind, images in (("real", pixels[:1]), ("generated", pixels[1:])):
+            write_folder(folder / kind, encoded(images))
+        places = dict(data_root=str(folder / "real"), generated=str(folder / "generated"))
+        dataset = dict(config.train_dataloader.dataset, **places)
     elif dataset["type"] == "hcsc_mm.TarImages":
         index(write_shards(folder, encoded(pixels), 2))
     else:
