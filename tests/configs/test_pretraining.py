@@ -28,13 +28,13 @@ from torch import nn
 from hcsc_mm.datasets import ExtractionView, seed_worker
 from hcsc_mm.engine.hooks import HierarchicalClusteringHook
 from hcsc_mm.models import HCSC, PCL, MomentumContrast, ViewRecipe
-from hcsc_mm.models.selfsup import MCL, InterCLR
+from hcsc_mm.models.selfsup import HIRL, MCL, InterCLR
 from hcsc_mm.runtime.launch import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 CLUSTERING = [
-    name for name in NAMES if name.startswith(("hcsc", "interclr", "mcl", "pcl"))
+    name for name in NAMES if name.startswith(("hcsc", "hirl", "interclr", "mcl", "pcl"))
 ]  # others never cluster
 IN1K = [name for name in NAMES if name.startswith("hcsc") and name.endswith("in1k")]
 
@@ -45,6 +45,7 @@ def load_optimizer(name: str) -> str:
 
 METHODS = {
     "hcsc": HCSC,
+    "hirl": HIRL,
     "interclr": InterCLR,
     "mcl": MCL,
     "pcl": PCL,

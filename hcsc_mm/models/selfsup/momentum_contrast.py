@@ -208,7 +208,8 @@ class MomentumContrast(BaseSelfSupervisor, ChecksTraining):
                 "more, so that an image meets its own older keys as negatives; set "
                 f"model.queue_len to at most {max(total_batch, num_images // 2)}."
             )
-        if get_world_size() == 1 and _takes_statistics(self, besides=SplitBatchNorm2d):
+        shared = self.momentum_encoder  # what is not in it, the head, sees queries alone
+        if get_world_size() == 1 and _takes_statistics(shared, besides=SplitBatchNorm2d):
             warnings.append(
                 "On one process query and key share their batch-norm statistics, which lets the "
                 "network cheat (MoCo, Section 3.3). Use "
