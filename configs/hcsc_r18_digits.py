@@ -93,5 +93,5 @@ train_cfg = dict(max_epochs=max_epochs)  # the cosine ends with it
 auto_scale_lr = dict(base_batch_size=batch_size)
 stages = [
     f"{{ fileDirname }}/benchmarks/{name}_digits.py"
-    for name in ("knn", "linear", "svm", "fewshot", "clustering")
+    for name in ("knn", "linear", "svm", "fewshot", "clustering", "gcd")
 ]

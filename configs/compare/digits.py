@@ -33,6 +33,7 @@ methods = dict(
     groco=dict(config=f"{folder}/groco_r18_digits.py"),
     fnc=dict(config=f"{folder}/fnc_r18_digits.py"),
     interclr=dict(config=f"{folder}/interclr_r18_digits.py"),
+    hirl=dict(config=f"{folder}/hirl_r18_digits.py"),
     hcsc_released=dict(options={"model.head.rule": "released"}),
     hcsc_paper=dict(options={"model.head.rule": "paper"}),
 )

@@ -112,14 +112,14 @@ class ImageFolder(CustomDataset):
         """
         if self.with_label:
             raise HCSCError("hcsc_mm.ImageFolder has no labels; use hcsc_mm.LabelledImages")
-        paths = [
-            source.path(path)
-            for source in self.sources
-            for path in (self._listed(source) if source.ann_file else self._found(source))
-        ]
+        paths = [source.path(path) for source in self.sources for path in self.paths_of(source)]
         if not paths:
             raise self._no_image()
         return [{"img_path": path} for path in paths]
+
+    def paths_of(self, source: Source) -> list[str]:
+        """Paths relative to a source, of all its images or of those that its list names."""
+        return self._listed(source) if source.ann_file else self._found(source)
 
     def _found(self, source: Source) -> list[str]:
         """Paths relative to the source of all its images; the log says what was not taken."""

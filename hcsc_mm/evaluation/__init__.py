@@ -1,6 +1,7 @@
 from .clustering_metrics import Clustering, HierarchyScores
 from .clustering_scores import clustering_scores
 from .collapse import cluster_balance, effective_rank, relative_std
+from .discovery_metrics import CategoryDiscovery
 from .feature_extraction import extract_features
 from .feature_loop import FeatureTestLoop
 from .feature_metrics import KNN, FewShot, LinearSVM, LowShotSVM
@@ -11,6 +12,7 @@ from .tree_scores import dendrogram_purity, tree_scores
 
 __all__ = [
     "KNN",
+    "CategoryDiscovery",
     "Clustering",
     "FeatureSet",
     "FeatureTestLoop",

@@ -37,10 +37,11 @@ class FeatureTestLoop(BaseLoop):
         dataloader: The images under test; ``test_dataloader`` in a config, without sampler and
             collation.
         evaluator: Configs of :class:`KNN`, :class:`LinearSVM`, :class:`LowShotSVM`,
-            :class:`FewShot`, :class:`Clustering`, :class:`HierarchyScores` or others with their
-            ``evaluate``, and ``check`` for what can be said before any feature is extracted;
-            ``test_evaluator`` in a config. One whose ``check`` raises :class:`NotApplicableError`
-            is left out, with a line in the log, as long as another one applies.
+            :class:`FewShot`, :class:`Clustering`, :class:`HierarchyScores`,
+            :class:`CategoryDiscovery` or others with their ``evaluate``, and ``check`` for what can
+            be said before any feature is extracted; ``test_evaluator`` in a config. One whose
+            ``check`` raises :class:`NotApplicableError` is left out, with a line in the log, as
+            long as another one applies.
         train_dataloader: Labelled images to learn from, for those that do.
     """
 

@@ -22,19 +22,19 @@ from mmpretrain.models.selfsup import BYOL, SimSiam, SwAV
 from mmpretrain.registry import DATASETS, HOOKS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from PIL import Image
 from rows import encoded, save_rows
-from stores import index, write_shards
+from stores import index, write_folder, write_shards
 from torch import nn
 
 from hcsc_mm.datasets import ExtractionView, seed_worker
 from hcsc_mm.engine.hooks import HierarchicalClusteringHook
 from hcsc_mm.models import HCSC, PCL, MomentumContrast, ViewRecipe
-from hcsc_mm.models.selfsup import MCL, InterCLR
+from hcsc_mm.models.selfsup import HIRL, MCL, InterCLR
 from hcsc_mm.runtime.launch import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.py"))
 CLUSTERING = [
-    name for name in NAMES if name.startswith(("hcsc", "interclr", "mcl", "pcl"))
+    name for name in NAMES if name.startswith(("hcsc", "hirl", "interclr", "mcl", "pcl"))
 ]  # others never cluster
 IN1K = [name for name in NAMES if name.startswith("hcsc") and name.endswith("in1k")]
 
@@ -45,6 +45,7 @@ def load_optimizer(name: str) -> str:
 
 METHODS = {
     "hcsc": HCSC,
+    "hirl": HIRL,
     "interclr": InterCLR,
     "mcl": MCL,
     "pcl": PCL,
@@ -56,6 +57,7 @@ METHODS = {
     "cacr": MomentumContrast,
     "groco": MomentumContrast,
     "fnc": MomentumContrast,
+    "adainf": MomentumContrast,  # on real and generated images
     "swav": SwAV,
     "simsiam": SimSiam,
     "byol": BYOL,
@@ -116,6 +118,11 @@ def build_dataset(config: Config, folder: Path, monkeypatch):
     elif dataset["type"] == "hcsc_mm.HFImages":
         save_rows(pixels, folder / "rows")
         dataset = dict(config.train_dataloader.dataset, path=str(folder / "rows"))
+    elif dataset["type"] == "hcsc_mm.MixedImages":
+        for kind, images in (("real", pixels[:1]), ("generated", pixels[1:])):
+            write_folder(folder / kind, encoded(images))
+        places = dict(data_root=str(folder / "real"), generated=str(folder / "generated"))
+        dataset = dict(config.train_dataloader.dataset, **places)
     elif dataset["type"] == "hcsc_mm.TarImages":
         index(write_shards(folder, encoded(pixels), 2))
     else:

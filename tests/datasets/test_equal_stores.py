@@ -91,12 +91,18 @@ def as_two_folders(tmp_path, folder):
     return dict(type="hcsc_mm.ImageFolder", data_root=halves)
 
 
+def as_mixture(tmp_path, folder):
+    real, made = as_two_folders(tmp_path, folder)["data_root"]
+    return dict(type="hcsc_mm.MixedImages", data_root=real, generated=made)
+
+
 MAKERS = {
     "shards": as_shards,
     "rows": as_rows,
     "base": as_base,
     "zip": as_zip,
     "two folders": as_two_folders,
+    "mixture": as_mixture,
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
+from cases import random_hierarchy
 from mmengine.dist import get_rank
 from mmengine.model import MMDistributedDataParallel
 from mmpretrain.structures import DataSample
@@ -23,7 +24,8 @@ from small_double import (
 from torch import nn
 
 from hcsc_mm.models import InfoNCEHead, ProjectionNeck
-from hcsc_mm.models.selfsup import MCL
+from hcsc_mm.models.heads import PathHead
+from hcsc_mm.models.selfsup import HIRL, MCL
 
 WARM_UP = 10
 
@@ -98,3 +100,31 @@ def name_keys(symmetric: bool = False) -> dict:
 
 def name_keys_of_both_views() -> dict:
     return name_keys(symmetric=True)
+
+
+def learn_paths() -> dict:
+    """Two steps of HIRL without a tree, whose projections have no gradient, and two with one."""
+    torch.manual_seed(0)
+    backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    model = HIRL(backbone, ProjectionNeck(4, 16, 8), PathHead(8, 2, 30), queue_len=16)
+    model.init_weights()
+    start = {name: value.clone() for name, value in model.head.named_parameters()}
+    parallel = MMDistributedDataParallel(
+        model, broadcast_buffers=False, find_unused_parameters=True
+    )
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
+    names, halfway = [], {}
+    for step in range(4):
+        if step == 2:
+            halfway = {name: value.clone() for name, value in model.head.named_parameters()}
+            model.set_hierarchy(random_hierarchy(num_prototypes=(5, 2), dim=8))
+        torch.manual_seed(10 * step + get_rank())
+        images = torch.randn(4, 3, 6, 6)
+        samples = [DataSample(metainfo={"sample_idx": 4 * get_rank() + i}) for i in range(4)]
+        losses = parallel([images, images.flip(-1)], samples, mode="loss")
+        names.append(sorted(losses))
+        sgd.zero_grad()
+        sum(losses.values()).backward()
+        sgd.step()
+    end = {name: value.detach().clone() for name, value in model.named_parameters()}
+    return {"names": names, "start": start, "halfway": halfway, "end": end}

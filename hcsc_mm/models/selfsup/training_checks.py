@@ -28,6 +28,7 @@ class ChecksContrast(ChecksTraining):
     queue_length: int
     symmetric: bool
     data_preprocessor: nn.Module
+    momentum_encoder: nn.Module
 
     def check_training(self, num_images: int, total_batch: int) -> list[str]:
         """Does a step fit into the queue, and do query and key keep their statistics apart?"""
@@ -47,7 +48,8 @@ class ChecksContrast(ChecksTraining):
                 "more, so that an image meets its own older keys as negatives; set "
                 f"model.queue_len to at most {max(total_batch, num_images // 2)}."
             )
-        if get_world_size() == 1 and takes_statistics(self, besides=SplitBatchNorm2d):
+        shared = self.momentum_encoder  # what is not in it, the head, sees queries alone
+        if get_world_size() == 1 and takes_statistics(shared, besides=SplitBatchNorm2d):
             warnings.append(
                 "On one process query and key share their batch-norm statistics, which lets the "
                 "network cheat (MoCo, Section 3.3). Use "

@@ -14,7 +14,8 @@ from torch import nn
 from hcsc_mm import HCSCError
 from hcsc_mm.clustering.independent_kmeans import IndependentClusterings
 from hcsc_mm.models import HCSC, PCL, HCSCHead, InfoNCEHead, MomentumContrast, ProjectionNeck
-from hcsc_mm.models.selfsup import MCL, InterCLR
+from hcsc_mm.models.heads import PathHead
+from hcsc_mm.models.selfsup import HIRL, MCL, InterCLR
 
 TREE = random_hierarchy(num_prototypes=(6, 3), dim=8)
 FLAT = IndependentClusterings((random_hierarchy(num_prototypes=(5,), dim=8),))
@@ -51,6 +52,7 @@ MODELS = {
     "hcsc paper": of(HCSC, hcsc_head("paper"), clusters),
     "pcl": of(PCL, plain, lambda model: model.set_hierarchy(FLAT)),
     "interclr": of(InterCLR, plain, clusters, pool_share=0.5),
+    "hirl": of(HIRL, lambda contrast: PathHead(8, 2, 20, contrast=contrast), clusters),
     "mcl": of(MCL, plain, lambda model: model.set_earlier_groups(TREE.path(range(40))[1])),
 }
 
