@@ -33,7 +33,7 @@ import torch
 
 from hcsc_mm import HCSCError
 from hcsc_mm.compare import Cell, cells_of, measure_cell, read_grid, save_comparison
-from hcsc_mm.compare.cells import finished, is_outdated
+from hcsc_mm.compare.cells import collect, finished, is_outdated
 from hcsc_mm.runtime.console import duration
 from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.runtime.preemption import signals_noted
@@ -84,7 +84,7 @@ def main() -> None:
         with held(out / ".lock", TABLE_SECONDS) as ours:
             if not ours:
                 raise HCSCError(f"another process writes the table of {out}; --table makes it anew")
-            print(save_comparison(grid, collect(cells, out), out))
+            print(save_comparison(grid, collect(grid, out), out))
         say_outdated(cells, out)
 
 
@@ -207,15 +207,6 @@ def save(cell: Cell, result: dict, args: argparse.Namespace) -> None:
         "versions": {"hcsc_mm": hcsc_mm.__version__, "torch": torch.__version__},
     }
     write_text(Path(args.out) / f"{cell.name}.json", json.dumps(facts, indent=1) + "\n")
-
-
-def collect(cells: list[Cell], out: Path) -> dict:
-    results: dict = {}
-    for cell in cells:
-        found = finished(cell, out, broken=True)
-        if found is not None:
-            results.setdefault(cell.data, {}).setdefault(cell.method, []).append(found)
-    return results
 
 
 def say_outdated(cells: list[Cell], out: Path) -> None:
