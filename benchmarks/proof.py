@@ -25,8 +25,10 @@ from proof_summary import against_peers, readme_block, write_readme
 from hcsc_mm.compare import Grid, read_grid, save_comparison
 from hcsc_mm.compare.cells import collect
 from hcsc_mm.compare.table import Results, markdown, summarise
+from hcsc_mm.errors import HCSCError
 from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.utils.files import write_text
+from hcsc_mm.utils.locks import held
 
 ROOT = Path(__file__).resolve().parents[1]
 GRIDS = {
@@ -57,13 +59,32 @@ def main() -> None:
     with one_line_errors("interrupted; the same command goes on"):
         if not (args.table or args.readme):
             if args.scale != "gpu":
-                prepare(args.data, Path("data/proof"))
+                prepare_alone(args.data, Path("data/proof"))
             code = run(args.scale, further)
-        all_results = read_all()
-        write_text(RESULTS.with_suffix(".md"), page(all_results))
-        if args.readme:
-            write_readme(readme_block(*all_results["cpu"]), Path("README.md"))
+        with held(RESULTS / ".lock", seconds=300) as ours:
+            if not ours:
+                raise HCSCError(f"another process writes {RESULTS}.md; --table writes it anew")
+            all_results = read_all()
+            write_text(RESULTS.with_suffix(".md"), page(all_results))
+            if args.readme:
+                write_readme(readme_block(*all_results["cpu"]), Path("README.md"))
     sys.exit(code)
+
+
+def prepare_alone(data: Path, out: Path) -> None:
+    """Write the images, once for several calls that begin together.
+
+    Args:
+        data: Folder of published files.
+        out: Where images go.
+
+    Raises:
+        HCSCError: another call has been at it for an hour.
+    """
+    with held(out / ".lock", seconds=3600) as ours:
+        if not ours:
+            raise HCSCError(f"another process has been writing images to {out} for an hour")
+        prepare(data, out)
 
 
 def run(scale: str, further: Sequence[str]) -> int:
