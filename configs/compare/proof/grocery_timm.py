@@ -23,7 +23,7 @@ temperature = 0.07
 queue_len = 1024
 num_prototypes = (240, 81, 43)
 
-# three times the images a second where the processor has bfloat16 (docs/precision.md)
+# twice the images a second where the processor has bfloat16 (docs/precision.md)
 channels_last = True
 optim_wrapper = dict(type="hcsc_mm.BFloat16OptimWrapper")
 train_dataloader = dict(dataset=dict(type="hcsc_mm.LabelledImages", ann_file="train.txt"))
