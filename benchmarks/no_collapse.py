@@ -96,12 +96,12 @@ def read_log(text: str) -> dict[str, Any]:
 
 
 def table(results: Path = RESULTS) -> str:
-    """A row for each collection, all of its seeds in it."""
-    rows = []
+    """A row for each collection, all of its seeds in it; and those that have not been run."""
+    rows, missing = [], []
     for name in SETS:
         cells = [json.loads(path.read_text()) for path in sorted(results.glob(f"{name}-*.json"))]
         if not cells:
-            rows.append([name, "–", "not run yet", "", "", "", ""])
+            missing.append(name)
             continue
         rows.append(
             [
@@ -115,7 +115,8 @@ def table(results: Path = RESULTS) -> str:
             ]
         )
     heads = ["collection", "images", "seeds", "spread", "rank", "minutes of announced", "verdict"]
-    return markdown_table(heads, rows)
+    text = markdown_table(heads, rows) + "\n" if rows else ""
+    return text + (f"Not run yet: {', '.join(missing)}.\n" if missing else "")
 
 
 def _verdict(cell: dict[str, Any]) -> str:

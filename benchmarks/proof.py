@@ -5,7 +5,8 @@ what has been run.
 
 Images of the first two scales come from published files in FOLDER; ``benchmarks/proof_data.py``
 says which. A data set that FOLDER lacks is left out of the run, with a line that says so, and keeps
-its rows in the table.
+its rows in the table. Several calls at once, also on several machines with one folder, share the
+cells.
 """
 
 from __future__ import annotations
@@ -19,10 +20,15 @@ from typing import Any
 
 import no_collapse
 from proof_data import prepare
+from proof_summary import against_peers, readme_block, write_readme
 
-from hcsc_mm.compare import Grid, cells_of, read_grid
-from hcsc_mm.compare.cells import finished
+from hcsc_mm.compare import Grid, read_grid, save_comparison
+from hcsc_mm.compare.cells import collect
+from hcsc_mm.compare.table import Results, markdown, summarise
+from hcsc_mm.errors import HCSCError
+from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.utils.files import write_text
+from hcsc_mm.utils.locks import held
 
 ROOT = Path(__file__).resolve().parents[1]
 GRIDS = {
@@ -45,14 +51,40 @@ def main() -> None:
         "--data", type=Path, default=Path("data/published"), help="folder of published files"
     )
     parser.add_argument("--table", action="store_true", help="run nothing, write the page")
+    parser.add_argument(
+        "--readme", action="store_true", help="run nothing, write the page and the README's table"
+    )
     args, further = parser.parse_known_args()
     code = 0
-    if not args.table:
-        if args.scale != "gpu":
-            prepare(args.data, Path("data/proof"))
-        code = run(args.scale, further)
-    write_text(RESULTS.with_suffix(".md"), page())
+    with one_line_errors("interrupted; the same command goes on"):
+        if not (args.table or args.readme):
+            if args.scale != "gpu":
+                prepare_alone(args.data, Path("data/proof"))
+            code = run(args.scale, further)
+        with held(RESULTS / ".lock", seconds=300) as ours:
+            if not ours:
+                raise HCSCError(f"another process writes {RESULTS}.md; --table writes it anew")
+            all_results = read_all()
+            write_text(RESULTS.with_suffix(".md"), page(all_results))
+            if args.readme:
+                write_readme(readme_block(*all_results["cpu"]), Path("README.md"))
     sys.exit(code)
+
+
+def prepare_alone(data: Path, out: Path) -> None:
+    """Write the images, once for several calls that begin together.
+
+    Args:
+        data: Folder of published files.
+        out: Where images go.
+
+    Raises:
+        HCSCError: another call has been at it for an hour.
+    """
+    with held(out / ".lock", seconds=3600) as ours:
+        if not ours:
+            raise HCSCError(f"another process has been writing images to {out} for an hour")
+        prepare(data, out)
 
 
 def run(scale: str, further: Sequence[str]) -> int:
@@ -77,25 +109,48 @@ def with_images(grid: Grid, scale: str) -> list[str]:
     return [name for name, found in there.items() if found]
 
 
-def page(results: Path = RESULTS, grids: Mapping[str, str] = GRIDS) -> str:
+def read_all(
+    folder: Path = RESULTS, grids: Mapping[str, str] = GRIDS
+) -> dict[str, tuple[Grid, Results]]:
+    """Scale → its grid and what has been run of it, whose tables and picture are made anew.
+
+    Args:
+        folder: Folder of the grids' folders.
+        grids: Scale → path of its grid.
+    """
+    found = {}
+    for scale, path in grids.items():
+        grid, out = read_grid(path), folder / Path(path).stem
+        found[scale] = grid, collect(grid, out)
+        if found[scale][1]:
+            save_comparison(*found[scale], out)
+    return found
+
+
+def page(
+    all_results: Mapping[str, tuple[Grid, Results]],
+    folder: Path = RESULTS,
+    grids: Mapping[str, str] = GRIDS,
+) -> str:
     """The text of docs/results.md.
 
     Args:
-        results: Folder of the grids' folders.
-        grids: Scale → path of its grid.
+        all_results: What :func:`read_all` gave.
+        folder, grids: As there.
     """
     parts = ["# Results", "", *INTRODUCTION.strip().splitlines(), ""]
-    for path in grids.values():
-        grid, out = read_grid(path), results / Path(path).stem
-        cells = [found for cell in cells_of(grid) if (found := finished(cell, out, broken=True))]
+    if "cpu" in all_results:
+        parts += [*against_peers(*all_results["cpu"])]
+    for scale, (grid, results) in all_results.items():
+        cells = [cell for methods in results.values() for of in methods.values() for cell in of]
         if not cells:
             parts += [f"# {grid.title}", "", "No cell has been run yet.", ""]
             continue
-        table = out / "comparison.md"
-        parts += [table.read_text(encoding="utf-8").strip(), "", *facts(cells), ""]
-        parts += [f"![kNN and AMI of every method](results/{out.name}/comparison.png)", ""]
+        parts += [markdown(grid, summarise(grid, results), results).strip(), "", *facts(cells), ""]
+        picture = f"results/{Path(grids[scale]).stem}/comparison.png"
+        parts += [f"![kNN and AMI of every method]({picture})", ""]
     parts += ["# Any folder", "", *ANY_FOLDER.strip().splitlines(), ""]
-    parts.append(no_collapse.table(results / no_collapse.RESULTS.name))
+    parts.append(no_collapse.table(folder / no_collapse.RESULTS.name))
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -121,16 +176,19 @@ nothing is edited by hand, and no cell is left out. Every method has the data se
 batch and steps, and all that the config of its data says; means ± standard deviations of the sample
 over the seeds. No value was chosen by a score on test images.
 
-- `start`: the weights at the start, untrained or trained on ImageNet.
-- `kNN`: of held-out images, among the training images unless the note says otherwise.
-- `features …`: a tree that hierarchical k-means makes of the backbone's features; AMI with the
-  classes, and the coarse classes, of the training images. The same for every method.
-- `own …`: the method's own clusters, of its last clustering. `0_60`: the finest level, 60 clusters.
-- `flat`, `ward`: k-means at one K, and Ward's agglomerative clustering (scikit-learn, up to 8,000
-  images), of the features of the start and of MoCo v2.
-- `difference`: one method minus another with the same seed; its spread says what the table
-  supports.
-- `seconds`: of training; two cores that may have had other work.
+- `start`: the weights at the start, untrained or trained on ImageNet. `mocov2`, `pclv2`, `swav`:
+  the peers. `hcsc_released`, `hcsc_paper`: HCSC with the rule of its released code, and of its
+  paper ([fidelity.md](fidelity.md)).
+- `kNN`: accuracy on held-out images by their neighbours among the training images, unless the note
+  says otherwise. `linear`: of logistic regression.
+- `AMI`: adjusted mutual information of a level's clusters with the classes of the training images
+  (1: the same, 0: chance), `coarse` with the coarse classes. The tree is made by hierarchical
+  k-means of the backbone's features, for every method alike. `dendrogram purity`: of two images of
+  one class, the share of that class in the smallest node that has both, on average.
+- The method's own clusters: those that HCSC has trained with. Yardsticks: k-means at one K
+  (`flat`), and Ward's agglomerative clustering (scikit-learn, up to 8,000 images).
+- `difference`: one method minus another with the same seed; in bold, what the seeds support.
+- `seconds`: of training, on two cores that had other work besides, so they compare nothing.
 """
 
 ANY_FOLDER = """

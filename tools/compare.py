@@ -2,7 +2,8 @@
 """Methods beside each other: ``python tools/compare.py GRID`` runs data × method × seed.
 
 A finished cell is a small JSON file, and the same command goes on where it was stopped. Each cell
-is a process of its own; ``--array i/n`` runs every n-th of them, for a Slurm array.
+is a process of its own. Several calls share a grid: one that meets a cell at which another one is
+at work takes the next; ``--array i/n`` runs every n-th cell, for a Slurm array.
 """
 
 from __future__ import annotations
@@ -28,16 +29,19 @@ import torch
 
 from hcsc_mm import HCSCError
 from hcsc_mm.compare import Cell, cells_of, measure_cell, read_grid, save_comparison
-from hcsc_mm.compare.cells import finished, is_outdated
+from hcsc_mm.compare.cells import collect, finished, is_outdated
 from hcsc_mm.runtime.console import duration
 from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.runtime.preemption import signals_noted
 from hcsc_mm.utils.files import write_text
+from hcsc_mm.utils.locks import held
 from hcsc_mm.utils.progress import track
 
 WORK_DIR = "work_dirs/compare_cells"
 # Ctrl-C and SIGTERM, by signal or by exit code; 75: a run that saved itself before it stopped
 INTERRUPTED = (-signal.SIGINT, -signal.SIGTERM, 130, 143, 75)
+TAKEN = 69  # exit code of a cell at which another process is at work
+TABLE_SECONDS = 60  # that another process may take to write the table
 NOTHING = {"scores": {}, "spread": {}, "collapsed": False, "seconds": 0.0, "steps": 0}
 
 
@@ -73,8 +77,10 @@ def main() -> None:
             return
         wanted = [] if args.table else choose(cells, args)
         run_all(wanted, args)
-        results = collect(cells, out)
-        print(save_comparison(grid, results, out))
+        with held(out / ".lock", TABLE_SECONDS) as ours:
+            if not ours:
+                raise HCSCError(f"another process writes the table of {out}; --table makes it anew")
+            print(save_comparison(grid, collect(grid, out), out))
         say_outdated(cells, out)
 
 
@@ -100,27 +106,39 @@ def names_of(cell: Cell) -> tuple[str, ...]:
 def run_all(cells: list[Cell], args: argparse.Namespace) -> None:
     begun = time.monotonic()
     for number, cell in enumerate(cells, start=1):
-        hours = (time.monotonic() - begun) / 3600
-        if args.hours is not None and hours >= args.hours:
+        spent = time.monotonic() - begun
+        left = None if args.minutes is None else 60 * args.minutes - spent
+        if args.hours is not None and spent >= 3600 * args.hours:
+            words = None
+        else:
+            print(f"=== cell {number} of {len(cells)}: {cell.name}", file=sys.stderr, flush=True)
+            words = run_one(cell, left, args)
+        if words is None:
             print(f"{len(cells) - number + 1} cells are left for another time", file=sys.stderr)
             return
-        print(f"=== cell {number} of {len(cells)}: {cell.name}", file=sys.stderr, flush=True)
-        start = time.monotonic()
-        command = [sys.executable, __file__, args.grid, "--cell", cell.name, "--out", args.out]
-        if args.work_dir is not None:
-            command += ["--work-dir", args.work_dir]
-        left = None if args.minutes is None else 60 * args.minutes - (time.monotonic() - begun)
-        code = run_process(command, left)
-        if code is None:
-            print(f"{len(cells) - number + 1} cells are left for another time", file=sys.stderr)
-            return
-        if code in INTERRUPTED:
-            raise KeyboardInterrupt
-        words = "done"
-        if code != 0:
-            words = broke_down(code)
-            save(cell, {**NOTHING, "error": words, "broken": True}, args)
-        print(f"    {words} after {duration(time.monotonic() - start)}", file=sys.stderr)
+        print(f"    {words}", file=sys.stderr, flush=True)
+
+
+def run_one(cell: Cell, seconds: float | None, args: argparse.Namespace) -> str | None:
+    """What became of it, in words; None: the seconds were over."""
+    if finished(cell, Path(args.out)) is not None:
+        return "was finished by another process meanwhile"
+    begun = time.monotonic()
+    command = [sys.executable, __file__, args.grid, "--cell", cell.name, "--out", args.out]
+    if args.work_dir is not None:
+        command += ["--work-dir", args.work_dir]
+    code = run_process(command, seconds)
+    if code is None:
+        return None
+    if code == TAKEN:
+        return "another process is at work on it, and it is left to that"
+    if code in INTERRUPTED:
+        raise KeyboardInterrupt
+    words = "done"
+    if code != 0:
+        words = broke_down(code)
+        save(cell, {**NOTHING, "error": words, "broken": True}, args)
+    return f"{words} after {duration(time.monotonic() - begun)}"
 
 
 def run_process(command: list[str], seconds: float | None) -> int | None:
@@ -144,11 +162,22 @@ def broke_down(code: int) -> str:
 
 
 def run_cell(cell: Cell, args: argparse.Namespace) -> None:
-    """In a process of its own. A collapse that stopped is a result, too; any other mistake is said,
-    and the next call tries again.
+    """In a process of its own, which holds the cell's lock: of a caller that is killed it would
+    be gone while the cell trains on.
     """
     # by its inputs: a cell of other ones must not go on from these checkpoints
     folder = Path(args.work_dir or WORK_DIR) / f"{cell.name}-{cell.inputs()[:8]}"
+    with held(f"{folder}.lock") as ours:
+        if not ours:
+            sys.exit(TAKEN)
+        if finished(cell, Path(args.out)) is None:  # nor was it since the caller looked
+            measure(cell, folder, args)
+
+
+def measure(cell: Cell, folder: Path, args: argparse.Namespace) -> None:
+    """A collapse that stopped is a result, too; any other mistake is said, and the next call tries
+    again.
+    """
     result = dict(NOTHING)
     try:
         with signals_noted():  # SIGTERM, also of --minutes: the training saves itself first
@@ -174,15 +203,6 @@ def save(cell: Cell, result: dict, args: argparse.Namespace) -> None:
         "versions": {"hcsc_mm": hcsc_mm.__version__, "torch": torch.__version__},
     }
     write_text(Path(args.out) / f"{cell.name}.json", json.dumps(facts, indent=1) + "\n")
-
-
-def collect(cells: list[Cell], out: Path) -> dict:
-    results: dict = {}
-    for cell in cells:
-        found = finished(cell, out, broken=True)
-        if found is not None:
-            results.setdefault(cell.data, {}).setdefault(cell.method, []).append(found)
-    return results
 
 
 def say_outdated(cells: list[Cell], out: Path) -> None:

@@ -181,6 +181,24 @@ def finished(cell: Cell, folder: Path, broken: bool = False) -> dict[str, Any] |
     return None if result.get("broken") and not broken else result
 
 
+def collect(grid: Grid, folder: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """All results of a grid: data → method → one for each seed that has been run.
+
+    Args:
+        grid: Whose cells.
+        folder: Folder that results are written to.
+
+    Raises:
+        HCSCError: a file is damaged.
+    """
+    results: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for cell in cells_of(grid):
+        found = finished(cell, folder, broken=True)
+        if found is not None:
+            results.setdefault(cell.data, {}).setdefault(cell.method, []).append(found)
+    return results
+
+
 def is_outdated(cell: Cell, folder: Path) -> bool:
     """Whether there is a result, of other inputs: the config, or how it is measured, has changed
     since.

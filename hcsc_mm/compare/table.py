@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import t
+
 from ..utils.files import write_text, written_whole
 from ..utils.tables import markdown_table, mean_std, shown
 from .grid import Grid
+from .picture import draw
 
 Results = Mapping[str, Mapping[str, Sequence[dict[str, Any]]]]  # data → method → one per seed
 
@@ -59,71 +63,147 @@ def _summary_of(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def markdown(grid: Grid, summary: Mapping[str, Any], results: Results | None = None) -> str:
-    """One table for each data set: kNN, linear, and trees level by level; behind it the grid's
-    differences, of the ``results`` of both.
+    """The grid's tables, data set after data set, and in one line those that have not been run.
+
+    A data set has a table of every method; behind it the grid's differences, of the ``results`` of
+    both; the methods' own clusters; and the yardsticks.
     """
-    differences = {
-        data: _differences(grid, data, (results or {}).get(data, {})) for data in grid.data
-    }
-    parts = [f"# {grid.title}", ""]
+    parts, missing = [f"# {grid.title}", ""], []
     for data, entry in grid.data.items():
-        columns = _columns(summary.get(data, {}))
+        methods = summary.get(data, {})
+        if not any(found["seeds"] for found in methods.values()):
+            missing.append(data)
+            continue
         parts += [f"## {data}", "", *([entry.note, ""] if entry.note else [])]
+        columns = _columns(methods, _FEATURES)
         heads = ["method", "seeds", *(title for title, _ in columns), "seconds", ""]
-        rows = [[f"`{m}`", *_row(found, columns)] for m, found in summary.get(data, {}).items()]
-        parts += [markdown_table(heads, rows), *differences.get(data, [])]
+        rows = [[f"`{m}`", *_row(found, columns)] for m, found in methods.items()]
+        parts += [markdown_table(heads, rows)]
+        parts += _differences(grid, (results or {}).get(data, {}))
+        for words, groups in _FURTHER:
+            parts += _further(methods, words, groups)
+    if missing:
+        parts += [f"Not run yet: {', '.join(missing)}.", ""]
     return "\n".join(parts)
 
 
-def _columns(methods: Mapping[str, Any]) -> list[tuple[str, str]]:
+# Names of scores begin like this: what stands in one table, column after column.
+_FEATURES = ("knn", "linear", "features/")
+_FURTHER = (
+    ("The method's own clusters, of its last clustering:", ("own/",)),
+    ("Yardsticks, on the same features:", ("flat/", "ward/")),
+)
+_SCORE = re.compile(
+    r"(?:\d+_)?(?P<number>\d+)?/?(?P<coarse>coarse/)?(?P<what>ami|dendrogram_purity)"
+)
+
+
+def _columns(methods: Mapping[str, Any], groups: Sequence[str]) -> list[tuple[str, str]]:
     """(title, score) of what any method of a data set has, in the order of interest."""
     names = {name for found in methods.values() for name in found["scores"]}
-    kinds = (("features", "ami"), ("", "dendrogram_purity"), ("own", "ami"), ("flat", "ami"))
-    order = ["knn", "linear"]
-    for start, end in (*kinds, ("ward", "ami")):
-        found = [name for name in names if name.startswith(start) and name.endswith(end)]
-        order += sorted(set(found) - set(order), key=_by_number)
-    titles = {"knn": "kNN, %", "linear": "linear, %"}
-    return [(titles.get(name, name.replace("/", " ")), name) for name in order if name in names]
+    columns = []
+    for group in groups:
+        found = {name: _title(name, group) for name in names if name.startswith(group)}
+        ordered = sorted(filter(found.get, found), key=_by_interest)
+        columns += [(found[name], name) for name in ordered]
+    return columns
 
 
-def _by_number(name: str) -> list[Any]:
-    """Level 2 before level 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+def _title(name: str, group: str) -> str | None:
+    """'AMI, 60 clusters' of 'features/0_60/ami'; None of what no table shows."""
+    if name in ("knn", "linear"):
+        return {"knn": "kNN, %", "linear": "linear, %"}[name]
+    score = _SCORE.fullmatch(name.removeprefix(group))
+    if score is None:
+        return None
+    kind = {"flat/": "flat ", "ward/": "Ward "}.get(group, "")
+    kind += "coarse " if score["coarse"] else ""
+    if score["what"] == "ami":
+        return f"{kind}AMI, {score['number']} clusters"
+    return f"{kind}dendrogram purity"
 
 
-def _differences(grid: Grid, data: str, results: Mapping[str, Any]) -> list[str]:
-    """A table of one method minus another, over the seeds that both have scores of."""
+def _by_interest(name: str) -> tuple[bool, bool, int]:
+    """Classes before coarse ones, AMI before purity, finer levels before coarser."""
+    found = re.search(r"/(?:\d+_)?(\d+)/", name)  # its number of clusters
+    return "/coarse/" in name, "purity" in name, -int(found[1]) if found else 0
+
+
+def _further(methods: Mapping[str, Any], words: str, groups: Sequence[str]) -> list[str]:
+    """A table of the methods that have any of these scores, under a line of words."""
+    columns: dict[str, list[str]] = {}
+    for title, name in _columns(methods, groups):  # of one title: as many clusters, another level
+        columns.setdefault(title, []).append(name)
     rows = []
-    for one, other in grid.differences:
-        pairs = _same_seed(results.get(one, ()), results.get(other, ()))
-        names = {name for first, second in pairs for name in first.keys() & second.keys()}
-        columns = _columns({"": {"scores": names}})
-        gains = {
-            name: mean_std([first[name] - second[name] for first, second in pairs])
-            for _, name in columns
-        }
-        rows.append((f"`{one}` − `{other}`", len(pairs), gains, columns))
-    columns = max((row[3] for row in rows), key=len, default=[])
+    for method, found in methods.items():
+        values = [
+            next((found["scores"][name] for name in names if name in found["scores"]), None)
+            for names in columns.values()
+        ]
+        if any(values):
+            rows.append([f"`{method}`", *(shown(value, 3) for value in values)])
+    return [words, "", markdown_table(["method", *columns], rows)] if rows else []
+
+
+def gains(results: Mapping[str, Any], one: str, other: str) -> dict[str, dict[str, Any]]:
+    """Score → 'mean', 'std' and 'values' of one method minus another, seed by seed.
+
+    Args:
+        results: Of one data set: method → a result for each seed.
+        one, other: The methods; seeds that only one of them has are left out.
+    """
+    pairs = _same_seed(results.get(one, ()), results.get(other, ()))
+    names = {name for first, second in pairs for name in first.keys() & second.keys()}
+    found = {}
+    for name in names:
+        both = [pair for pair in pairs if name in pair[0] and name in pair[1]]
+        found[name] = mean_std([first[name] - second[name] for first, second in both])
+    return found
+
+
+def is_supported(gain: Mapping[str, Any]) -> bool:
+    """Whether the 95 % confidence interval of a mean over seeds (Student's t) leaves out 0."""
+    number = len(gain["values"])
+    if number < 2:
+        return False
+    reach = t.ppf(0.975, number - 1) * gain["std"] / math.sqrt(number)
+    return abs(gain["mean"]) > reach
+
+
+def shown_gain(gain: Mapping[str, Any] | None, name: str) -> str:
+    """'+1.7 ± 1.2'; in bold if the seeds support it.
+
+    Args:
+        gain: One of those of :func:`gains`.
+        name: Of the score.
+    """
+    text = shown(gain, _digits(name))
+    text = f"+{text}" if gain and gain["mean"] > 0 else text.replace("-", "−")
+    return f"**{text}**" if gain and is_supported(gain) else text
+
+
+def _differences(grid: Grid, results: Mapping[str, Any]) -> list[str]:
+    """A table of one method minus another, over the seeds that both have scores of."""
+    found = {pair: gains(results, *pair) for pair in grid.differences}
+    columns = _columns({str(pair): {"scores": one} for pair, one in found.items()}, _FEATURES)
     if not columns:
         return []
     heads = ["difference, seed by seed", "seeds", *(title for title, _ in columns)]
-    lines = [
-        [title, str(number), *(_signed(gains.get(name), name) for _, name in columns)]
-        for title, number, gains, _ in rows
+    rows = [
+        [
+            f"`{one}` − `{other}`",
+            str(max((len(gain["values"]) for gain in of.values()), default=0)),
+            *(shown_gain(of.get(name), name) for _, name in columns),
+        ]
+        for (one, other), of in found.items()
     ]
-    return [markdown_table(heads, lines)]
+    return [markdown_table(heads, rows)]
 
 
 def _same_seed(ones: Sequence[Mapping], others: Sequence[Mapping]) -> list[tuple[Any, Any]]:
     scores = {cell["cell"].rpartition("-")[2]: cell["scores"] for cell in others if cell["scores"]}
     seeds = [(cell["cell"].rpartition("-")[2], cell["scores"]) for cell in ones if cell["scores"]]
     return [(found, scores[seed]) for seed, found in seeds if seed in scores]
-
-
-def _signed(value: Mapping[str, Any] | None, name: str) -> str:
-    text = shown(value, _digits(name))
-    return f"+{text}" if value and value["mean"] > 0 else text
 
 
 def _digits(name: str) -> int:
@@ -142,33 +222,3 @@ def _row(found: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> list[s
     if found["failed"]:
         words.append(f"failed: {found['failed'][0]}")
     return [*cells, "; ".join(words) or ("" if found["seeds"] else "not run yet")]
-
-
-def draw(grid: Grid, summary: Mapping[str, Any], path: str) -> None:
-    """kNN and the finest level's AMI of every method, a panel for each data set."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    drawn = [data for data in grid.data if summary.get(data)]
-    figure, panels = pyplot.subplots(
-        len(drawn), 2, figsize=(10, 1.2 + 2.2 * len(drawn)), squeeze=False
-    )
-    for row, data in zip(panels, drawn, strict=True):
-        finest = f"features/0_{grid.data[data].num_clusters[0]}/ami"
-        for panel, score, title in zip(
-            row, ("knn", finest), ("kNN, %", "AMI, finest level"), strict=True
-        ):
-            shown = [
-                (m, f["scores"][score]) for m, f in summary[data].items() if f["scores"].get(score)
-            ]
-            names = [name for name, _ in shown]
-            means, spreads = ([value[k] for _, value in shown] for k in ("mean", "std"))
-            panel.barh(names, means, xerr=spreads, color="#4878a8", ecolor="#333333")
-            panel.invert_yaxis()
-            panel.set_title(f"{data}: {title}", fontsize=9)
-            panel.tick_params(labelsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110, format="png")
-    pyplot.close(figure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -22,12 +23,18 @@ from ..models.backbones.timm_backbone import build_network
 from ..registry import FUNCTIONS
 from ..runtime.configs.fitted import Fitted
 from ..runtime.console import duration
+from ..runtime.precision import cpu_has_bfloat16
 from .arithmetic import Material, Recipe, fit_recipe
 
-_LOOKED_AT = 200  # images, evenly spread, whose sizes are read
+_LOOKED_AT = 200  # images at most, evenly spread, whose sizes are read
 _MANY = 20_000  # images of which each clustering on a CPU takes minutes at full size
 _VIEWS_PER_SECOND = 800  # that a CPU's core makes of 64 pixels; accelerators are faster
 _VIEWS = 16  # of a measurement of the network's speed
+_BFLOAT16 = (
+    "float32: this CPU computes in bfloat16 as well, and --amp bf16 is faster here "
+    "(docs/precision.md); that is for you to say, as a run that goes on on a CPU without it should "
+    "not change its numbers"
+)
 
 
 @FUNCTIONS.register_module()
@@ -71,6 +78,8 @@ def fit_to_images(
         f"{material.world_size} processes"
     )
     lines = [head, *recipe.lines(), announce(material, recipe, per_view)]
+    if material.kind == "cpu" and cpu_has_bfloat16():
+        lines.append(_BFLOAT16)
     return Fitted(recipe.values, lines, material.world_size)
 
 
@@ -86,7 +95,7 @@ def look(cfg: Config, trained: bool = False, frozen: bool = False) -> Material:
         images: BaseDataset = DATASETS.build(dataset)
     sizes = [
         size
-        for index in range(0, len(images), max(1, len(images) // _LOOKED_AT))
+        for index in range(0, len(images), max(1, math.ceil(len(images) / _LOOKED_AT)))
         if (size := _size(images.get_data_info(index))) is not None
     ]
     if not sizes:

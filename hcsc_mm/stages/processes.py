@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock, Timeout
 from mmengine.dist import is_main_process
 
 from ..errors import HCSCError
 from ..runtime.preemption import EXIT_CODE, PreemptedError, received, signals_noted
+from ..utils.locks import held
 
 
 @contextmanager
@@ -21,19 +21,13 @@ def locked(folder: str) -> Iterator[None]:
     Raises:
         HCSCError: another one holds it.
     """
-    os.makedirs(folder, exist_ok=True)
-    lock = FileLock(os.path.join(folder, ".lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise HCSCError(
-            f"another run of stages is at work in {folder}; wait for it, or choose another "
-            "--work-dir"
-        ) from None
-    try:
+    with held(os.path.join(folder, ".lock")) as ours:
+        if not ours:
+            raise HCSCError(
+                f"another run of stages is at work in {folder}; wait for it, or choose another "
+                "--work-dir"
+            )
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

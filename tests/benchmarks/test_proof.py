@@ -6,20 +6,24 @@ import gzip
 import json
 import sys
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
-from small_grids import write_grid
+from small_grids import MOCO, data_entry, write_grid
 from tiny import ROOT
 
-from hcsc_mm.compare import cells_of, read_grid, save_comparison
+from hcsc_mm import HCSCError
+from hcsc_mm.compare import cells_of, read_grid
+from hcsc_mm.compare.cells import collect
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import no_collapse
 import proof
 import proof_data
+import proof_summary
 
 
 def test_fashion_is_written_as_images_and_lists(tmp_path, monkeypatch):
@@ -74,35 +78,122 @@ def test_what_is_there_stays_and_what_is_missing_is_said(tmp_path, capsys):
     assert (out / "coins/photo.jpg").stat().st_mtime_ns == written
 
 
+def facts(cell, knn, **more):
+    return {
+        "cell": cell.name,
+        "inputs": cell.inputs(),
+        "scores": {"knn": knn, **more},
+        "seconds": 1800.0,
+        "collapsed": False,
+        "date": "2026-01-02 03:04",
+        "commit": "abc",
+        "machine": "2 cores",
+        "versions": {"torch": "2"},
+    }
+
+
 @pytest.mark.parametrize("run", [False, True])
 def test_the_page_has_the_table_and_says_when_and_where(run, tmp_path):
-    grid_path = write_grid(tmp_path / "small.py", title="Small")
-    grid, out = read_grid(str(grid_path)), tmp_path / "results/small"
+    data = dict(small=data_entry(), later=data_entry())
+    grid_path = write_grid(tmp_path / "small.py", title="Small", data=data)
+    grids = {"gpu": str(grid_path)}
+    cell, out = next(cells_of(read_grid(str(grid_path)))), tmp_path / "results/small"
     if run:
-        cell = next(cells_of(grid))
-        facts = {
-            "cell": cell.name,
-            "inputs": cell.inputs(),
-            "scores": {"knn": 91.5},
-            "seconds": 1800.0,
-            "collapsed": False,
-            "date": "2026-01-02 03:04",
-            "commit": "abc",
-            "machine": "2 cores",
-            "versions": {"torch": "2"},
-        }
         out.mkdir(parents=True)
-        (out / f"{cell.name}.json").write_text(json.dumps(facts))
-        save_comparison(grid, {"digits": {"mocov2": [facts]}}, out)
-    text = proof.page(tmp_path / "results", {"cpu": str(grid_path)})
+        (out / f"{cell.name}.json").write_text(json.dumps(facts(cell, 91.5)))
+    found = proof.read_all(tmp_path / "results", grids)
+    text = proof.page(found, tmp_path / "results", grids)
     assert text.startswith("# Results\n")
-    assert "| grocery " in text and "not run yet" in text
+    assert "\nNot run yet: grocery, coins, " in text and "| grocery " not in text
     if not run:
         assert "# Small\n\nNo cell has been run yet.\n\n# Any folder\n" in text
         return
     assert "| `mocov2` | 1     | 91.5" in text and "| `hcsc`   | 0     |" in text
+    assert "\nNot run yet: later.\n" in text
     assert "1 cells, 2026-01-02 03:04 to 2026-01-02 03:04 UTC, 0.5 hours of training" in text
     assert "commits abc; machines: 2 cores; torch 2." in text
+    assert (out / "comparison.png").is_file() and "results/small/comparison.png" in text
+
+
+# In short
+
+
+@pytest.fixture
+def short(tmp_path):
+    """HCSC 2 and 4 points above MoCo v2 on the digits, and 0.01 and 0.0102 in AMI."""
+    methods = dict(mocov2=dict(config=MOCO), hcsc_paper=dict())
+    pairs = [("hcsc_paper", "mocov2")]
+    path = write_grid(tmp_path / "small.py", methods=methods, differences=pairs)
+    grid = replace_levels(read_grid(str(path)))
+    results = {"digits": {"mocov2": [], "hcsc_paper": []}}
+    for cell in (one for one in cells_of(grid) if one.data == "digits"):
+        ahead = cell.method == "hcsc_paper"
+        knn = 90.0 + ahead * (2 + 2 * cell.seed)
+        more = {"features/1_10/ami": 0.7 + ahead * (0.01 + 0.0002 * cell.seed)}
+        results["digits"][cell.method].append(facts(cell, knn, **more))
+    return grid, results
+
+
+def replace_levels(grid):
+    """As many clusters as there are digits on level 1; and coins, which have not been run."""
+    digits, coins = (
+        replace(grid.data["digits"], num_clusters=numbers) for numbers in ((60, 10), (64, 8, 3))
+    )
+    return replace(grid, data={"digits": digits, "coins": coins})
+
+
+def test_what_it_gives_is_one_row_for_each_data_set_that_has_been_run(short):
+    lines = proof_summary.readme_block(*short).splitlines()
+    assert lines[0] == proof_summary.BEGIN and lines[-1] == proof_summary.END
+    (row,) = (line for line in lines if line.startswith("| digits"))
+    assert [part.strip() for part in row.strip("|").split("|")] == [
+        "digits",
+        "–",
+        "90.0 ± 0.0 · 0.70 ± 0.00 (2)",
+        *["–"] * 3,
+        "93.0 ± 1.4 · 0.71 ± 0.00 (2)",
+    ]
+    assert not any("coins" in line for line in lines)
+
+
+def test_a_failed_and_a_collapsed_seed_are_said(short):
+    grid, results = short
+    peers, ours = results["digits"]["mocov2"], results["digits"]["hcsc_paper"]
+    peers[1] |= {"scores": {}, "error": "broke down"}
+    for seed in ours:
+        seed |= {"scores": {}, "collapsed": True}
+    (row,) = (s for s in proof_summary.readme_block(grid, results).splitlines() if "90.0" in s)
+    assert "| 90.0 · 0.70 (1 of 2) " in row and "| collapsed " in row
+
+
+def test_differences_to_the_peers_say_what_the_seeds_support(short):
+    """3 ± 1.4 of two seeds is open, and 0.0101 ± 0.0001 is not: 12.7 · 0.00014 / √2 = 0.0013."""
+    text = "\n".join(proof_summary.against_peers(*short))
+    assert "| digits | +3.0 ± 1.4 (2) " in text
+    assert "| **+0.010 ± 0.000** (2) |" in text
+    assert text.rstrip().endswith(
+        "Of these 2 differences the seeds support 1 as gains of HCSC and 0 as losses. 1 are open, "
+        "0 of them for want of a second seed."
+    )
+
+
+def test_the_readmes_block_is_replaced_and_the_rest_stays(tmp_path):
+    path, block = tmp_path / "README.md", f"{proof_summary.BEGIN}\nnew\n{proof_summary.END}"
+    path.write_text(f"# A\n\n{proof_summary.BEGIN}\nold\n{proof_summary.END}\n\nrest\n")
+    proof_summary.write_readme(block, path)
+    assert path.read_text() == f"# A\n\n{block}\n\nrest\n"
+    path.write_text("# A\n")
+    with pytest.raises(HCSCError, match=r"README\.md must have the lines"):
+        proof_summary.write_readme(block, path)
+
+
+def test_the_readme_says_what_the_results_give(monkeypatch):
+    """After new results: python benchmarks/proof.py --readme"""
+    monkeypatch.chdir(ROOT)
+    grid = read_grid(proof.GRIDS["cpu"])
+    block = proof_summary.readme_block(grid, collect(grid, proof.RESULTS / "proof"))
+    assert block in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(block.splitlines()) <= 20
 
 
 LOG = """

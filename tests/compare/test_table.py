@@ -12,7 +12,7 @@ from PIL import Image
 
 from hcsc_mm.compare import Grid, save_comparison
 from hcsc_mm.compare.grid import DataEntry, MethodEntry
-from hcsc_mm.compare.table import markdown, summarise
+from hcsc_mm.compare.table import gains, markdown, shown_gain, summarise
 
 FINEST = "features/0_4/ami"
 BROKEN = "broke down with exit code 1; its traceback is above"
@@ -72,10 +72,10 @@ def test_the_table_reads_as_it_is_written_here():
         "\n"
         "A few scans.\n"
         "\n"
-        "| method   | seeds | kNN, %     | features 0_4 ami | seconds |     |\n"
-        "| -------- | ----- | ---------- | ---------------- | ------- | --- |\n"
-        "| `mocov2` | 2     | 92.0 ± 2.8 | 0.600 ± 0.141    | 12 ± 3  |     |\n"
-        "| `hcsc`   | 1     | 95.0       | 0.800            | 10      |     |\n"
+        "| method   | seeds | kNN, %     | AMI, 4 clusters | seconds |     |\n"
+        "| -------- | ----- | ---------- | --------------- | ------- | --- |\n"
+        "| `mocov2` | 2     | 92.0 ± 2.8 | 0.600 ± 0.141   | 12 ± 3  |     |\n"
+        "| `hcsc`   | 1     | 95.0       | 0.800           | 10      |     |\n"
     )
 
 
@@ -116,13 +116,46 @@ def test_pairs_that_the_grid_leaves_out_are_no_rows():
     }
 
 
-def test_levels_stand_in_the_order_of_their_numbers():
-    scores = {f"flat/{number}/ami": 0.5 for number in (12, 6, 3)}
-    scores |= {f"own/{level}_9/ami": 0.5 for level in (10, 2)}
+def heads(line):
+    return [head.strip() for head in line.strip("|").split("|")]
+
+
+def test_finer_levels_stand_first_and_classes_before_coarse_ones():
+    scores = {f"features/{level}_{k}/ami": 0.5 for level, k in ((10, 2), (2, 3))}
+    scores |= {f"features/2_3/coarse/{what}": 0.5 for what in ("ami", "purity")}
+    scores |= {f"features/{kind}dendrogram_purity": 0.5 for kind in ("coarse/", "")}
     small = grid("hcsc")
     text = markdown(small, summarise(small, {"digits": {"hcsc": [cell(1.0, 0.1, **scores)]}}))
-    heads = [head.strip() for head in text.splitlines()[4].strip("|").split("|")]
-    assert heads[4:-2] == ["own 2_9 ami", "own 10_9 ami", "flat 3 ami", "flat 6 ami", "flat 12 ami"]
+    assert heads(text.splitlines()[4])[2:-2] == [
+        "kNN, %",
+        "AMI, 4 clusters",
+        "AMI, 3 clusters",
+        "AMI, 2 clusters",
+        "dendrogram purity",
+        "coarse AMI, 3 clusters",
+        "coarse dendrogram purity",
+    ]
+
+
+def test_own_clusters_and_yardsticks_have_tables_of_their_own():
+    """As many clusters stand in one column, whatever the level: 12 is the second one's of b."""
+    own = {
+        "a": {"own/0_12/ami": 0.1, "own/1_4/ami": 0.2},
+        "b": {"own/0_60/ami": 0.3, "own/1_12/ami": 0.4},
+        "c": {"flat/12/ami": 0.5, "flat/3/ami": 0.6, "ward/12/ami": 0.7},
+    }
+    small = grid(*own)
+    results = {"digits": {name: [cell(90.0, 0.5, **scores)] for name, scores in own.items()}}
+    text = markdown(small, summarise(small, results))
+    main, further = text.split("The method's own clusters, of its last clustering:\n\n")
+    own_text, yardsticks = further.split("Yardsticks, on the same features:\n\n")
+    assert rows(main) == {name: ["1", "90.0", "0.500", "10", ""] for name in "abc"}
+    titles = [f"AMI, {number} clusters" for number in (60, 12, 4)]
+    assert heads(own_text.splitlines()[0]) == ["method", *titles]
+    assert rows(own_text) == {"a": ["–", "0.100", "0.200"], "b": ["0.300", "0.400", "–"]}
+    titles = ["flat AMI, 12 clusters", "flat AMI, 3 clusters", "Ward AMI, 12 clusters"]
+    assert heads(yardsticks.splitlines()[0]) == ["method", *titles]
+    assert rows(yardsticks) == {"c": ["0.500", "0.600", "0.700"]}
 
 
 def test_differences_are_those_of_equal_seeds():
@@ -139,6 +172,24 @@ def test_differences_are_those_of_equal_seeds():
     assert [part.strip() for part in line.strip("|").split("|")][1:3] == ["2", "+4.0 ± 1.4"]
 
 
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ((2.0,), "+2.0"),  # of one seed no spread is known
+        ((3.0, 5.0), "+4.0 ± 1.4"),  # 12.7 · 1.4 / √2 = 12.7 reaches beyond 0
+        ((3.9, 4.1), "**+4.0 ± 0.1**"),  # 12.7 · 0.14 / √2 = 1.3 does not
+        ((-1.0, -1.2, -1.4), "**−1.2 ± 0.2**"),  # 4.30 · 0.2 / √3 = 0.5
+        ((-1.0, -1.2, 0.4), "−0.6 ± 0.9"),
+    ],
+)
+def test_a_difference_is_bold_where_its_interval_leaves_out_nought(values, text):
+    results = {
+        "hcsc": [named(f"digits-hcsc-{seed}", 90 + v) for seed, v in enumerate(values)],
+        "mocov2": [named(f"digits-mocov2-{seed}", 90.0) for seed in range(len(values))],
+    }
+    assert shown_gain(gains(results, "hcsc", "mocov2")["knn"], "knn") == text
+
+
 def test_each_data_set_has_a_table_of_its_own_with_the_columns_that_it_has():
     small = grid("hcsc", data=("digits", "coins"))
     results = {
@@ -147,8 +198,14 @@ def test_each_data_set_has_a_table_of_its_own_with_the_columns_that_it_has():
     }
     _, digits, coins = markdown(small, summarise(small, results)).split("## ")
     assert digits.startswith("digits\n") and "linear" not in digits
-    assert coins.startswith("coins\n")
-    assert "| kNN, % | linear, % | features 0_4 ami | own dendrogram_purity | seconds" in coins
+    assert coins.startswith("coins\n") and "own clusters" in coins
+    assert "| kNN, % | linear, % | AMI, 4 clusters | seconds" in coins
+
+
+def test_data_sets_of_which_nothing_has_run_are_one_line():
+    small = grid("hcsc", data=("digits", "coins", "birds"))
+    text = markdown(small, summarise(small, {"coins": {"hcsc": [cell(70.0, 0.3)]}}))
+    assert text.count("## ") == 1 and text.endswith("\nNot run yet: digits, birds.\n")
 
 
 def test_the_comparison_is_written_as_text_as_numbers_and_as_a_picture(tmp_path):
@@ -169,11 +226,31 @@ def test_the_comparison_is_written_as_text_as_numbers_and_as_a_picture(tmp_path)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["comparison.json", "comparison.md", "comparison.png"]
     picture = np.asarray(Image.open(tmp_path / "out/comparison.png").convert("RGB"))
-    bars = (np.abs(picture.astype(int) - (0x48, 0x78, 0xA8)) < 8).all(axis=2)
-    assert bars.mean() > 0.05  # two panels of bars
+    assert inked(picture) > 300  # pixels of dots, in two panels
 
 
-def test_a_grid_of_which_nothing_has_run_has_a_table_and_an_empty_picture(tmp_path):
+def inked(picture):
+    return (np.abs(picture.astype(int) - (0x48, 0x78, 0xA8)) < 8).all(axis=2).sum()
+
+
+def size_of_picture(folder, results, data):
+    save_comparison(grid("hcsc", "later", data=data), results, folder)
+    return Image.open(folder / "comparison.png").size
+
+
+def test_the_picture_has_the_data_sets_with_scores_and_no_others(tmp_path):
+    """It is as high with one of seven run as with this one alone."""
+    names, one = tuple("abcdefg"), {"c": {"hcsc": [cell(90.0, 0.5), cell(94.0, 0.7)]}}
+    alone = size_of_picture(tmp_path / "1", one, ("c",))
+    assert size_of_picture(tmp_path / "2", one, names) == alone
+    all_of_them = dict.fromkeys(names, one["c"])
+    assert size_of_picture(tmp_path / "3", all_of_them, names)[1] == pytest.approx(
+        7 * alone[1], abs=10
+    )
+
+
+def test_a_grid_of_which_nothing_has_run_says_so_in_its_table_and_its_picture(tmp_path):
     text = save_comparison(grid("hcsc"), {}, tmp_path)
-    assert rows(text) == {"hcsc": ["0", "–", "not run yet"]}
-    assert Image.open(tmp_path / "comparison.png").size[0] > 500
+    assert text == "# Small\n\nNot run yet: digits.\n"
+    picture = np.asarray(Image.open(tmp_path / "comparison.png").convert("L"))
+    assert picture.shape[1] > 500 and (picture < 128).any()  # words

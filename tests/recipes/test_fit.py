@@ -9,6 +9,7 @@ from tiny import ROOT, Record
 
 from hcsc_mm import HCSCError
 from hcsc_mm.runtime.launch import build_runner, load_config
+from hcsc_mm.runtime.precision import cpu_has_bfloat16
 from hcsc_mm.runtime.trained_weights import start_from
 
 FOLDER = ROOT / "configs" / "hcsc_folder.py"
@@ -51,6 +52,14 @@ def test_options_stay_and_win_over_the_recipe(images):
     assert tuple(cfg.default_hooks.clustering.num_prototypes) == (6, 3)
     assert cfg.optim_wrapper.optimizer.lr == 0.5
     assert "image_size = 64: set by hand; the recipe's would be 28" in "".join(cfg.fitted.lines)
+
+
+def test_bfloat16_is_offered_where_the_cpu_has_it_and_never_taken(images):
+    """Not by the recipe: a resume on another CPU reads the config anew."""
+    cfg = fitted(images)
+    assert cfg.optim_wrapper.get("type", "OptimWrapper") == "OptimWrapper"
+    offered = any("--amp bf16 is faster here" in line for line in cfg.fitted.lines)
+    assert offered is (cpu_has_bfloat16() and not torch.cuda.is_available())
 
 
 def test_places_stay_too(images):

@@ -17,7 +17,7 @@ lr_warmup = 50
 lr = 0.06
 temperature = 0.07
 
-# three times the images a second where the processor has bfloat16 (docs/precision.md)
+# twice the images a second where the processor has bfloat16 (docs/precision.md)
 channels_last = True
 optim_wrapper = dict(type="hcsc_mm.BFloat16OptimWrapper")
 train_dataloader = dict(dataset=dict(type="hcsc_mm.LabelledImages", ann_file="train.txt"))

@@ -1,0 +1,144 @@
+"""The proof in short: one table for the README's first screen, and one of what HCSC is ahead of its
+peers or behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hcsc_mm.compare import Grid
+from hcsc_mm.compare.table import Results, gains, is_supported, shown_gain
+from hcsc_mm.errors import HCSCError
+from hcsc_mm.utils.files import write_text
+from hcsc_mm.utils.tables import markdown_table, mean_std, shown
+
+BEGIN, END = "<!-- what it gives: python benchmarks/proof.py --readme -->", "<!-- end -->"
+METHODS = {
+    "start": "start",
+    "mocov2": "MoCo v2",
+    "pclv2": "PCL v2",
+    "swav": "SwAV",
+    "hcsc_released": "HCSC, released",
+    "hcsc_paper": "HCSC, paper",
+}
+DATA = {
+    "digits": "digits",
+    "omniglot": "Omniglot",
+    "fashion": "Fashion-MNIST",
+    "coins": "coins",
+    "coins_lite0": "coins, from ImageNet",
+    "grocery": "groceries",
+    "grocery_lite0": "groceries, from ImageNet",
+}
+# The tree's level that has as many clusters as there are classes.
+CLASSES = {"digits": 10, "omniglot": 964, "fashion": 10, "coins": 8, "grocery": 81}
+
+
+def readme_block(grid: Grid, results: Results) -> str:
+    """What the README has between its markers: data × method, in at most 20 lines."""
+    run = [data for data in grid.data if any(results.get(data, {}).values())]
+    rows = [
+        [
+            DATA.get(data, data),
+            *(
+                _both(results[data].get(method, ()), level_of_classes(grid, data))
+                for method in METHODS
+            ),
+        ]
+        for data in run
+    ]
+    if not rows:
+        return "\n".join([BEGIN, "## What it gives", "", "Nothing has been run yet.", END])
+    lines = [BEGIN, "## What it gives", "", *_README.strip().splitlines(), ""]
+    return "\n".join([*lines, markdown_table(["", *METHODS.values()], rows) + END])
+
+
+_README = """
+kNN accuracy on held-out images (%) · agreement of the tree, at the level with as many clusters as
+there are classes, with these (adjusted mutual information; 1: the same). Mean ± standard deviation
+(seeds); no labels are used in training. The whole: [docs/results.md](docs/results.md).
+"""
+
+
+def level_of_classes(grid: Grid, data: str) -> str:
+    """The AMI of that level, as a score's name."""
+    numbers, wanted = grid.data[data].num_clusters, CLASSES[data.removesuffix("_lite0")]
+    return f"features/{numbers.index(wanted)}_{wanted}/ami"
+
+
+def _both(cells: Sequence[Mapping[str, Any]], ami: str) -> str:
+    """'96.8 ± 1.4 · 0.80 ± 0.01 (2)'; words where there are no scores."""
+    scored = [cell["scores"] for cell in cells if cell["scores"]]
+    collapsed = sum(bool(cell["collapsed"]) for cell in cells)
+    if not scored:
+        return "–" if not cells else "collapsed" if collapsed else "failed"
+    knn, tree = (mean_std([scores[name] for scores in scored]) for name in ("knn", ami))
+    words = f"{len(scored)}" if len(scored) == len(cells) else f"{len(scored)} of {len(cells)}"
+    words += f", {collapsed} collapsed" if collapsed else ""
+    return f"{shown(knn, 1)} · {shown(tree, 2)} ({words})"
+
+
+def write_readme(block: str, path: Path) -> None:
+    """Put the block in the place of the one that is there.
+
+    Raises:
+        HCSCError: the file has no two lines of markers.
+    """
+    text = path.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise HCSCError(f"{path} must have the lines {BEGIN!r} and {END!r} once each")
+    head, rest = text.split(BEGIN)
+    write_text(path, head + block + rest.split(END)[1])
+
+
+def against_peers(grid: Grid, results: Results) -> list[str]:
+    """Lines: a table for each measure with HCSC minus its peers, and what the seeds support."""
+    lines, all_gains = ["# HCSC against MoCo v2 and PCL v2", "", *_AGAINST.strip().splitlines()], []
+    found = {
+        data: {pair: gains(results.get(data, {}), *pair) for pair in grid.differences}
+        for data in grid.data
+    }
+    for title, score in _MEASURES.items():
+        rows = []
+        for data, pairs in found.items():
+            name = score or level_of_classes(grid, data)
+            values = [pair.get(name) for pair in pairs.values()]
+            all_gains += filter(None, values)
+            if any(values):
+                rows.append([DATA.get(data, data), *(_counted(gain, name) for gain in values)])
+        if rows:
+            heads = [f"{METHODS[one]} − {METHODS[other]}" for one, other in grid.differences]
+            lines += ["", markdown_table([title, *heads], rows).rstrip()]
+    return [*lines, "", _verdict(all_gains), ""]
+
+
+_AGAINST = """
+One minus the other with the same seed and an equal budget: mean ± standard deviation over (seeds).
+**In bold**: the 95 % confidence interval of the mean (Student's t) leaves out 0. Of twenty
+differences that are none, one is bold by chance.
+"""
+_MEASURES = {
+    "kNN, %": "knn",
+    "AMI at as many clusters as classes": None,
+    "dendrogram purity": "features/dendrogram_purity",
+}
+
+
+def _counted(gain: Mapping[str, Any] | None, name: str) -> str:
+    return f"{shown_gain(gain, name)} ({len(gain['values'])})" if gain else "–"
+
+
+def _verdict(all_gains: Sequence[Mapping[str, Any]]) -> str:
+    """What the tables above support, in a sentence."""
+    if not all_gains:
+        return "Nothing has been run yet of both."
+    supported = [gain["mean"] for gain in all_gains if is_supported(gain)]
+    above = sum(mean > 0 for mean in supported)
+    single = sum(len(gain["values"]) == 1 for gain in all_gains)
+    return (
+        f"Of these {len(all_gains)} differences the seeds support {above} as gains of HCSC and "
+        f"{len(supported) - above} as losses. {len(all_gains) - len(supported)} are open, {single} "
+        "of them for want of a second seed."
+    )
