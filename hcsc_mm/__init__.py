@@ -1,28 +1,31 @@
 """HCSC (Hierarchical Contrastive Selective Coding, CVPR 2022) as an extension of OpenMMLab."""
 
-from .dependencies import check_dependencies
+from .garbage import imports_kept
 
-check_dependencies()
+with imports_kept():
+    from .dependencies import check_dependencies
 
-from . import installed, moved  # noqa: E402
+    check_dependencies()
 
-moved.install()
-installed.let_configs_inherit()
+    from . import installed, moved
 
-from . import (  # noqa: E402
-    clustering,
-    datasets,
-    engine,
-    evaluation,
-    models,
-    recipes,
-    registry,
-    runtime,
-    structures,
-    visualization,
-)
-from .errors import HCSCError  # noqa: E402
-from .version import __version__  # noqa: E402
+    moved.install()
+    installed.let_configs_inherit()
+
+    from . import (
+        clustering,
+        datasets,
+        engine,
+        evaluation,
+        models,
+        recipes,
+        registry,
+        runtime,
+        structures,
+        visualization,
+    )
+    from .errors import HCSCError
+    from .version import __version__
 
 __all__ = [
     "HCSCError",

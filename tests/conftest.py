@@ -31,14 +31,20 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group(group))
 
 
-def pytest_collection_finish():
-    """Leave out of every later garbage collection what the imports have made.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collect the tests without looking for garbage in what that makes, then and later.
 
     mmengine collects garbage whenever a data set is built: a quarter of a second for each of the
     thousand that the tests build, most of it spent on modules.
     """
-    gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

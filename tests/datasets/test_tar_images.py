@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from command_line import run_here
 from rows import encoded
 from stores import index, write_folder, write_shard, write_shards
 from tiny import ROOT, folder_config, train
@@ -299,7 +300,7 @@ def test_a_memory_keeps_what_shards_hold(shards):
     assert found.memory.num_kept == 32
 
 
-def test_the_tool_writes_what_the_data_set_reads(tmp_path):
+def test_the_tool_writes_what_the_data_set_reads(tmp_path, capfd):
     write_shards(tmp_path / "s", IMAGES, 7, cls=LABELS)
     tool = [sys.executable, ROOT / "tools" / "index_shards.py"]
     options = ["--shards", "train-*.tar", "--index", tmp_path / "elsewhere.index", "--workers", "2"]
@@ -314,7 +315,7 @@ def test_the_tool_writes_what_the_data_set_reads(tmp_path):
         ([tmp_path], "error: no file in "),
         ([tmp_path / "s", "--index", within_a_file], "error: the index cannot be written ("),
     ):
-        done = subprocess.run([*tool, *options], capture_output=True, text=True, check=False)
+        done = run_here(capfd, "index_shards.py", *options, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(message)
 

@@ -5,11 +5,10 @@ command installs it.
 from __future__ import annotations
 
 import importlib.util
-import subprocess
-import sys
 
 import pytest
-from transfer_runs import DETECTION, ENVIRONMENT, ROOT, SEGMENTATION, config_path
+from command_line import run_here
+from transfer_runs import DETECTION, ROOT, SEGMENTATION, config_path
 
 from hcsc_mm import HCSCError
 from hcsc_mm.runtime.downstream import LIBRARIES, OPERATORS, check_library
@@ -21,22 +20,11 @@ needs_absence = pytest.mark.skipif(
 
 @needs_absence
 @pytest.mark.parametrize("name", [*DETECTION, *SEGMENTATION])
-def test_config_whose_library_is_not_installed_ends_in_one_line_with_the_command(name, tmp_path):
-    command = [
-        sys.executable,
-        ROOT / "tools/train.py",
-        config_path(name),
-        "--checkpoint",
-        "weights.pth",
-    ]
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=tmp_path,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_config_whose_library_is_not_installed_ends_in_one_line_with_the_command(
+    name, tmp_path, capfd
+):
+    arguments = [config_path(name), "--checkpoint", "weights.pth"]
+    done = run_here(capfd, "train.py", *arguments, cwd=tmp_path)
     scope = "mmdet" if name in DETECTION else "mmseg"
     assert done.returncode == 1
     assert (

@@ -1,14 +1,12 @@
 """A pre-training starts from trained weights of any layout, all of them, or not at all."""
 
-import subprocess
-import sys
-
 import mmpretrain.models  # noqa: F401
 import pytest
 import torch
+from command_line import run_here
 from mmengine.config import ConfigDict
 from mmengine.hooks import Hook
-from tiny import ROOT, tiny_config
+from tiny import tiny_config
 
 from hcsc_mm import HCSCError
 from hcsc_mm.models import TIMMBackbone
@@ -194,22 +192,11 @@ def test_a_config_that_needs_weights_is_refused_without_before_anything_is_built
         build_runner(cfg)
 
 
-def test_the_tools_flag_starts_a_pre_training(backbone, tmp_path):
+def test_the_tools_flag_starts_a_pre_training(backbone, tmp_path, capfd):
     torch.save(backbone, tmp_path / "trained.pth")
     cfg = config(tmp_path / "run")
     cfg.dump(tmp_path / "config.py")
-    command = [sys.executable, str(ROOT / "tools/train.py"), str(tmp_path / "config.py")]
-    done = subprocess.run(
-        [
-            *command,
-            "--work-dir",
-            str(tmp_path / "run"),
-            "--checkpoint",
-            str(tmp_path / "trained.pth"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    arguments = ["--work-dir", "run", "--checkpoint", "trained.pth"]
+    done = run_here(capfd, "train.py", "config.py", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "tensors of the backbone" in done.stdout + done.stderr

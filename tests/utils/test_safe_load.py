@@ -4,17 +4,16 @@ import functools
 import http.server
 import os
 import pickle
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 import torch
+from command_line import run_here
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import DATASETS, MODELS
-from tiny import DIGITS, ROOT, tiny_config, train
+from tiny import DIGITS, tiny_config, train
 
 from hcsc_mm import HCSCError
 from hcsc_mm.runtime.launch import build_runner
@@ -113,20 +112,10 @@ def test_malicious_batch_in_a_cifar_folder_is_refused_by_its_checksum(tmp_path, 
     assert not trap.exists()
 
 
-def test_command_line_refuses_a_malicious_checkpoint_with_one_line(tmp_path, trap):
+def test_command_line_refuses_a_malicious_checkpoint_with_one_line(tmp_path, trap, capfd):
     torch.save({"state_dict": {}, "meta": {}, "extra": Malicious(trap)}, tmp_path / "weights.pth")
-    command = [
-        sys.executable,
-        ROOT / "tools/train.py",
-        DIGITS,
-        "--work-dir",
-        tmp_path / "run",
-        "--resume",
-        tmp_path / "weights.pth",
-    ]
-    done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=300, check=False
-    )
+    arguments = ["--work-dir", tmp_path / "run", "--resume", tmp_path / "weights.pth"]
+    done = run_here(capfd, "train.py", DIGITS, *arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert [line for line in done.stderr.splitlines() if line.startswith("error:")] == [
         f"error: {tmp_path}/weights.pth is refused: it holds more than tensors and plain values, "

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import argparse
 import runpy
-import subprocess
 import sys
 from typing import Any
 
 import pytest
+from command_line import run_here
 from mmengine.config import Config
 from tiny import ROOT
 
@@ -194,9 +194,8 @@ MISTAKE = ["--cfg-options", "bach_size=8"]
 LINE = "error: --cfg-options bach_size: there is no bach_size; did you mean batch_size?"
 
 
-def test_a_misspelt_option_ends_a_training_before_anything_starts(tmp_path):
-    command = [sys.executable, ROOT / "tools/train.py", config_path(FOLDER), *MISTAKE]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_a_misspelt_option_ends_a_training_before_anything_starts(tmp_path, capfd):
+    done = run_here(capfd, "train.py", config_path(FOLDER), *MISTAKE, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1] == LINE
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
