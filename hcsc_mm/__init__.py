@@ -1,8 +1,10 @@
 """HCSC (Hierarchical Contrastive Selective Coding, CVPR 2022) as an extension of OpenMMLab."""
 
-from .garbage import imports_kept
+from .garbage import collector_at_rest, no_last_look
 
-with imports_kept():
+no_last_look()
+
+with collector_at_rest():
     from .dependencies import check_dependencies
 
     check_dependencies()

@@ -28,8 +28,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# As hcsc_mm.garbage does, which needs all of the package: to look for garbage in what the imports
-# make takes a quarter of this program's start.
+# As hcsc_mm.garbage does, which takes all of the package to import: looking for garbage in what the
+# imports make is a quarter of this program's start, and looking again is part of its end.
 gc.disable()
 
 from torch.distributed import run as torchrun  # noqa: E402
