@@ -24,7 +24,6 @@ from .train_loop import counts_iterations
 _TELLING = ("momentum", "betas", "alpha", "rho", "lambd")
 _SCALER = ("growth_factor", "backoff_factor", "growth_interval")
 _MOST_NAMED = 6
-_IN_AVERAGE = "module."  # before the names of the weights beside an average
 
 
 @dataclass
@@ -154,21 +153,6 @@ def seed_without_effect(runner: Runner) -> str | None:
         f"randomness.seed={wanted} has no effect: the run goes on with the seed that it began "
         f"with, {runner.seed}; start anew for another"
     )
-
-
-def leave_out_average(checkpoint: dict) -> bool:
-    """Bring the weights that were trained to their place in a checkpoint of mmengine's ``EMAHook``,
-    whose ``state_dict`` is their average: a run without the hook would go on from that.
-
-    Returns:
-        Whether there was an average.
-    """
-    trained = checkpoint.pop("ema_state_dict", {})
-    state = checkpoint["state_dict"]
-    for name, value in trained.items():
-        if name.removeprefix(_IN_AVERAGE) in state and name.startswith(_IN_AVERAGE):
-            state[name.removeprefix(_IN_AVERAGE)] = value
-    return bool(trained)
 
 
 def _check_same_optimizer(

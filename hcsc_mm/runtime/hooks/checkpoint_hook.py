@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, get_file_backend
-from mmengine.hooks import CheckpointHook, EMAHook
+from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, Runner
 
 from ...errors import HCSCError
@@ -24,13 +24,13 @@ from ..checkpoint_files import (
 )
 from ..kept_checkpoints import WITHIN_EPOCH, kept_names, last_good, outdated, set_kept
 from ..resume_state import gather_state
+from ..resumed_average import leave_out_average
 from ..resumed_place import take_up_place
 from ..resumed_schedule import drop_what_was_not_saved, replay_schedules
 from ..resumed_settings import (
     Changes,
     Settings,
     described,
-    leave_out_average,
     seed_without_effect,
     take_from_config,
 )
@@ -130,12 +130,7 @@ class ResumableCheckpointHook(CheckpointHook):
         self._loaded = checkpoint.get(RESUME_KEY)
         checkpoint["message_hub"] = histories_from_plain(checkpoint["message_hub"])
         drop_what_was_not_saved(checkpoint.get("param_schedulers"))
-        averages = any(isinstance(hook, EMAHook) for hook in runner.hooks)
-        if not averages and leave_out_average(checkpoint):
-            runner.logger.warning(
-                "the checkpoint's run averaged its weights by EMAHook, and this one has none: it "
-                "goes on from the weights that were trained, without the average"
-            )
+        leave_out_average(runner, checkpoint)
         saved = (self._loaded or {}).get("settings", {})
         self._changes = take_from_config(runner, self._settings, checkpoint, saved)
 
