@@ -16,6 +16,7 @@ from ..errors import HCSCError, NotApplicableError
 from ..registry import METRICS
 from ..structures import PrototypeHierarchy
 from ..structures.checkpoint_entry import saved_tree
+from ..utils.numbers import check_whole
 from ..utils.shard import all_gather_rows
 from .clustering_scores import clustering_scores
 from .feature_set import FeatureSet, check_labelled
@@ -41,6 +42,7 @@ class Clustering:
         self.num_clusters = whole_numbers("Clustering", "num_clusters", num_clusters)
         (self.num_restarts,) = whole_numbers("Clustering", "num_restarts", num_restarts)
         self.seed = seed
+        check_whole("Clustering", 0, seed=seed)
 
     def check(self, test: BaseDataset, train: BaseDataset | None, checkpoint: str | None) -> None:
         """Before any feature is extracted: are there as many images as clusters?"""

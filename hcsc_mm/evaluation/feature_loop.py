@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mmengine.dataset import BaseDataset
+from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
@@ -57,6 +58,12 @@ class FeatureTestLoop(BaseLoop):
         self.evaluators = [
             METRICS.build(one) if isinstance(one, dict) else one for one in evaluators
         ]
+        for one in self.evaluators:
+            if isinstance(one, BaseMetric):
+                raise HCSCError(
+                    f"{type(one).__name__} judges predictions, and FeatureTestLoop has features; "
+                    "take hcsc_mm.KNN, hcsc_mm.LinearSVM, … as test_evaluator, or another test_cfg"
+                )
         self.train_dataloader = (
             None if train_dataloader is None else build_feature_loader(runner, train_dataloader)
         )

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..errors import HCSCError
 from ..registry import METRICS
+from ..utils.numbers import check_positive, check_whole
 from ..utils.shard import all_gather_rows
 from .feature_set import FeatureSet, check_labelled
 from .few_shot import (
@@ -48,8 +49,7 @@ class KNN:
 
     def __init__(self, k: Sequence[int] = (10, 20, 100, 200), temperature: float = 0.07) -> None:
         self.k, self.temperature = whole_numbers("KNN", "k", k), temperature
-        if temperature <= 0:
-            raise HCSCError(f"temperature={temperature} of KNN must be positive")
+        check_positive("KNN", temperature=temperature)
 
     def check(self, test: BaseDataset, train: BaseDataset | None, checkpoint: str | None) -> None:
         """Before any feature is extracted: are there enough images, of one class each?"""
@@ -93,6 +93,12 @@ class LinearSVM:
         seed: int = 0,
     ) -> None:
         self.costs, self.num_folds, self.seed = tuple(costs), num_folds, seed
+        if not self.costs:
+            raise HCSCError("costs of LinearSVM is empty; give at least one")
+        for cost in self.costs:
+            check_positive("LinearSVM", costs=cost)
+        check_whole("LinearSVM", 2, num_folds=num_folds)
+        check_whole("LinearSVM", 0, seed=seed)
 
     def check(self, test: BaseDataset, train: BaseDataset | None, checkpoint: str | None) -> None:
         """Before any feature is extracted: does each class have images that show it and others?"""
@@ -149,6 +155,8 @@ class LowShotSVM:
         self.shots = whole_numbers("LowShotSVM", "shots", shots)
         (self.num_draws,) = whole_numbers("LowShotSVM", "num_draws", num_draws)
         self.cost, self.seed = cost, seed
+        check_positive("LowShotSVM", cost=cost)
+        check_whole("LowShotSVM", 0, seed=seed)
 
     def check(self, test: BaseDataset, train: BaseDataset | None, checkpoint: str | None) -> None:
         """Before any feature is extracted: does each class have so many images?"""
@@ -210,10 +218,8 @@ class FewShot:
         self.shots = whole_numbers("FewShot", "shots", shots)
         (self.queries,) = whole_numbers("FewShot", "queries", queries)
         self.ways, self.num_episodes, self.seed = ways, num_episodes, seed
-        if ways < 2 or num_episodes < 2:
-            raise HCSCError(
-                f"ways={ways} and num_episodes={num_episodes} of FewShot must be at least 2"
-            )
+        check_whole("FewShot", 2, ways=ways, num_episodes=num_episodes)
+        check_whole("FewShot", 0, seed=seed)
 
     def check(self, test: BaseDataset, train: BaseDataset | None, checkpoint: str | None) -> None:
         """Before any feature is extracted: have enough classes enough images?"""

@@ -258,10 +258,10 @@ def train(cfg: Config) -> Runner:
 
 def test(cfg: Config, output: TestOutput | None = None) -> Metrics:
     """The metrics of the checkpoint ``cfg.load_from``, which must hold all of the model."""
-    if cfg.get("test_evaluator") is None:
+    if not cfg.get("test_evaluator"):
         raise HCSCError(
-            "the config says nothing to test: it has no test_evaluator; benchmark configs are "
-            "under configs/benchmarks"
+            "the config says nothing to test: it has no test_evaluator, or an empty one; "
+            "benchmark configs are under configs/benchmarks"
         )
     runner = build_runner(cfg)
     check_loadable(unwrapped(runner.model), cfg.load_from)

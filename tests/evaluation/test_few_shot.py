@@ -127,5 +127,5 @@ def test_too_few_classes_are_refused_before_any_feature():
     FewShot(ways=10).check(digits, None, None)
     with pytest.raises(HCSCError, match="11 ways of 5 shots and 15 queries need 11 classes of 20"):
         FewShot(ways=11).check(digits, None, None)
-    with pytest.raises(HCSCError, match="num_episodes=1 of FewShot must be at least 2"):
+    with pytest.raises(HCSCError, match=r"num_episodes=1 of FewShot must be .* at least 2"):
         FewShot(num_episodes=1)
