@@ -16,6 +16,7 @@ from ..utils.text import one_line_path
 from .file_kinds import same_text
 from .labelled_images import LabelledImages
 from .range_of_set import check_same_loading
+from .same_folders import warn_of_other_numbers
 
 _MOST_NAMED = 3
 _MOST_COMPARED = 300_000  # images of both sets, whose files are compared one by one
@@ -27,8 +28,9 @@ def check_same_classes(train: BaseDataset, test: BaseDataset) -> None:
     Names must be equal and in the same order, whether their letters are composed or not. Where both
     number their classes, as lists without ``classes`` do, the test set may lack some of the
     training classes; it may not have others. Test images with labels that no training image has
-    are warned of, and refused where one of the lists seems to count from 1. Test images that are
-    training images, too, are warned of.
+    are warned of, and refused where one of the lists seems to count from 1. Lists that number the
+    classes differently by their folders, training images of a single class, and test images that
+    are training images, too, are warned of.
 
     Args:
         train: Any data set of mmengine's kind with ``metainfo['classes']``.
@@ -54,6 +56,8 @@ def check_same_classes(train: BaseDataset, test: BaseDataset) -> None:
         check_labels(one, len(ours), role) for one, role in ((train, "training"), (test, "test"))
     )
     _check_same_use(*counts, ours)
+    if _are_numbers(ours):
+        warn_of_other_numbers(train, test)
     _warn_of_shared_images(train, test)
     check_same_loading(
         *(getattr(one, "pipeline", None) for one in (train, test)), ("training", "test")
@@ -85,6 +89,15 @@ def _check_same_use(train: NDArray, test: NDArray, names: Sequence[str]) -> None
     Raises:
         HCSCError: label 0 is in the test set only, as where the training list counts from 1.
     """
+    learnt = np.flatnonzero(train)
+    if len(learnt) == 1:
+        print_log(
+            f"all {int(train.sum())} training images are of one class, "
+            f"{one_line_path(names[learnt[0]])}: whatever the features, nothing else can be "
+            "answered",
+            "current",
+            level=30,
+        )
     unseen = np.flatnonzero((test > 0) & (train[: len(test)] == 0))
     if len(unseen):
         labels = ", ".join(

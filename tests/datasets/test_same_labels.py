@@ -69,6 +69,47 @@ def test_labels_that_cannot_be_learnt_are_warned_of(
     assert all(message in line.text for line in lines)
 
 
+def in_folders(root, name, labels):
+    """A list of two images in each folder; the folders are the classes."""
+    lines = []
+    for folder, label in labels.items():
+        (root / name / folder).mkdir(parents=True, exist_ok=True)
+        for place in range(2):
+            Image.new("RGB", (2, 2)).save(root / name / folder / f"{place}.png")
+            lines.append(f"{folder}/{place}.png {label + place * (label == 9)}")
+    (root / name / "list.txt").write_text("\n".join(lines))
+    return LabelledImages(str(root / name), ann_file="list.txt", serialize_data=False)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        ({"ant": 0, "bee": 1, "cat": 2}, {"ant": 2, "bee": 1, "cat": 0}, "in 2 of 3 folders"),
+        ({"ant": 0, "bee": 1, "cat": 2}, {"ant": 1, "bee": 2}, "ant is 0 there and 1 here"),
+        ({"ant": 0, "bee": 1, "cat": 2}, {"ant": 0, "bee": 1}, None),
+        ({"ant": 0, "bee": 1, "fox": 0}, {"ant": 1, "bee": 0}, None),  # folders are no classes
+        ({"ant": 0, "bee": 9, "cat": 2}, {"ant": 2, "cat": 0}, None),  # nor here
+        ({"ant": 0, "bee": 1}, {"cow": 1, "dog": 0}, None),
+    ],
+)
+def test_lists_that_number_the_same_folders_otherwise_are_warned_of(
+    tmp_path, monkeypatch, train, test, message
+):
+    sets = in_folders(tmp_path, "train", train), in_folders(tmp_path, "test", test)
+    with logged(monkeypatch) as lines:
+        check_same_classes(*sets)
+    said = [line.text for line in lines if "other labels in the training list" in line.text]
+    assert len(said) == (message is not None) and all(message in text for text in said)
+
+
+def test_training_images_of_one_class_are_warned_of(lists, monkeypatch):
+    with logged(monkeypatch) as lines:
+        check_same_classes(lists("train", [0, 0, 0]), lists("test", [0, 0]))
+    assert [line.text.split(":")[0] for line in lines] == [
+        "all 3 training images are of one class, 0"
+    ]
+
+
 def test_a_part_of_a_list_is_judged_by_its_own_labels(lists):
     train, test = lists("train", [0, 1, 1]), lists("test", [0, 1, 1])
     check_same_classes(train, test)
