@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.registry import OPTIMIZERS, Registry
 
 from ..errors import HCSCError
+from ..utils.numbers import check_positive
 from ..utils.text import first_line
 
 _RAISED = (
@@ -97,20 +98,35 @@ def _described(config: Mapping[str, Any], frame: Mapping[str, Any], error: BaseE
 
 
 def check_optimizers(config: Mapping[str, Any]) -> None:
-    """mmengine looks an optimizer's arguments up before it looks whether there is such a one.
+    """mmengine looks an optimizer's arguments up before it looks whether there is such a one, and
+    PyTorch turns gradients round where their bound is negative.
 
     Raises:
-        HCSCError: nothing is registered under its name.
+        HCSCError: nothing is registered under its name, or gradients have no bound above 0.
     """
     wrapper = config.get("optim_wrapper") or {}
     with OPTIMIZERS.switch_scope_and_registry(config.get("default_scope")) as registry:
         for name, part in {"": wrapper, **wrapper}.items():
+            _check_clipping(part, f"optim_wrapper.{name}" if name else "optim_wrapper")
             kind = (part.get("optimizer") or {}).get("type") if isinstance(part, Mapping) else None
             if isinstance(kind, str) and registry.get(kind) is None:
                 place = f"optim_wrapper.{name}.optimizer" if name else "optim_wrapper.optimizer"
                 raise HCSCError(
                     f"{place} ({kind}): nothing of this name is registered{_meant(registry, kind)}"
                 )
+
+
+def _check_clipping(wrapper: Any, place: str) -> None:
+    """Refuse a bound of gradients that is missing or not above 0."""
+    clip = wrapper.get("clip_grad") if isinstance(wrapper, Mapping) else None
+    if not clip:
+        return
+    bound = "clip_value" if clip.get("type") == "value" else "max_norm"
+    if bound not in clip:
+        raise HCSCError(
+            f"{place}.clip_grad has {', '.join(clip)}, and no {bound}, the bound of the gradients"
+        )
+    check_positive(f"{place}.clip_grad", **{bound: clip[bound]})
 
 
 def _meant(registry: Registry, kind: str) -> str:

@@ -51,6 +51,16 @@ from hcsc_mm.runtime.launch import build_runner
             {"model__data_preprocessor__std": [0.0, 1.0, 1.0]},
             r"std=\[0\.0, 1\.0, 1\.0\] of model\.data_preprocessor must be finite, and std above 0",
         ),
+        (
+            {"optim_wrapper__clip_grad": {"max_norm": -1.0}},
+            r"max_norm=-1\.0 of optim_wrapper\.clip",
+        ),
+        ({"optim_wrapper__clip_grad": {"max_norm": "a"}}, r"max_norm='a' of optim_wrapper\.clip"),
+        ({"optim_wrapper__clip_grad": {"max_nrm": 1.0}}, r"clip_grad has max_nrm, and no max_norm"),
+        (
+            {"optim_wrapper__clip_grad": {"type": "value", "clip_value": 0}},
+            r"clip_value=0 of optim_wrapper\.clip_grad must be a number above 0",
+        ),
         ({"model__head__rule": "mine"}, r"rule='mine' is unknown"),
         (
             {"model__backbone__norm_cfg__num_splits": 5},
