@@ -22,7 +22,8 @@ from ..registry import LOOPS, METRICS
 from ..utils.metric_values import plain, short
 from ..utils.models import unwrapped
 from ..utils.samples import sample_path
-from .feature_set import build_feature_loader, extract_feature_set, has_labels
+from .feature_set import build_feature_loader, has_labels
+from .stage_features import check_stages, extract_with_stages
 
 
 @LOOPS.register_module()
@@ -44,6 +45,8 @@ class FeatureTestLoop(BaseLoop):
             ``check`` raises :class:`NotApplicableError` is left out, with a line in the log, as
             long as another one applies.
         train_dataloader: Labelled images to learn from, for those that do.
+        stages: Checkpoints of the same network whose features stand beside those of the one under
+            test, as MCL's stages do, see :func:`extract_with_stages`; none by default.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class FeatureTestLoop(BaseLoop):
         dataloader: DataLoader | dict,
         evaluator: dict | Sequence[dict],
         train_dataloader: DataLoader | dict | None = None,
+        stages: Sequence[str] = (),
     ) -> None:
         super().__init__(runner, build_feature_loader(runner, dataloader))
         evaluators = [evaluator] if isinstance(evaluator, dict) else evaluator
@@ -64,6 +68,7 @@ class FeatureTestLoop(BaseLoop):
                     f"{type(one).__name__} judges predictions, and FeatureTestLoop has features; "
                     "take hcsc_mm.KNN, hcsc_mm.LinearSVM, … as test_evaluator, or another test_cfg"
                 )
+        self.stages = [stages] if isinstance(stages, str) else list(stages)
         self.train_dataloader = (
             None if train_dataloader is None else build_feature_loader(runner, train_dataloader)
         )
@@ -82,9 +87,9 @@ class FeatureTestLoop(BaseLoop):
         train = (
             None
             if self.train_dataloader is None
-            else extract_feature_set(model, self.train_dataloader)
+            else extract_with_stages(model, self.train_dataloader, self.stages)
         )
-        test = extract_feature_set(model, self.dataloader)
+        test = extract_with_stages(model, self.dataloader, self.stages)
         metrics: dict[str, float] = {}
         for evaluator in evaluators:
             with _kept_in_the_log(metrics):
@@ -104,6 +109,7 @@ class FeatureTestLoop(BaseLoop):
 
     def _check(self, model: nn.Module, labelled: bool) -> list:
         """All that can be said before any feature is extracted; the evaluators that apply."""
+        check_stages(model, self.stages)
         test_set = self.dataloader.dataset.dataset
         train_set = None if self.train_dataloader is None else self.train_dataloader.dataset.dataset
         if not labelled and self._compares_with_labels():

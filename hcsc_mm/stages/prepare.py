@@ -186,6 +186,11 @@ def digest(cfg: Config, checkpoint_digest: str | None) -> str:
     relevant = {key: value for key, value in cfg.to_dict().items() if key not in _CIRCUMSTANCES}
     for part in list(configs_of_type(relevant, "Pretrained")):
         part.pop("checkpoint", None)  # its content counts, wherever it lies
+    test = relevant.get("test_cfg") or {}
+    if test.get("stages"):  # so does that of checkpoints that are judged beside it
+        files = [test["stages"]] if isinstance(test["stages"], str) else test["stages"]
+        contents = [file_digest(one) if os.path.isfile(one) else one for one in files]
+        relevant["test_cfg"] = {**test, "stages": contents}
     text = json.dumps([relevant, checkpoint_digest], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 

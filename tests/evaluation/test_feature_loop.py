@@ -336,7 +336,7 @@ def test_what_the_data_cannot_give_is_said_before_features_are_extracted(
     def no_features(*_):
         raise AssertionError("features are extracted")
 
-    monkeypatch.setattr(feature_loop, "extract_feature_set", no_features)
+    monkeypatch.setattr(feature_loop, "extract_with_stages", no_features)
     given = {**of_folder(folder), **options}
     if labels is not None:
         given |= numbered(tmp_path, folder, labels)

@@ -161,6 +161,18 @@ def test_the_digest_follows_what_numbers_follow_from_and_nothing_else():
     assert plain != digest(config("benchmarks/linear_digits"), "other weights")
 
 
+def test_the_digest_follows_the_content_of_checkpoints_that_are_judged_beside_one(tmp_path):
+    def found(name, content) -> str:
+        (tmp_path / name).write_bytes(content)
+        cfg = config("benchmarks/knn_digits")
+        cfg.test_cfg.stages = [str(tmp_path / name)]
+        return digest(cfg, "weights")
+
+    assert found("one.pth", b"first") == found("other.pth", b"first")
+    assert found("one.pth", b"first") != found("one.pth", b"second")
+    assert found("one.pth", b"first") != digest(config("benchmarks/knn_digits"), "weights")
+
+
 def test_the_digest_of_a_file_is_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"weights" * 1_000_000)
     assert file_digest(str(tmp_path / "file")) == hashlib.sha256(b"weights" * 1_000_000).hexdigest()
