@@ -17,7 +17,6 @@ from ..utils.checkpoint_shards import what_is_wrong
 from ..utils.safe_load import find_damage, load_data
 
 _NEEDED_TO_RESUME = ("state_dict", "optimizer", "message_hub", "meta")
-_IN_AVERAGE = "module."  # before the names of the weights beside an average
 
 
 def newest_checkpoint(folder: str | os.PathLike) -> str | None:
@@ -153,18 +152,3 @@ def histories_from_plain(message_hub: dict) -> dict:
         for name, value in message_hub["log_scalars"].items()
     }
     return {**message_hub, "log_scalars": scalars}
-
-
-def leave_out_average(checkpoint: dict) -> bool:
-    """Bring the weights that were trained to their place in a checkpoint of mmengine's ``EMAHook``,
-    whose ``state_dict`` is their average: a run without the hook would go on from that.
-
-    Returns:
-        Whether there was an average.
-    """
-    trained = checkpoint.pop("ema_state_dict", {})
-    state = checkpoint["state_dict"]
-    for name, value in trained.items():
-        if name.removeprefix(_IN_AVERAGE) in state and name.startswith(_IN_AVERAGE):
-            state[name.removeprefix(_IN_AVERAGE)] = value
-    return bool(trained)

@@ -18,7 +18,6 @@ from ...utils.files import WHOLE_FILES, remove_unfinished, write_text
 from ..checkpoint_files import (
     check_nothing_is_written_over,
     histories_from_plain,
-    leave_out_average,
     newest_checkpoint,
     to_plain,
     what_is_missing,
