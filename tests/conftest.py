@@ -25,6 +25,8 @@ LONG = (
     "test_run_stages.py",
     "test_quick_start.py",
     "test_compare.py",
+    "test_compare_together.py",
+    "test_resume_within_epoch.py",
     "test_resume.py",
     "test_photographs.py",
     "test_online_linear_probe_hook.py",
