@@ -19,16 +19,50 @@ ONE_AFTER_ANOTHER = (
     "test_train.py",
 )
 
+# Files whose tests take more than ten seconds of a core, the longest first. They come before all
+# others: one that began last would go on alone while the other workers have nothing to do.
+LONG = (
+    "test_run_stages.py",
+    "test_quick_start.py",
+    "test_compare.py",
+    "test_compare_together.py",
+    "test_resume_within_epoch.py",
+    "test_resume.py",
+    "test_photographs.py",
+    "test_online_linear_probe_hook.py",
+    "test_device_augmentation_training.py",
+    "test_collapse_hook.py",
+    "test_pretrained.py",
+    "test_checkpoint_files.py",
+    "test_tree_tools.py",
+    "test_gpu_day.py",
+    "test_loops.py",
+    "test_preflight.py",
+    "test_page_in_browser.py",
+    "test_measure.py",
+)
+
+
+def pytest_configure(config):
+    """With pytest-xdist: workers take the groups in the order of the tests.
+
+    By itself it begins with the groups of the most tests, which are not the longest.
+    """
+    config.option.loadscopereorder = False
+
 
 def pytest_collection_modifyitems(items):
     """With pytest-xdist (``--dist loadgroup``): tests of one file stay on one worker.
 
-    Their fixtures are built once then; the files above stay together.
+    Their fixtures are built once then; files of ``ONE_AFTER_ANOTHER`` stay together, and begin.
     """
     for item in items:
         name = item.path.name
         group = "processes" if name in ONE_AFTER_ANOTHER else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
+    order = {name: place for place, name in enumerate((*ONE_AFTER_ANOTHER, *LONG))}
+    # stable: within a file, and among those that are not named, nothing moves
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -22,12 +22,12 @@ def test_folder_config_trains_on_photographs_and_its_hierarchy_moves(tmp_path):
         {
             "train_dataloader.dataset.data_root": str(tmp_path / "train"),
             "train_dataloader.num_workers": 2,
-            "train_dataloader.dataset.pipeline.1.transforms.0.0.scale": 64,
-            "default_hooks.clustering.pipeline.1.scale": 73,
-            "default_hooks.clustering.pipeline.2.crop_size": 64,
+            "train_dataloader.dataset.pipeline.1.transforms.0.0.scale": 32,
+            "default_hooks.clustering.pipeline.1.scale": 37,
+            "default_hooks.clustering.pipeline.2.crop_size": 32,
             "default_hooks.clustering.warmup_epochs": 0,
             "train_cfg.max_epochs": 2,
-            # a quarter of the channels: an eighth of the work
+            # a quarter of the channels, a quarter of the pixels: little of the work
             "model.backbone.stem_channels": 16,
             "model.backbone.base_channels": 16,
             "model.neck.in_channels": 128,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config
-from tiny import tiny_config, train
+from tiny import ROOT, tiny_config, train
 
 
 def of_mmengine(cfg):
@@ -29,10 +29,39 @@ def test_a_config_that_has_changed_has_another_text(tmp_path, change):
     assert cfg.pretty_text == of_mmengine(cfg) != before
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["hcsc_r50_200e_in1k", "hcsc_r18_200e_folder", "benchmarks/linear_in1k", "pcl_r18_digits"],
+)
+def test_the_texts_of_the_entries_are_the_text_of_the_config(name):
+    cfg = Config.fromfile(ROOT / "configs" / f"{name}.py")
+    assert cfg.pretty_text == of_mmengine(cfg)
+
+
+@pytest.mark.parametrize("formatted", [True, False])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"b": {"no name": [1, dict(c=None)]}, "a": "x\ny", "B": (), "long": list(range(60))},
+        {"kind": dict(type=torch.nn.Linear), "empty": {}, "of_one": (1,)},
+    ],
+    ids=["nothing", "nested", "types"],
+)
+def test_unusual_entries_have_mmengines_text_too(content, formatted):
+    cfg = Config(content, format_python_code=formatted)
+    assert cfg.pretty_text == of_mmengine(cfg)
+
+
+def test_entries_without_a_name_have_mmengines_text_too():
+    cfg = Config({"a": 1, "no name": dict(b=2)}, format_python_code=False)
+    assert cfg.pretty_text == of_mmengine(cfg)
+
+
 def test_the_oldest_of_many_texts_are_forgotten_and_made_again():
-    configs = [Config(dict(number=number)) for number in range(20)]
+    configs = [Config(dict(number=number)) for number in range(500)]
     for _ in range(2):
-        assert [cfg.pretty_text for cfg in configs] == [f"number = {n}\n" for n in range(20)]
+        assert [cfg.pretty_text for cfg in configs] == [f"number = {n}\n" for n in range(500)]
 
 
 def test_every_checkpoint_and_the_copy_in_the_work_folder_hold_the_whole_text(tmp_path):

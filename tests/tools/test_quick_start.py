@@ -21,6 +21,8 @@ def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quick_start")
     changes = {key: value for key, value in TINY.items() if "indices" not in key}
     changes["train_cfg.max_epochs"] = 2
+    # all the digits, in few steps
+    changes.update({"train_dataloader.batch_size": 128, "model.queue_len": 160})
     options = [f"{key}={value}".replace(" ", "") for key, value in changes.items()]
     command = [sys.executable, str(ROOT / "tools/quick_start.py"), "--work-dir", "out"]
     ended = subprocess.run(
