@@ -137,8 +137,8 @@ def _verdict(all_gains: Sequence[Mapping[str, Any]]) -> str:
     supported = [gain["mean"] for gain in all_gains if is_supported(gain)]
     above = sum(mean > 0 for mean in supported)
     single = sum(len(gain["values"]) == 1 for gain in all_gains)
+    words = f", {single} of them for want of a second seed" if single else ""
     return (
-        f"Of these {len(all_gains)} differences the seeds support {above} as gains of HCSC and "
-        f"{len(supported) - above} as losses. {len(all_gains) - len(supported)} are open, {single} "
-        "of them for want of a second seed."
+        f"Of these {len(all_gains)} differences the seeds support {above} as a gain of HCSC and "
+        f"{len(supported) - above} as a loss; {len(all_gains) - len(supported)} stay open{words}."
     )

@@ -172,8 +172,7 @@ def test_differences_to_the_peers_say_what_the_seeds_support(short):
     assert "| digits | +3.0 ± 1.4 (2) " in text
     assert "| **+0.010 ± 0.000** (2) |" in text
     assert text.rstrip().endswith(
-        "Of these 2 differences the seeds support 1 as gains of HCSC and 0 as losses. 1 are open, "
-        "0 of them for want of a second seed."
+        "Of these 2 differences the seeds support 1 as a gain of HCSC and 0 as a loss; 1 stay open."
     )
 
 
