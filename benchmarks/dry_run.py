@@ -33,6 +33,7 @@ from hcsc_mm.models.memories import KeyBank
 
 # Tensors of so many numbers are real: sums over the ranks, seeds, answers.
 _SMALL = 256
+QUEUE = 16384
 _ASKS = ("aten::all", "aten::any")  # of which a check is glad when they are true
 
 
@@ -178,7 +179,7 @@ def count(
     ranks: int,
     prototypes: Sequence[int],
     dim: int = 128,
-    queue_len: int = 16384,
+    queue_len: int = QUEUE,
     batch: int = 256,
     memory_mb: int = 256,
     sharded: bool = True,
@@ -254,6 +255,8 @@ def main() -> None:
     args = parser.parse_args()
     if any(number % args.ranks for number in (args.images, *args.prototypes)):
         parser.error(f"--images and --prototypes must be multiples of the {args.ranks} ranks")
+    if args.ranks * args.batch > QUEUE:
+        parser.error(f"--ranks times --batch must be at most the queue's {QUEUE}")
     as_one_of(args.ranks)
     found = count(
         args.images,

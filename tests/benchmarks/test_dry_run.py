@@ -57,14 +57,15 @@ def test_the_bytes_of_one_process_are_those_of_a_real_run():
 def test_a_billion_images_are_counted_without_room_for_them(plain):
     ranks, images = 512, 10**9
     found = dry_run(
-        *("--ranks", str(ranks), "--memory-mb", "8192"), *(["--plain"] if plain else [])
+        *("--ranks", str(ranks), "--batch", "32", "--memory-mb", "8192"),
+        *(["--plain"] if plain else []),
     )
     share = images // ranks
     assert found["the tree's assignment"]["held"] == 4 * (images if plain else share)
     assert found["bank"]["held"] == 4 * 128 * (share + 1)  # a row for the keys of other images
     assert found["order of an epoch's images"]["held"] == 8 * share
     prototypes = 102_400 + 51_200 + 10_240
-    assert found["new keys of a step"]["products"] == 128 * 256 * prototypes  # of its own 256 keys
+    assert found["new keys of a step"]["products"] == 128 * 32 * prototypes  # of its own 32 keys
     if not plain:
         assert found["clustering"]["peak"] < 4 * images  # which the gathered assignment takes
     assert found["memory"] < 2**30
