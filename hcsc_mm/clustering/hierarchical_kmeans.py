@@ -59,7 +59,8 @@ def hierarchical_kmeans(
             features that cannot be clustered.
     """
     cluster = BACKENDS[resolve_backend(backend)]
-    check_num_prototypes(num_prototypes, total_rows(features))
+    num_rows = total_rows(features)
+    check_num_prototypes(num_prototypes, num_rows)
     if warm_start is not None and warm_start.num_prototypes != tuple(num_prototypes):
         raise HCSCError(
             f"warm_start has {warm_start.num_prototypes} prototypes, wanted are "
@@ -79,8 +80,7 @@ def hierarchical_kmeans(
         )
         concentrations.append(_concentration(totals, temperature))
         if sharded and level == 0:
-            counts = totals[1].long()
-            shard = Shard(first_row(features), int(counts.sum()), counts)
+            shard = Shard(first_row(features), num_rows, totals[1].long())
         else:
             assignment = all_gather_rows(assignment)
         assignments.append(assignment)

@@ -18,6 +18,8 @@ from ..utils.shard import all_gather_rows, first_row, global_sum, shard_slice
 GREEDY_POINTS = 4096
 # Beyond, they are drawn in so many rounds.
 _ROUNDS = 16
+# Up to here a sample is the beginning of an order of all rows (1 GB).
+_ORDERED = 2**27
 # Points whose distances are one product in a round. Ranks share whole blocks: their bits then do
 # not tell how many ranks there were.
 _BLOCK_POINTS = 512
@@ -29,14 +31,27 @@ def sample_rows(features: Tensor, num_rows: int, size: int, seed: int) -> Tensor
     Drawn by global index with a seeded generator, so that they are the same whatever the number of
     ranks.
     """
-    chosen = torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed))[:size].to(
-        features.device
-    )
+    generator = torch.Generator().manual_seed(seed)
+    chosen = different_numbers(num_rows, size, generator).to(features.device)
     local = chosen - first_row(features)
     mine = (local >= 0) & (local < len(features))
     sample = features.new_zeros(size, features.shape[1])
     sample[mine] = features[local[mine]]
     return global_sum(sample)
+
+
+def different_numbers(number: int, size: int, generator: torch.Generator) -> Tensor:
+    """(size,) int64 different numbers from 0 to ``number`` - 1, at random.
+
+    A few of very many are drawn without the order of all, which is 8 GB at 10⁹ on every rank.
+    """
+    if number <= _ORDERED or 8 * size > number:
+        return torch.randperm(number, generator=generator)[:size]
+    drawn = torch.empty(0, dtype=torch.long)
+    while len(drawn) < size:  # once, but for a chance that nobody will see
+        more = torch.randint(number, (size + size // 4 + 64,), generator=generator)
+        drawn = torch.cat([drawn, more]).unique()
+    return drawn[torch.randperm(len(drawn), generator=generator)[:size]]
 
 
 def seed_centroids(points: Tensor, num_clusters: int, seeds: Sequence[int]) -> list[Tensor]:

@@ -16,7 +16,13 @@ from hcsc_mm import HCSCError
 from hcsc_mm.clustering import faiss_kmeans, kmeans
 from hcsc_mm.clustering.lloyd import lloyd
 from hcsc_mm.clustering.nearest import nearest_centroid
-from hcsc_mm.clustering.seeding import greedy_seeds, sample_rows, seed_centroids, seeds_in_rounds
+from hcsc_mm.clustering.seeding import (
+    different_numbers,
+    greedy_seeds,
+    sample_rows,
+    seed_centroids,
+    seeds_in_rounds,
+)
 
 faiss_missing = importlib.util.find_spec("faiss") is None
 BACKENDS = [
@@ -324,6 +330,18 @@ def test_a_restart_s_seeds_do_not_depend_on_the_restarts_beside_it():
         torch.equal(*seed_centroids(features, 20, [seed]), seeds)
         for seed, seeds in zip((4, 5, 6), together, strict=True)
     )
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_a_few_of_very_many_numbers_are_different_and_from_everywhere(size):
+    number = 2**40
+    drawn = different_numbers(number, size, torch.Generator().manual_seed(0))
+    assert drawn.unique().numel() == len(drawn) == size
+    assert int(drawn.min()) >= 0 and int(drawn.max()) < number
+    if size > 1:
+        assert abs(float(drawn.double().mean()) / number - 0.5) < 0.05
+        assert not torch.equal(drawn, drawn.sort().values)
+    assert torch.equal(drawn, different_numbers(number, size, torch.Generator().manual_seed(0)))
 
 
 def test_seeds_drawn_in_rounds_are_different_rows_even_of_duplicates():

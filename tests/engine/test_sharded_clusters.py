@@ -65,7 +65,7 @@ def runs(folder):
         Training("pictures, plain", folder / "p", plain, images=pictures),
         Training("pictures", folder / "q", images=pictures),
     ]
-    return workers.run_on_ranks(runs, 2, folder)
+    return workers.run_on_ranks(runs, 2, folder, seconds=600)  # seven runs
 
 
 def assert_same_tree(one, other):

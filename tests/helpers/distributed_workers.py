@@ -37,9 +37,15 @@ START_AND_RUN_SECONDS = 150
 
 
 def run_on_ranks(
-    workers: list[Callable[[], Any]], world_size: int, folder: Path
+    workers: list[Callable[[], Any]],
+    world_size: int,
+    folder: Path,
+    seconds: float = START_AND_RUN_SECONDS,
 ) -> list[dict[str, Any]]:
-    """Run the workers in turn on gloo ranks; what each returned, by its name, per rank."""
+    """Run the workers in turn on gloo ranks; what each returned, by its name, per rank.
+
+    They are ended after so many seconds, which say no more than that they hang.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["hcsc_mm"])
     ranks = [
@@ -58,7 +64,7 @@ def run_on_ranks(
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = threads
-    deadline = time.monotonic() + START_AND_RUN_SECONDS
+    deadline = time.monotonic() + seconds
     while (
         any(rank.is_alive() for rank in ranks)
         and time.monotonic() < deadline

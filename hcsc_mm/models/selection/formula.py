@@ -10,9 +10,9 @@ from torch import Tensor
 from ...utils.precision import at_least_float32, full_precision
 from ...utils.products import inner_products
 
-# Rows of a similarity matrix that are alive at once: bounds memory at (rows, K) floats whatever the
-# number of candidates.
-_CHUNK_ROWS = 4096
+# Rows of a similarity matrix that are alive at once, and its floats (256 MiB), of which there are
+# fewer rows for many prototypes: the memory is bounded whatever the number of either.
+_CHUNK_ROWS, _CHUNK_FLOATS = 4096, 2**26
 
 
 class Draw(NamedTuple):
@@ -47,7 +47,7 @@ def log_partition(candidates: Tensor, prototypes: Tensor, concentrations: Tensor
         scaled = _scaled(prototypes, concentrations).T  # (D, K)
         chunks = [
             (at_least_float32(rows) @ scaled).logsumexp(dim=1)
-            for rows in candidates.split(_CHUNK_ROWS)
+            for rows in candidates.split(_rows_at_once(len(prototypes)))
         ]
     return torch.cat(chunks)
 
@@ -114,15 +114,18 @@ def mean_keep_probability(
         () in [0, 1].
     """
     share = at_least_float32(sizes / sizes.sum())  # (K,)
+    chunk = _rows_at_once(len(prototypes))
     with full_precision(candidates.device):
         scaled = _scaled(prototypes, concentrations).T  # (D, K)
         sums = [
             ((at_least_float32(rows) @ scaled - known[:, None]).exp() @ share.to(scaled)).sum()
-            for rows, known in zip(
-                candidates.split(_CHUNK_ROWS), log_partition.split(_CHUNK_ROWS), strict=True
-            )
+            for rows, known in zip(candidates.split(chunk), log_partition.split(chunk), strict=True)
         ]
     return 1 - torch.stack(sums).sum() / len(candidates)
+
+
+def _rows_at_once(num_prototypes: int) -> int:
+    return max(1, min(_CHUNK_ROWS, _CHUNK_FLOATS // num_prototypes))
 
 
 def _scaled(prototypes: Tensor, concentrations: Tensor) -> Tensor:
