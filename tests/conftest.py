@@ -51,6 +51,7 @@ def pytest_configure(config):
     config.option.loadscopereorder = False
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items):
     """With pytest-xdist (``--dist loadgroup``): tests of one file stay on one worker.
 

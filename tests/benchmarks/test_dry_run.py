@@ -17,9 +17,10 @@ def dry_run(*arguments: str) -> dict:
     """What it finds, and the most memory that its process has had, in bytes."""
     script = ROOT / "benchmarks" / "dry_run.py"
     own = (
-        "import json, resource, runpy, sys; sys.argv = sys.argv[1:]; "
+        "import re, runpy, sys; sys.argv = sys.argv[1:]; "
         "runpy.run_path(sys.argv[0], run_name='__main__'); "
-        "print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        # and not of getrusage, which begins with the memory of the process that starts this one
+        "print(1024 * int(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]))"
     )
     command = [sys.executable, "-c", own, str(script), "--json", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)

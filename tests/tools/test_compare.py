@@ -53,8 +53,9 @@ def facts(out, name):
 
 
 def rows(text):
-    """Method → the cells of its row."""
-    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
+    """Method → the cells of its row in the first table."""
+    first = text[text.find("| `") :].split("\n\n")[0]
+    lines = [line.strip("|").split("|") for line in first.splitlines() if line.startswith("| `")]
     return {cells[0].strip(" `"): [cell.strip() for cell in cells[1:]] for cells in lines}
 
 

@@ -30,7 +30,8 @@ def bernoulli(probability: Tensor) -> Tensor:
     entries = probability.detach().reshape(-1).numpy()
     random = _random_bytes(len(entries))
     first = np.empty(len(entries), np.uint8)
-    np.multiply(entries, entries.dtype.type(_BYTES), out=first, casting="unsafe")
+    with np.errstate(invalid="ignore"):  # NaN, of a run that is about to be stopped
+        np.multiply(entries, entries.dtype.type(_BYTES), out=first, casting="unsafe")
     keep = random < first
     undecided = np.flatnonzero(random == first)
     rest = entries[undecided] * 256 - first[undecided]  # in [0, 1]
