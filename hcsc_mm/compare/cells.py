@@ -19,6 +19,7 @@ from ..runtime.launch import load_config_with_known
 from ..runtime.trained_weights import start_from
 from ..stages.prepare import file_digest
 from .grid import DataEntry, Grid, MethodEntry
+from .method_files import write_method
 
 # What says where a run lies, and not what it computes.
 _PLACES = ("work_dir", "experiment_name", "launcher", "stages", "title", "filename")
@@ -83,32 +84,19 @@ class Cell:
                 raise error
         return cfg, unknown
 
-    def config_text(self, base: str) -> str:
-        """A config of its own: the method's, on top of the data's at ``base``."""
-        if self.method_entry.config is None:
-            return f"_base_ = [{base!r}]\n"
-        lines = Path(self.method_entry.config).read_text(encoding="utf-8").splitlines()
-        places = [place for place, line in enumerate(lines) if line.startswith("_base_ = ")]
-        if len(places) != 1:
-            raise HCSCError(
-                f"{self.method_entry.config} must have one line '_base_ = [...]', in whose place "
-                "the data's config comes"
-            )
-        lines[places[0]] = f"_base_ = [{base!r}]"
-        return "\n".join(lines) + "\n"
-
     def build_config(self, folder: Path) -> Config:
         """The pre-training config of this cell, written into its folder and read from there.
 
         Raises:
-            HCSCError: an option that neither the data's config nor the method's knows.
+            HCSCError: an option that neither the data's config nor the method's knows, or a method
+                that does not stand on one HCSC config.
         """
         folder.mkdir(parents=True, exist_ok=True)
         data, unknown = self.data_config()
         base = folder.resolve() / f"{self.data}.py"
         data.dump(base)
         path = folder / f"{self.name}.py"
-        path.write_text(self.config_text(str(base)), encoding="utf-8")
+        write_method(self.method_entry.config, base, path)
         cfg, _, still = load_config_with_known(str(path), self.method_entry.options, _OPTIONS)
         for name in unknown.keys() & still.keys():
             raise still[name]

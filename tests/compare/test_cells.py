@@ -80,13 +80,6 @@ def test_the_config_of_a_method_keeps_what_it_derives_from_its_base(tmp_path):
     assert cfg.model.neck.out_channels == cfg.model.head.loss.feat_dim == 16
 
 
-def test_a_method_without_the_line_that_names_its_base_is_refused(tmp_path):
-    own = tmp_path / "own.py"
-    own.write_text("model = dict(type='hcsc_mm.HCSC')\n")
-    with pytest.raises(HCSCError, match=r"own\.py must have one line '_base_ = \[\.\.\.\]'"):
-        cell(method=MethodEntry(config=str(own))).build_config(tmp_path / "cell")
-
-
 @pytest.mark.parametrize("trains", [True, False])
 def test_every_method_starts_from_the_checkpoint_of_the_data(trains, tmp_path):
     weights = str(tiny_checkpoint(tmp_path / "w.pth"))
@@ -190,6 +183,19 @@ def test_a_table_can_be_made_where_the_weights_are_not(saved):
     done, folder = saved
     Path(done.data_entry.checkpoint).unlink()
     assert finished(done, folder)["scores"] == {"knn": 90.0}
+
+
+def test_a_cell_is_run_again_when_a_method_that_its_own_stands_on_has_changed(saved):
+    done, folder = saved
+    on = folder / "on.py"
+    on.write_text("_base_ = ['method.py']\nmodel = dict(queue_len=64)\n")
+    done = replace(done, method_entry=replace(done.method_entry, config=str(on)))
+    write(done, folder)
+    assert finished(done, folder) is not None
+    below = folder / "method.py"
+    below.write_text(below.read_text().replace("momentum=0.01", "momentum=0.02"))
+    forget()
+    assert finished(done, folder) is None and is_outdated(done, folder)
 
 
 def test_a_cell_is_the_same_in_another_folder_and_with_other_comments(saved):
