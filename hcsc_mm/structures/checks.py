@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -37,6 +39,60 @@ def check_features(features: Tensor, dim: int) -> None:
         raise HCSCError(
             f"{len(odd)} of {len(features)} features have not unit length, row {first} has {found}"
             "; divide each row by its length, and look where NaN come from"
+        )
+
+
+def check_levels(
+    assignment: Tensor,
+    parents: Sequence[Tensor],
+    prototypes: Sequence[Tensor],
+    concentrations: Sequence[Tensor],
+) -> None:
+    """A tree of L levels, finest first.
+
+    Args:
+        assignment: To be (N,) int, from 0 to K_0 - 1.
+        parents: To be (K_l,) int per level but the last, from 0 to K_{l+1} - 1.
+        prototypes: To be (K_l, D) floating point per level, each row of unit length.
+        concentrations: To be (K_l,) floating point per level, above 0.
+
+    Raises:
+        HCSCError: they are not, or there is no level; it names the first.
+    """
+    num_levels = len(prototypes)
+    if num_levels == 0:
+        raise HCSCError("prototypes is empty: a hierarchy has at least one level")
+    if len(parents) != num_levels - 1 or len(concentrations) != num_levels:
+        raise HCSCError(
+            f"{num_levels} levels of prototypes need {num_levels - 1} parents and {num_levels} "
+            f"concentrations, got {len(parents)} and {len(concentrations)}"
+        )
+    for level, rows in enumerate(prototypes):
+        check_prototypes(f"prototypes[{level}]", rows, prototypes[0])
+        check_concentrations(f"concentrations[{level}]", concentrations[level], len(rows))
+    check_indices("assignment", assignment, None, len(prototypes[0]))
+    for level, above in enumerate(parents):
+        check_indices(
+            f"parents[{level}]", above, len(prototypes[level]), len(prototypes[level + 1])
+        )
+
+
+def check_prototype(num_prototypes: Sequence[int], level: int, prototype: int) -> None:
+    """A prototype's place in a tree.
+
+    Args:
+        num_prototypes: K of each level, finest first.
+        level: To be from 0, the finest, to the number of levels - 1.
+        prototype: To be from 0 to K of that level - 1.
+
+    Raises:
+        HCSCError: there is no such prototype.
+    """
+    if not 0 <= level < len(num_prototypes):
+        raise HCSCError(f"there is no level {level}: levels are 0 to {len(num_prototypes) - 1}")
+    if not 0 <= prototype < num_prototypes[level]:
+        raise HCSCError(
+            f"level {level} has the prototypes 0 to {num_prototypes[level] - 1}, not {prototype}"
         )
 
 

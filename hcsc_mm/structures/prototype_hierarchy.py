@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import HCSCError
 from ..utils.files import written_whole
 from ..utils.safe_load import load_data
-from .checks import check_concentrations, check_features, check_indices, check_prototypes
+from .checks import check_features, check_levels, check_prototype
 from .shard import Shard
 
 # Rows of a similarity matrix that are alive at once.
@@ -50,29 +50,9 @@ class PrototypeHierarchy:
     def __post_init__(self) -> None:
         for name in ("parents", "prototypes", "concentrations"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        num_levels = len(self.prototypes)
-        if num_levels == 0:
-            raise HCSCError("prototypes is empty: a hierarchy has at least one level")
-        if len(self.parents) != num_levels - 1 or len(self.concentrations) != num_levels:
-            raise HCSCError(
-                f"{num_levels} levels of prototypes need {num_levels - 1} parents and {num_levels} "
-                f"concentrations, got {len(self.parents)} and {len(self.concentrations)}"
-            )
-        for level, prototypes in enumerate(self.prototypes):
-            check_prototypes(f"prototypes[{level}]", prototypes, self.prototypes[0])
-            check_concentrations(
-                f"concentrations[{level}]", self.concentrations[level], len(prototypes)
-            )
-        check_indices("assignment", self.assignment, None, len(self.prototypes[0]))
+        check_levels(self.assignment, self.parents, self.prototypes, self.concentrations)
         if self.shard is not None:
             self.shard.check(len(self.assignment), len(self.prototypes[0]))
-        for level, parents in enumerate(self.parents):
-            check_indices(
-                f"parents[{level}]",
-                parents,
-                len(self.prototypes[level]),
-                len(self.prototypes[level + 1]),
-            )
 
     @property
     def num_levels(self) -> int:
@@ -186,7 +166,7 @@ class PrototypeHierarchy:
             HCSCError: there is no such prototype, or it is of level 0, whose :meth:`members` are
                 images.
         """
-        self._check_prototype(level, prototype)
+        check_prototype(self.num_prototypes, level, prototype)
         if level == 0:
             raise HCSCError("prototypes of level 0 have no children but images: see members()")
         return (self.parents[level - 1] == prototype).nonzero().squeeze(1)
@@ -204,7 +184,7 @@ class PrototypeHierarchy:
         Raises:
             HCSCError: there is no such prototype, or not all images are known here.
         """
-        self._check_prototype(level, prototype)
+        check_prototype(self.num_prototypes, level, prototype)
         if self.shard is not None:
             raise HCSCError(
                 f"only {len(self.assignment)} of {self.num_samples} images have their prototypes "
@@ -227,7 +207,7 @@ class PrototypeHierarchy:
         Raises:
             HCSCError: there is no such prototype.
         """
-        self._check_prototype(level, prototype)
+        check_prototype(self.num_prototypes, level, prototype)
         prototypes = self.prototypes[level]
         if level == self.num_levels - 1:
             family = torch.arange(len(prototypes), device=prototypes.device)
@@ -236,15 +216,6 @@ class PrototypeHierarchy:
         others = family[family != prototype]
         similarity = prototypes[others] @ prototypes[prototype]
         return others[similarity.argsort(descending=True, stable=True)]
-
-    def _check_prototype(self, level: int, prototype: int) -> None:
-        if not 0 <= level < self.num_levels:
-            raise HCSCError(f"there is no level {level}: levels are 0 to {self.num_levels - 1}")
-        if not 0 <= prototype < self.num_prototypes[level]:
-            raise HCSCError(
-                f"level {level} has the prototypes 0 to {self.num_prototypes[level] - 1}, not "
-                f"{prototype}"
-            )
 
     def __repr__(self) -> str:
         numbers = " → ".join(map(str, self.num_prototypes))
