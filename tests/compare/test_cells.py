@@ -187,12 +187,12 @@ def test_a_table_can_be_made_where_the_weights_are_not(saved):
 
 def test_a_cell_is_run_again_when_a_method_that_its_own_stands_on_has_changed(saved):
     done, folder = saved
-    on = folder / "on.py"
-    on.write_text("_base_ = ['method.py']\nmodel = dict(queue_len=64)\n")
-    done = replace(done, method_entry=replace(done.method_entry, config=str(on)))
+    below, own = folder / "below.py", folder / "own.py"
+    below.write_text(f"_base_ = [{MOCO!r}]\nmodel = dict(momentum=0.01)\n")
+    own.write_text("_base_ = ['below.py']\nmodel = dict(queue_len=64)\n")
+    done = replace(done, method_entry=replace(done.method_entry, config=str(own)))
     write(done, folder)
     assert finished(done, folder) is not None
-    below = folder / "method.py"
     below.write_text(below.read_text().replace("momentum=0.01", "momentum=0.02"))
     forget()
     assert finished(done, folder) is None and is_outdated(done, folder)
