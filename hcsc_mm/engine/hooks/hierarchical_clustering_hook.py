@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import torch
-from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
@@ -24,17 +23,12 @@ from ...runtime.hooks.progress_hook import note_seconds
 from ...runtime.hooks.unreadable_images_hook import UNREADABLE_KEY
 from ...runtime.train_loop import refuse_iteration_loop
 from ...structures import ClustersImages, PrototypeHierarchy
-from ...structures.checkpoint_entry import (
-    CHECKPOINT_KEY,
-    clustering_entry,
-    final_entry,
-    weights_digest,
-)
+from ...structures.checkpoint_entry import CHECKPOINT_KEY, weights_digest
 from ...utils.numbers import check_positive, check_whole
 from ...utils.random_states import host_generators_kept
-from ...utils.shard import all_gather_rows
 from ..clustering_model import find_model
-from ..saved_clusters import MANY_IMAGES, Saveable, SavedClusters, saveable
+from ..readable_images import cluster_readable
+from ..saved_clusters import ClustersToSave, SavedClusters
 from ..sees_clusterings import Clustering, SeesClusterings
 from ..training_features import TrainingFeatures
 
@@ -141,14 +135,8 @@ class HierarchicalClusteringHook(
             "num_workers": num_workers,
             "dataset": dataset,
         }
-        self._clustered_for = -1  # the last epoch that a hierarchy was built for
-        self._built_from: dict[str, str] | None = None  # digest of the weights
-        self._final: dict[str, Any] | None = None  # clusters of the final weights
-        self._final_rows: list[Tensor] | None = None  # this rank's of them, for a file of its own
         self._times = ClusteringTimes()
-        self._clusters: Saveable | None = None  # of the model's hierarchy, where it is a shard's
         self._saved: SavedClusters | None = None  # of the checkpoint that the run resumes from
-        self._bank_to_save: Tensor | None = None  # for the checkpoint that is being written
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if runner._resume:
@@ -165,38 +153,37 @@ class HierarchicalClusteringHook(
         model = find_model(runner)
         without = "leave it out with default_hooks.clustering=None, which leaves MoCo v2"
         refuse_iteration_loop(runner, "HierarchicalClusteringHook", without)
-        num_images = len(runner.train_dataloader.dataset)
-        check_num_prototypes(self.num_prototypes, num_images)
+        check_num_prototypes(self.num_prototypes, len(runner.train_dataloader.dataset))
         if self.warmup_epochs >= runner.max_epochs:
             runner.logger.warning(
                 f"warmup_epochs={self.warmup_epochs} of HierarchicalClusteringHook leaves none of "
                 f"the {runner.max_epochs} epochs for clustering: this run is MoCo v2."
             )
         self._source = TrainingFeatures(runner, model, **self._extraction)
+        self._to_save = ClustersToSave(self._source, self.shard_checkpoint_above)
         check_array(runner.train_dataloader.dataset)
-        plain = get_world_size() > 1 and not self._source.sharded
-        if plain and num_images > self.shard_checkpoint_above:
-            runner.logger.warning(MANY_IMAGES.format(num_images, 4 * num_images / 1e9))
+        self._to_save.warn(runner.logger)
         if self._saved is None:
             return
         saved, self._saved = self._saved, None
         entry = saved.entry
         self._source.check_identity(entry)
         if runner.epoch >= self.warmup_epochs:
-            if entry["hierarchy"] is not None:
-                own = self._source.shard if self._source.sharded else slice(0, num_images)
-                self._train_with(model, saved.clusters(model, own))
+            hierarchy = saved.clusters(model, self._source)
+            if hierarchy is not None:
+                model.set_hierarchy(hierarchy)
+                self._to_save.trains_with(hierarchy)
             if self._lacks_clusters(model, runner.epoch):  # of the config's numbers
                 return
-            self._clustered_for, self._built_from = entry.get("epoch", -1), entry.get("weights")
+            self._to_save.epoch = entry.get("epoch", -1)
+            self._to_save.weights = entry.get("weights")
         elif entry["hierarchy"] is not None:
             runner.logger.warning(
                 f"epoch {runner.epoch + 1} lies within warmup_epochs={self.warmup_epochs}: the "
                 "clusters of the checkpoint are left out"
             )
         # also within the warm-up, whose last epoch fills it for the first clustering
-        if self._source.bank is not None:
-            saved.restore_bank(self._source.bank, num_images)
+        saved.restore_bank(self._source)
 
     def loaders_to_try(self, runner: Runner) -> dict[str, DataLoader]:
         clusters = self.warmup_epochs < runner.max_epochs
@@ -206,43 +193,18 @@ class HierarchicalClusteringHook(
         return self._source.try_batch(batch)
 
     def gather_for_checkpoint(self, runner: Runner) -> None:
-        bank, in_files = self._source.bank, self._saves_in_files()
-        self._bank_to_save = None if bank is None or in_files else bank.gather()
+        self._to_save.gather_bank()
 
     def shard_for_checkpoint(self, runner: Runner) -> dict[str, Any]:
-        """The prototypes of this rank's images, and its part of the bank."""
-        if not self._saves_in_files():
-            return {}
-        bank = self._source.bank
-        own = {
-            "hierarchy": None if self._clusters is None else self._clusters.rows,
-            "final": None if self._final is None else self._final_rows,
-            "bank": None if bank is None else bank.own_rows(),
-        }
-        return {CHECKPOINT_KEY: own}
-
-    def _saves_in_files(self) -> bool:
-        """Whether each rank has a file of its own beside the checkpoint."""
-        many = self._source.identity["num_samples"] > self.shard_checkpoint_above
-        return many and self._source.sharded
+        return self._to_save.of_this_rank()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save the hierarchy beside the weights: it cannot be rebuilt once they have moved on."""
-        hierarchy = find_model(runner).hierarchy
-        if hierarchy is not None and not hierarchy.is_whole:
-            hierarchy = self._clusters.in_checkpoint
-        checkpoint[CHECKPOINT_KEY] = clustering_entry(
-            hierarchy,
-            self._source.identity,
-            epoch=self._clustered_for,
-            bank=self._bank_to_save,  # empty at the end of an epoch
-            weights=self._built_from,
-            final=self._final,
-        )
+        checkpoint[CHECKPOINT_KEY] = self._to_save.entry(find_model(runner).hierarchy)
 
     def before_train_epoch(self, runner: Runner) -> None:
         due = self._is_due(runner.epoch) or self._lacks_clusters(find_model(runner), runner.epoch)
-        if due and self._clustered_for != runner.epoch:
+        if due and self._to_save.epoch != runner.epoch:
             self.cluster(runner, runner.epoch)
         self._times.epoch_begins()
 
@@ -281,19 +243,13 @@ class HierarchicalClusteringHook(
         """Extract, cluster, hand the hierarchy for an epoch to the model, and report."""
         model = find_model(runner)
         previous, hierarchy = model.hierarchy, self._compute(runner, model, epoch)
-        self._train_with(model, hierarchy)
-        self._clustered_for = epoch
-        self._built_from = weights_digest(model.clustering_weights())
+        model.set_hierarchy(hierarchy)
+        self._to_save.trains_with(hierarchy)
+        self._to_save.epoch = epoch
+        self._to_save.weights = weights_digest(model.clustering_weights())
         name = f"before epoch {epoch + 1}"
         report(runner, name, model.hierarchy, previous, model.keep_shares(), self._times)
         return model.hierarchy
-
-    def _train_with(self, model: ClustersImages, hierarchy: PrototypeHierarchy) -> None:
-        """Hand the model its clusters; all ranks together."""
-        model.set_hierarchy(hierarchy)
-        self._clusters = None
-        if not hierarchy.is_whole:
-            self._clusters = saveable(hierarchy, self._saves_in_files())
 
     def cluster_final_weights(self, runner: Runner) -> None:
         """Cluster once more at the end of a run that clusters, for the last checkpoint alone."""
@@ -302,8 +258,7 @@ class HierarchicalClusteringHook(
             return
         with host_generators_kept():
             hierarchy = self._compute(runner, model, runner.epoch + 1)
-        in_checkpoint, self._final_rows = saveable(hierarchy, self._saves_in_files())
-        self._final = final_entry(in_checkpoint, weights_digest(model.clustering_weights()))
+        self._to_save.ends_with(hierarchy, weights_digest(model.clustering_weights()))
         report(runner, "of the final weights", hierarchy, model.hierarchy, {}, self._times)
 
     def _compute(self, runner: Runner, model: ClustersImages, epoch: int) -> PrototypeHierarchy:
@@ -325,30 +280,19 @@ class HierarchicalClusteringHook(
     def _build(
         self, runner: Runner, model: ClustersImages, features: Tensor, epoch: int
     ) -> PrototypeHierarchy:
-        """Cluster the images that could be read.
-
-        The others never come up in training and get prototype 0.
-        """
-        readable = torch.isfinite(features[:, 0])
+        """Cluster the images that could be read, and note the others."""
         temperature, previous = self.temperature, model.hierarchy
         # other numbers of prototypes than those of the checkpoint: nothing to begin at
         warm = previous is not None and previous.num_prototypes == self.num_prototypes
-        hierarchy = model.build_hierarchy(
-            # no copy of all features without need
-            features if bool(readable.all()) else features[readable],
-            self.num_prototypes,
+        build = partial(
+            model.build_hierarchy,
+            num_prototypes=self.num_prototypes,
             temperature=model.concentration_temperature if temperature is None else temperature,
             warm_start=previous if self.warm_start and warm else None,
             seed=self.seed + epoch,
             **self._kmeans,
             **({"sharded": True} if self._source.sharded else {}),
         )
-        shard, number = self._source.shard, len(self._source.images)
-        missing = all_gather_rows((~readable).nonzero().squeeze(1) + shard.start)
-        runner.message_hub.update_info(UNREADABLE_KEY, missing.tolist(), resumed=False)
-        if not len(missing):
-            return hierarchy
-        if not hierarchy.is_whole:
-            return hierarchy.spread(readable, shard.start, number)
-        known = torch.ones(number, dtype=torch.bool, device=missing.device)
-        return hierarchy.spread(known.index_fill_(0, missing, False))
+        hierarchy, missing = cluster_readable(features, self._source, build)
+        runner.message_hub.update_info(UNREADABLE_KEY, missing, resumed=False)
+        return hierarchy
