@@ -4,14 +4,12 @@ hcsc_r18_digits.py.
 python tools/train.py configs/cacr_r18_digits.py
 """
 
-_base_ = ["hcsc_r18_digits.py"]
+_base_ = ["_base_/mocov2_r18_digits.py"]
 
 model = dict(
-    type="hcsc_mm.MomentumContrast",
     head=dict(
-        _delete_=True,
+        _delete_=True,  # without MoCo v2's temperature
         type="hcsc_mm.InfoNCEHead",
         contrast=dict(type="hcsc_mm.AttractionAndRepulsion", repulsion_scale=2.0),
-    ),
+    )
 )
-default_hooks = dict(clustering=None)  # no clusters, ever

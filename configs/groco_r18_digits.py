@@ -3,12 +3,12 @@
 python tools/train.py configs/groco_r18_digits.py
 """
 
-_base_ = ["hcsc_r18_digits.py"]
+_base_ = ["_base_/mocov2_r18_digits.py"]
 
 model = dict(
-    type="hcsc_mm.MomentumContrast",
     head=dict(
-        _delete_=True, type="hcsc_mm.InfoNCEHead", contrast=dict(type="hcsc_mm.GroupOrdering")
-    ),
+        _delete_=True,  # without MoCo v2's temperature
+        type="hcsc_mm.InfoNCEHead",
+        contrast=dict(type="hcsc_mm.GroupOrdering"),
+    )
 )
-default_hooks = dict(clustering=None)  # no clusters, ever

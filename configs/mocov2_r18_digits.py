@@ -3,12 +3,8 @@
 python tools/train.py configs/mocov2_r18_digits.py
 """
 
-_base_ = ["hcsc_r18_digits.py"]
+_base_ = ["_base_/mocov2_r18_digits.py"]
 
 temperature = _base_.model.head.temperature
 
-model = dict(
-    type="hcsc_mm.MomentumContrast",
-    head=dict(_delete_=True, type="hcsc_mm.InfoNCEHead", temperature=temperature),
-)
-default_hooks = dict(clustering=None)  # no clusters, ever
+model = dict(head=dict(temperature=temperature))
