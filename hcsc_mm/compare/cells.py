@@ -93,7 +93,7 @@ class Cell:
         """
         folder.mkdir(parents=True, exist_ok=True)
         data, unknown = self.data_config()
-        base = folder.resolve() / f"{self.data}.py"
+        base = folder / f"{self.data}.py"
         data.dump(base)
         path = folder / f"{self.name}.py"
         write_method(self.method_entry.config, base, path)

@@ -38,21 +38,22 @@ def write_method(config: str | None, data: Path, path: Path) -> None:
     Args:
         config: Path of the method's config; None: the data's as it is.
         data: Path of the data's config.
-        path: File to write. Those of the methods that it stands on come beside it.
+        path: File to write. Those of the methods that it stands on come beside it, each named in
+            the one above by its whole path.
 
     Raises:
         HCSCError: see :func:`method_files`.
     """
+    below = data.resolve()
     if config is None:
-        path.write_text(f"{_LINE}[{str(data)!r}]\n", encoding="utf-8")
+        path.write_text(f"{_LINE}[{str(below)!r}]\n", encoding="utf-8")
         return
-    below = data
     for depth, file in reversed(list(enumerate(method_files(config)))):
         here = path.with_name(f"{path.stem}-below{depth}.py") if depth else path
         lines, place = _lines(file)
         lines[place] = f"{_LINE}[{str(below)!r}]"
         here.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        below = here
+        below = here.resolve()
 
 
 def _lines(file: Path) -> tuple[list[str], int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from mmengine.config import Config
 from small_grids import MOCO
@@ -78,6 +80,17 @@ def test_the_data_comes_in_the_place_of_the_first_hcsc_config_and_not_of_what_th
     assert method_files(str(method)) == [method]
     model = on_data(method, tmp_path)["model"]
     assert (model["queue_len"], model["momentum"]) == (512, 0.5)
+
+
+def test_the_files_are_found_from_a_relative_folder(tmp_path, monkeypatch):
+    """As that of a cell, which is below the folder that the call is made from."""
+    monkeypatch.chdir(tmp_path)
+    Path("cell").mkdir()
+    Path("cell/digits.py").write_text(f"_base_ = [{str(DIGITS)!r}]\n")
+    hard = str(ROOT / "configs" / "hard_r18_digits.py")
+    write_method(hard, Path("cell/digits.py"), Path("cell/digits-m-0.py"))
+    cfg = Config.fromfile("cell/digits-m-0.py")
+    assert cfg.model.head.contrast.share == 0.25 and cfg.model.queue_len == 512
 
 
 def test_a_method_stands_on_one_of_the_package(tmp_path):
