@@ -7,7 +7,6 @@ import os
 import runpy
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -261,9 +260,9 @@ def ending(tmp_path, monkeypatch):
         own, hook = tmp_path / f"{how}.py", dict(type="mmengine.Ends", how=how)
         hook["marker"] = str(tmp_path / f"{how}_once")
         own.write_text(
-            f"{Path(MOCO).read_text()}"
+            f"_base_ = [{MOCO!r}]\n"
             "custom_imports = dict(imports=['hcsc_mm', 'ends'])\n"
-            f"default_hooks['ends'] = {hook!r}\n"
+            f"default_hooks = dict(ends={hook!r})\n"
         )
         methods[how] = dict(config=str(own))
     path = os.pathsep.join([str(tmp_path), str(ROOT), os.environ.get("PYTHONPATH", "")])

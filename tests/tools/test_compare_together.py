@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from small_grids import MOCO, write_grid
@@ -41,9 +40,9 @@ def grid(tmp_path):
     (tmp_path / "waits.py").write_text(WAITS)
     own, hook = tmp_path / "own.py", dict(type="mmengine.Waits", folder=str(tmp_path))
     own.write_text(
-        f"{Path(MOCO).read_text()}"
+        f"_base_ = [{MOCO!r}]\n"
         "custom_imports = dict(imports=['hcsc_mm', 'waits'])\n"
-        f"default_hooks['waits'] = {hook!r}\n"
+        f"default_hooks = dict(waits={hook!r})\n"
     )
     methods = dict(waits=dict(config=str(own)), goes=dict(config=MOCO))
     return write_grid(tmp_path / "grid.py", methods=methods, seeds=(0,))
