@@ -48,8 +48,10 @@ def _opened(base: LmdbBackend) -> Iterator[Any]:
     if base._client is not None:
         yield base._client
         return
-    import lmdb  # mmengine's back end has found it
-
+    try:
+        import lmdb
+    except ImportError as error:
+        raise HCSCError(f"LMDB is read by lmdb ({error}); pip install lmdb") from None
     try:
         client = base._get_client()
     except lmdb.Error as error:
