@@ -42,9 +42,6 @@ WAYS = {
 BY_DEFAULT = [way for way in WAYS if way != "fp16"]  # which a CPU is not made for
 
 
-OTHER_DRAWS = "float32, other draws"
-
-
 def build(args: argparse.Namespace, with_cp: bool) -> torch.nn.Module:
     torch.manual_seed(0)
     norm = dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=4)
@@ -174,6 +171,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--ways", nargs="+", default=BY_DEFAULT, choices=list(WAYS))
     parser.add_argument("--curves", metavar="FILE", help="compare losses, and write all of them")
+    parser.add_argument("--others", type=int, default=2, help="runs with other draws, of curves")
     parser.add_argument("--way", choices=list(WAYS), help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -211,9 +209,11 @@ def print_curves(args: argparse.Namespace) -> None:
     print("| | largest difference of a loss | mean difference | mean loss of the last tenth |")
     print("|---|---|---|---|")
     curves = {}
-    runs = [("float32", 0), (OTHER_DRAWS, 1), *((w, 0) for w in args.ways if w != "float32")]
-    for name, seed in runs:
-        found = _in_own_process(args, "float32" if name == OTHER_DRAWS else name, seed)["losses"]
+    others = [("float32", seed) for seed in range(1, args.others + 1)]
+    runs = [("float32", 0), *others, *((way, 0) for way in args.ways if way != "float32")]
+    for way, seed in runs:
+        name = f"{way}, other draws ({seed})" if seed else way
+        found = _in_own_process(args, way, seed)["losses"]
         curves[name] = found
         Path(args.curves).write_text(json.dumps(curves))
         losses = torch.tensor(found)
