@@ -17,7 +17,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -203,25 +203,33 @@ def print_speeds(args: argparse.Namespace) -> None:
 def print_curves(args: argparse.Namespace) -> None:
     """How far the losses of each way are from float32's, and those of other draws: the yardstick.
 
-    Last is a mean of losses: a way that shakes more is not one that learns less.
+    Rounding grows with the steps: the first fifth shows its size, the rest where it led. Last is a
+    mean of losses: a way that shakes more is not one that learns less.
     """
-    tenth = max(1, args.steps // 10)
-    print("| | largest difference of a loss | mean difference | mean loss of the last tenth |")
-    print("|---|---|---|---|")
+    print(
+        "| | largest difference of a loss, first fifth | of all | mean difference | mean loss of "
+        "the last tenth |"
+    )
+    print("|---|---|---|---|---|")
     curves = {}
     others = [("float32", seed) for seed in range(1, args.others + 1)]
     runs = [("float32", 0), *others, *((way, 0) for way in args.ways if way != "float32")]
     for way, seed in runs:
         name = f"{way}, other draws ({seed})" if seed else way
-        found = _in_own_process(args, way, seed)["losses"]
-        curves[name] = found
+        curves[name] = _in_own_process(args, way, seed)["losses"]
         Path(args.curves).write_text(json.dumps(curves))
-        losses = torch.tensor(found)
-        apart = (losses - torch.tensor(curves["float32"])).abs()
-        print(
-            f"| {name} | {apart.max():.2g} | {apart.mean():.2g} | {losses[-tenth:].mean():.3f} |",
-            flush=True,
-        )
+        print(row_of_curve(name, curves[name], curves["float32"]), flush=True)
+
+
+def row_of_curve(name: str, losses: Sequence[float], plain: Sequence[float]) -> str:
+    """A row of that table."""
+    curve = torch.tensor(losses)
+    apart = (curve - torch.tensor(plain)).abs()
+    fifth, tenth = max(1, len(curve) // 5), max(1, len(curve) // 10)
+    return (
+        f"| {name} | {apart[:fifth].max():.2g} | {apart.max():.2g} | {apart.mean():.2g} | "
+        f"{curve[-tenth:].mean():.3f} |"
+    )
 
 
 def _in_own_process(args: argparse.Namespace, way: str, seed: int = 0) -> dict:
