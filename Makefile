@@ -53,9 +53,11 @@ proof: install
 faults: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m faults $(ARGS)
 
+SHELL_SCRIPTS := $(wildcard tools/*.sh tools/*/*.sh)
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/shellcheck $(SHELL_SCRIPTS)
 
 format: install
 	$(BIN)/ruff format .

@@ -22,11 +22,14 @@ import numpy as np
 
 import hcsc_mm  # noqa: F401
 from hcsc_mm.datasets.fingerprint import fingerprint
+from hcsc_mm.datasets.same_classes import check_labels
 from hcsc_mm.datasets.tar_images import TarImages
 from hcsc_mm.datasets.tar_index import ROW, Shard, index_path, write_index
+from hcsc_mm.evaluation.feature_set import read_labels
 
 _BYTES = 110_000  # of an image of ImageNet
 _PER_SHARD = 10_000
+_CLASSES = 21_841
 _NAME = "n{:08d}/n{:08d}_{:08d}.jpg"
 
 
@@ -56,6 +59,7 @@ def main() -> None:
         for process in processes:
             process.join()
         forget(index)
+        dataset = TarImages(str(folder), pipeline=[])
         report = {
             "images": args.images,
             "index MiB": size >> 20,
@@ -68,7 +72,13 @@ def main() -> None:
             "mapped MiB of one's own": spread([one["private"] for one in found]),
             "other memory that each took, MiB": spread([one["other"] for one in found]),
             "fingerprint of all names and sizes, s": round(
-                seconds_of(lambda: fingerprint(TarImages(str(folder), pipeline=[]))), 1
+                seconds_of(lambda: fingerprint(dataset)), 1
+            ),
+            "checking the labels of all, s": round(
+                seconds_of(lambda: check_labels(dataset, _CLASSES, "training")), 2
+            ),
+            "reading them, s": round(
+                seconds_of(lambda: read_labels(dataset, range(args.images))), 2
             ),
             "peak MiB of that process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
         }
@@ -86,14 +96,15 @@ def make(folder: Path, number: int) -> None:
         with open(path, "wb") as file:
             file.truncate(count * (_BYTES + 1024))
         texts = [
-            _NAME.format(image % 21_841, image % 21_841, image).encode()
+            _NAME.format(image % _CLASSES, image % _CLASSES, image).encode()
             for image in range(start, start + count)
         ]
         part = np.zeros(count, ROW)
         part["length"] = [len(text) for text in texts]
         part["name"] = end + np.cumsum(part["length"] + 1) - part["length"] - 1
         part["start"] = 512 + np.arange(count, dtype=np.uint64) * (_BYTES + 1024)
-        part["size"], part["shard"], part["label"] = _BYTES, len(shards), -1
+        part["size"], part["shard"] = _BYTES, len(shards)
+        part["label"] = np.arange(start, start + count) % _CLASSES
         rows.append(part)
         names.append(b"\0".join([*texts, b""]))
         end += np.uint64(len(names[-1]))

@@ -4,7 +4,9 @@ compiled: ``python benchmarks/bench_precision.py``; ``--device cuda`` for a GPU.
 docs/precision.md.
 
 Each way is a process of its own, so that its peak memory is its own. All begin at the same weights
-and see the same images.
+and see the same images. ``--curves losses.json --steps 500`` compares how the losses go instead: of
+the digits' network, which learns in so many steps, and beside them float32 with other draws of
+images and crops.
 """
 
 from __future__ import annotations
@@ -15,12 +17,17 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
+from torch import Tensor
 
 import hcsc_mm  # noqa: F401
+from hcsc_mm.datasets import Digits
 from hcsc_mm.registry import MODELS
 
 WAYS = {
@@ -37,23 +44,70 @@ BY_DEFAULT = [way for way in WAYS if way != "fp16"]  # which a CPU is not made f
 
 def build(args: argparse.Namespace, with_cp: bool) -> torch.nn.Module:
     torch.manual_seed(0)
+    norm = dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=4)
+    common = dict(depth=args.depth, with_cp=with_cp, norm_cfg=norm)
+    if args.curves:  # configs/hcsc_r18_digits.py
+        backbone = dict(
+            type="ResNet_CIFAR",
+            stem_channels=16,
+            base_channels=16,
+            strides=(2, 2, 2, 1),
+            **common,
+        )
+        neck = dict(in_channels=128, hid_channels=128, out_channels=64)
+        memory = dict(queue_len=512, momentum=0.004)
+    else:
+        backbone = dict(type="ResNet", **common)
+        neck = dict(in_channels=512 if args.depth < 50 else 2048)
+        memory = dict(queue_len=1024)
     with DefaultScope.overwrite_default_scope("mmpretrain"):
         return MODELS.build(
             dict(
                 type="hcsc_mm.MomentumContrast",
-                queue_len=1024,
-                backbone=dict(
-                    type="ResNet",
-                    depth=args.depth,
-                    with_cp=with_cp,
-                    norm_cfg=dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=4),
-                ),
-                neck=dict(
-                    type="hcsc_mm.ProjectionNeck", in_channels=512 if args.depth < 50 else 2048
-                ),
+                backbone=backbone,
+                neck=dict(type="hcsc_mm.ProjectionNeck", **neck),
                 head=dict(type="hcsc_mm.InfoNCEHead"),
+                **memory,
             )
         )
+
+
+def draws(args: argparse.Namespace) -> Callable[[], list[Tensor]]:
+    """What draws the two views of a batch; equal calls draw the same."""
+    generator = torch.Generator().manual_seed(args.seed)
+
+    def noise() -> list[Tensor]:
+        base = torch.randn(args.batch, 3, args.size, args.size, generator=generator)
+        return [base + 0.3 * torch.randn(base.shape, generator=generator) for _ in range(2)]
+
+    if not args.curves:
+        return noise
+    scans = Digits(split="train")
+    scans = torch.stack([torch.from_numpy(scans[row]["img"]) for row in range(len(scans))])
+    scans = ((scans.float() - 78.0) / 96.0).permute(0, 3, 1, 2)  # (N, 3, 8, 8)
+
+    def digits() -> list[Tensor]:
+        batch = scans[torch.randint(len(scans), (args.batch,), generator=generator)]
+        return [_cropped(batch, args.size, generator) for _ in range(2)]
+
+    return digits
+
+
+def _cropped(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """(B, 3, side, side): each enlarged, turned and moved by amounts of its own, its contrast
+    changed.
+    """
+    drawn = 2 * torch.rand(len(images), 5, generator=generator) - 1  # (B, 5) in [-1, 1)
+    zoom, angle = 1 + 0.2 * drawn[:, 0], 0.26 * drawn[:, 1]  # 15 degrees
+    turned = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(-1, 2, 2)
+    moved = 0.24 * drawn[:, 2:4, None]  # of half a side
+    grid = F.affine_grid(
+        torch.cat([zoom[:, None, None] * turned, moved], 2),
+        [len(images), 3, side, side],
+        align_corners=False,
+    )
+    cropped = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return cropped * (1 + 0.4 * drawn[:, 4]).view(-1, 1, 1, 1)
 
 
 def measure(args: argparse.Namespace) -> dict[str, float | list[float]]:
@@ -69,16 +123,16 @@ def measure(args: argparse.Namespace) -> dict[str, float | list[float]]:
         for network in (model.backbone, model.momentum_encoder):
             network.compile(dynamic=False)
     optimizer = torch.optim.SGD(
-        [w for w in model.parameters() if w.requires_grad], lr=0.03, momentum=0.9
+        [w for w in model.parameters() if w.requires_grad],
+        lr=0.06 if args.curves else 0.03,
+        momentum=0.9,
     )
     scaler = torch.amp.GradScaler(args.device, enabled=way.get("half") == torch.float16)
     samples = [DataSample() for _ in range(args.batch)]
     losses, times = [], []
-    generator = torch.Generator().manual_seed(0)
+    draw = draws(args)
     for _ in range(args.steps):
-        base = torch.randn(args.batch, 3, args.size, args.size, generator=generator)
-        views = [base + 0.3 * torch.randn(base.shape, generator=generator) for _ in range(2)]
-        views = [view.to(args.device) for view in views]
+        views = [view.to(args.device) for view in draw()]
         if way.get("last"):
             views = [view.contiguous(memory_format=torch.channels_last) for view in views]
         _wait(args.device)
@@ -110,30 +164,33 @@ def _peak(device: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=64, help="side of the images")
+    parser.add_argument("--size", type=int, help="side of the images; 64, and 16 of curves")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=12, help="at least 4")
     parser.add_argument("--depth", type=int, default=18, choices=(18, 50), help="of the ResNet")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--ways", nargs="+", default=BY_DEFAULT, choices=list(WAYS))
+    parser.add_argument("--curves", metavar="FILE", help="compare losses, and write all of them")
+    parser.add_argument("--others", type=int, default=2, help="runs with other draws, of curves")
     parser.add_argument("--way", choices=list(WAYS), help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    args.size = args.size or (16 if args.curves else 64)
     if args.way:
         print(json.dumps(measure(args)))
-        return
+    elif args.curves:
+        print_curves(args)
+    else:
+        print_speeds(args)
+
+
+def print_speeds(args: argparse.Namespace) -> None:
+    """The table of docs/precision.md, a row as soon as it is measured."""
     print("| | images/s | step, s | peak memory, MiB | largest difference of a loss | last loss |")
     print("|---|---|---|---|---|---|")
     reference = None
     for way in args.ways:
-        sizes = ("size", "batch", "steps", "depth", "device")
-        words = [word for name in sizes for word in (f"--{name}", str(getattr(args, name)))]
-        done = subprocess.run(
-            [sys.executable, __file__, "--way", way, *words],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        found = json.loads(done.stdout.splitlines()[-1])
+        found = _in_own_process(args, way)
         reference = reference or found["losses"]
         apart = max(abs(a - b) for a, b in zip(reference, found["losses"], strict=True))
         print(
@@ -141,6 +198,52 @@ def main() -> None:
             f"{found['mib']:.0f} | {apart:.2g} | {found['losses'][-1]:.3f} |",
             flush=True,
         )
+
+
+def print_curves(args: argparse.Namespace) -> None:
+    """How far the losses of each way are from float32's, and those of other draws: the yardstick.
+
+    Rounding grows with the steps: the first fifth shows its size, the rest where it led. Last is a
+    mean of losses: a way that shakes more is not one that learns less.
+    """
+    print(
+        "| | largest difference of a loss, first fifth | of all | mean difference | mean loss of "
+        "the last tenth |"
+    )
+    print("|---|---|---|---|---|")
+    curves = {}
+    others = [("float32", seed) for seed in range(1, args.others + 1)]
+    runs = [("float32", 0), *others, *((way, 0) for way in args.ways if way != "float32")]
+    for way, seed in runs:
+        name = f"{way}, other draws ({seed})" if seed else way
+        curves[name] = _in_own_process(args, way, seed)["losses"]
+        Path(args.curves).write_text(json.dumps(curves))
+        print(row_of_curve(name, curves[name], curves["float32"]), flush=True)
+
+
+def row_of_curve(name: str, losses: Sequence[float], plain: Sequence[float]) -> str:
+    """A row of that table."""
+    curve = torch.tensor(losses)
+    apart = (curve - torch.tensor(plain)).abs()
+    fifth, tenth = max(1, len(curve) // 5), max(1, len(curve) // 10)
+    return (
+        f"| {name} | {apart[:fifth].max():.2g} | {apart.max():.2g} | {apart.mean():.2g} | "
+        f"{curve[-tenth:].mean():.3f} |"
+    )
+
+
+def _in_own_process(args: argparse.Namespace, way: str, seed: int = 0) -> dict:
+    """What :func:`measure` finds."""
+    names = ("size", "batch", "steps", "depth", "device")
+    words = [word for name in names for word in (f"--{name}", str(getattr(args, name)))]
+    words += ["--curves", args.curves] if args.curves else []
+    done = subprocess.run(
+        [sys.executable, __file__, "--way", way, "--seed", str(seed), *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ LONG = (
     "test_compare_together.py",
     "test_resume_within_epoch.py",
     "test_resume.py",
+    "test_equal_stores.py",
     "test_photographs.py",
     "test_online_linear_probe_hook.py",
     "test_device_augmentation_training.py",

@@ -6,6 +6,7 @@
 #   tools/gpu_day.sh install [FOLDER]   install them there, beside the torch that it has
 # In the environment: PYTHON (python3), GPU_DAY_OUT (work_dirs/gpu_day), GPU_DAY_SECONDS (590, of a piece at most),
 # HCSC_GPU_DAY_DEVICE=cpu for tiny sizes on a CPU, which shows that the script works and nothing else.
+# shellcheck disable=SC2329  # the pieces are called by name: "piece_$2"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,8 +38,10 @@ digits() {
     rm -rf "$folder"
     local small=()
     on_gpu || small=(train_dataloader.dataset.indices=256)
+    local more=()
+    read -ra more <<<"${MORE_OPTIONS:-}"
     say "$PYTHON" tools/train.py "$config" --work-dir "$folder" "$@" \
-        --cfg-options max_epochs=3 warmup_epochs=1 "${small[@]}" ${MORE_OPTIONS:-}
+        --cfg-options max_epochs=3 warmup_epochs=1 "${small[@]}" "${more[@]}"
 }
 
 # ways WAY…: a step of MoCo v2 in float32 and in other ways, ResNet-50 at 224 pixels
@@ -180,7 +183,7 @@ append() {
 
 # section PIECE CODE SECONDS LOG
 section() {
-    local verdict=done
+    local verdict="done"
     [ "$2" = 0 ] || verdict=FAILED
     [ "$2" != 124 ] || verdict="FAILED: not over after $LIMIT s"
     printf '\n## %s: %s\n\n%s. Exit code %s after %s s.\n\n%s\n\n```\n' \

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise, takewhile
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import get
+from mmengine.fileio import LmdbBackend, get
 from mmengine.logging import print_log
 
 from .archives import size_in_archive
+from .lmdb_values import value_beginning, value_sizes
 from .local_stores import ARCHIVE, SHARDS, is_local_store
-from .sources import is_address, location
+from .sources import backend_of, is_address, location
 
 _VERSION = "v2:"
 _PARTS = 64  # of the list, each with a digest of its own: how much differs can be told
@@ -50,8 +51,9 @@ def difference(saved: str, dataset: BaseDataset) -> str | None:
     """How the images of a data set differ from those that a fingerprint is of; None if they do not.
 
     Files that were mended may have another size: up to a twentieth of the parts of the list, at
-    least one, is let pass with a warning. A fingerprint of version 0.1 is compared as it was then,
-    by the names of up to 1000 files.
+    least one, is let pass with a warning. Where one of the two knows names alone, as of a web
+    server, names alone are compared. A fingerprint of version 0.1 is compared as it was then, by
+    the names of up to 1000 files.
     """
     if not saved.startswith(_VERSION):
         same = saved == _first_fingerprint(dataset)
@@ -64,6 +66,8 @@ def difference(saved: str, dataset: BaseDataset) -> str | None:
     )
     if names != names_now or len(parts) != len(parts_now):
         return "other images, or in another order"
+    if _of_names_alone(len(dataset)) in (parts, parts_now):
+        return None
     total = len(parts) // _DIGITS
     changed = sum(
         parts[at : at + _DIGITS] != parts_now[at : at + _DIGITS]
@@ -84,22 +88,48 @@ def difference(saved: str, dataset: BaseDataset) -> str | None:
 
 
 def _compute(dataset: BaseDataset) -> str | None:
+    base = _data_base(dataset)
     if hasattr(dataset, "names_and_sizes"):  # an index has them, without a path for each image
         names, sizes = dataset.names_and_sizes()
     else:
         paths = _paths(dataset, range(len(dataset)))
         if paths is None:
             return None
-        names, sizes = _relative(paths, dataset), _sizes(paths)
+        names = _relative(paths, dataset)
+        sizes = _sizes(paths) if base is None else value_sizes(base, paths)
+
+    def beginning(row: int) -> bytes:
+        path = dataset.get_data_info(row)["img_path"]
+        return _beginning(path) if base is None else value_beginning(base, path, _READ)
+
+    return f"{_VERSION}{_digest(names)}:{_parts(sizes, beginning)}"
+
+
+def _parts(sizes: np.ndarray, beginning: Callable[[int], bytes]) -> str:
+    """Digests of the parts of the list, by the sizes of all files and what one of each begins
+    with.
+    """
     bounds = np.linspace(0, len(sizes), min(_PARTS, len(sizes)) + 1).astype(int).tolist()
     parts = []
     for start, stop in pairwise(bounds):
         digest = hashlib.blake2b(
             sizes[start:stop].astype("<i8").tobytes(), digest_size=_DIGITS // 2
         )
-        digest.update(_beginning(dataset.get_data_info((start + stop) // 2)["img_path"]))
+        digest.update(beginning((start + stop) // 2))
         parts.append(digest.hexdigest())
-    return f"{_VERSION}{_digest(names)}:{''.join(parts)}"
+    return "".join(parts)
+
+
+def _of_names_alone(number: int) -> str:
+    """Digests of the parts where nobody says what is in the files."""
+    return _parts(np.full(number, -1), lambda row: b"")
+
+
+def _data_base(dataset: BaseDataset) -> LmdbBackend | None:
+    """The LMDB that a data set's paths are the keys of, if they are."""
+    options = getattr(dataset, "backend_args", None)
+    backend = backend_of("", options) if options else None
+    return backend if isinstance(backend, LmdbBackend) else None
 
 
 def _digest(names: Iterable[str]) -> str:

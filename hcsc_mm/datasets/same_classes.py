@@ -17,6 +17,7 @@ from .file_kinds import same_text
 from .labelled_images import LabelledImages
 from .range_of_set import check_same_loading
 from .same_folders import warn_of_other_numbers
+from .tar_images import TarImages
 
 _MOST_NAMED = 3
 _MOST_COMPARED = 300_000  # images of both sets, whose files are compared one by one
@@ -182,21 +183,32 @@ def check_labels(dataset: BaseDataset, num_classes: int, role: str) -> NDArray[n
     """
     if isinstance(dataset, LabelledImages):  # which has looked already
         return np.bincount(dataset.labels(), minlength=num_classes)
+    if isinstance(dataset, TarImages):  # ten million labels in its index, and no sample of them
+        labels = dataset.labels()
+        outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
+        if len(outside):
+            raise _no_label(dataset, int(outside[0]), num_classes, role)
+        return np.bincount(labels, minlength=num_classes)
     counts = np.zeros(num_classes, dtype=np.int64)
     for index in range(len(dataset)):
-        info = dataset.get_data_info(index)
-        label = info.get("gt_label")
+        label = dataset.get_data_info(index).get("gt_label")
         # Some data sets have several for an image.
         labels = [-1] if label is None else [label] if np.isscalar(label) else label
         if not all(0 <= int(one) < num_classes for one in labels):
-            path = sample_path(dataset, index) or f"sample {index}"
-            what = "no gt_label" if label is None else f"the label {label}"
-            raise HCSCError(
-                f"{path} of the {role} set has {what}; there are {num_classes} classes, and labels "
-                "count from 0"
-            )
+            raise _no_label(dataset, index, num_classes, role)
         counts[[int(one) for one in labels]] += 1
     return counts
+
+
+def _no_label(dataset: BaseDataset, index: int, num_classes: int, role: str) -> HCSCError:
+    """What to say of an image whose label is none of the classes'."""
+    label = dataset.get_data_info(index).get("gt_label")
+    path = sample_path(dataset, index) or f"sample {index}"
+    what = "no gt_label" if label is None else f"the label {label}"
+    return HCSCError(
+        f"{path} of the {role} set has {what}; there are {num_classes} classes, and labels "
+        "count from 0"
+    )
 
 
 def _are_numbers(names: Sequence[str]) -> bool:

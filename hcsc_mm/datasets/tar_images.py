@@ -101,7 +101,7 @@ class TarImages(ImageFolder):
         return self.data_list.take(indices)
 
     def labels(self) -> NDArray[np.int32]:
-        """(N,) labels of all images; -1 without."""
+        """(N,) labels of all images in their order; -1 without."""
         return self.data_list.labels()
 
     def names_and_sizes(self) -> tuple[Iterator[str], NDArray[np.int64]]:

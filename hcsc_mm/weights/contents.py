@@ -171,11 +171,13 @@ def _sort_by_roots(
     taken = {origin for part in origins.values() for origin in part}
     rest = outside + [origin for origin in names.values() if origin not in taken]
     prefixes = " and ".join(root.prefix for root in roots if root.prefix)
-    return Contents(roots[0].layout, parts, origins, rest, prefixes)
+    return Contents(roots[0].layout, _canonical(parts), origins, rest, prefixes)
 
 
 def _canonical(parts: dict[str, Weights]) -> dict[str, Weights]:
-    """Backbones by the names of :mod:`roots`: timm's for a ViT and a ConvNeXt."""
+    """Backbones by the names of :mod:`roots` and in their shapes: timm's for a ViT and a
+    ConvNeXt.
+    """
     return {
         part: rename_convnext(rename_vit(weights)) if part.endswith("backbone") else weights
         for part, weights in parts.items()

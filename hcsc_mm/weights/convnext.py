@@ -26,19 +26,21 @@ _OPENMMLAB = {  # within a block, timm's → mmpretrain's
     "conv_dw": "depthwise_conv",
     "mlp.fc1": "pointwise_conv1",
     "mlp.fc2": "pointwise_conv2",
-    "mlp.grn": "grn",
 }
 _PUBLISHED = {  # within a block, timm's → the authors'
     "conv_dw": "dwconv",
     "mlp.fc1": "pwconv1",
     "mlp.fc2": "pwconv2",
-    "mlp.grn": "grn",
 }
+# The second version's global response normalization, timm's → that of both others. The authors
+# keep its weights as (1, 1, 1, C).
+_GRN = {"mlp.grn.weight": "grn.gamma", "mlp.grn.bias": "grn.beta"}
+_OF_GRN = re.compile(r"stages\.\d+\.blocks\.\d+\.mlp\.grn\.\w+")
 
 
 @dataclass(frozen=True)
 class ConvNeXtShape(Shape):
-    """What tells one ConvNeXt (Liu et al., CVPR 2022) from another.
+    """What tells one ConvNeXt (Liu et al., CVPR 2022; Woo et al., CVPR 2023) from another.
 
     Attributes:
         depths: Blocks of each of the four stages.
@@ -47,6 +49,8 @@ class ConvNeXtShape(Shape):
         in_channels: Number of channels of the images.
         linear: Whether the layers within a block are linear, and not convolutions of 1 × 1: the
             same numbers in other shapes.
+        grn: Whether it is of the second version: global response normalization within the blocks,
+            and no scales of their layers.
     """
 
     depths: tuple[int, ...]
@@ -54,10 +58,12 @@ class ConvNeXtShape(Shape):
     patch: int = 4
     in_channels: int = 3
     linear: bool = True
+    grn: bool = False
 
     def __str__(self) -> str:
         depths, channels = ("-".join(map(str, numbers)) for numbers in (self.depths, self.channels))
-        return f"ConvNeXt of {depths} blocks of {channels}, patches of {self.patch}"
+        name = "ConvNeXt V2" if self.grn else "ConvNeXt"
+        return f"{name} of {depths} blocks of {channels}, patches of {self.patch}"
 
     @property
     def out_channels(self) -> int:
@@ -78,11 +84,13 @@ class ConvNeXtShape(Shape):
             stem_patch_size=self.patch,
             in_channels=self.in_channels,
         )
+        if self.grn:
+            cfg.update(use_grn=True, layer_scale_init_value=0.0)
         return cfg if self.linear else {**cfg, "linear_pw_conv": False}
 
     @property
     def timm_name(self) -> str:
-        return "convnext_tiny"
+        return "convnextv2_tiny" if self.grn else "convnext_tiny"
 
     def timm_options(self) -> dict:
         """What makes any of timm's ConvNeXts this one."""
@@ -125,7 +133,7 @@ def to_mmpretrain(name: str) -> str:
     match = re.match(r"stages\.(\d+)\.blocks\.(\d+)\.(.+)$", name)
     if match is None:
         return name
-    inner = match[3]
+    inner = _GRN.get(match[3], match[3])
     for ours, theirs in _OPENMMLAB.items():
         inner = re.sub(rf"^{re.escape(ours)}\.", f"{theirs}.", inner)
     return f"stages.{match[1]}.{match[2]}.{inner}"
@@ -139,7 +147,7 @@ def to_timm(name: str) -> str:
     match = re.match(r"stages\.(\d+)\.(\d+)\.(.+)$", name)
     if match is None:
         return name
-    inner = match[3]
+    inner = {theirs: ours for ours, theirs in _GRN.items()}.get(match[3], match[3])
     for theirs in (_OPENMMLAB, _PUBLISHED):
         for ours, other in theirs.items():
             inner = re.sub(rf"^{other}\.", f"{ours}.", inner)
@@ -147,20 +155,23 @@ def to_timm(name: str) -> str:
 
 
 def rename_convnext(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A backbone's weights by timm's names, if they are a ConvNeXt's of mmpretrain or of its
-    authors; any others as they are.
+    """A backbone's weights by timm's names and in its shapes, if they are a ConvNeXt's of
+    mmpretrain or of its authors; any others as they are.
     """
-    if not {OPENMMLAB_MARK, PUBLISHED_MARK} & weights.keys():
-        return dict(weights)
-    return {to_timm(name): value for name, value in weights.items()}
+    renamed = dict(weights)
+    if {OPENMMLAB_MARK, PUBLISHED_MARK} & weights.keys():
+        renamed = {to_timm(name): value for name, value in weights.items()}
+    return {
+        name: value.reshape(-1) if _OF_GRN.fullmatch(name) else value
+        for name, value in renamed.items()
+    }
 
 
 def recognize_convnext(backbone: Mapping[str, Tensor]) -> ConvNeXtShape:
     """The ConvNeXt whose weights these seem to be.
 
     Raises:
-        HCSCError: its stem is no plain one of patches, it has not four stages, or it is one of the
-            second version.
+        HCSCError: its stem is no plain one of patches, or it has not four stages.
     """
     stem = backbone.get("stem.0.weight")
     found = [re.match(r"stages\.(\d+)\.blocks\.(\d+)\.", name) for name in backbone]
@@ -168,8 +179,6 @@ def recognize_convnext(backbone: Mapping[str, Tensor]) -> ConvNeXtShape:
     depths = tuple(sum(stage == at for at, _ in blocks) for stage in range(4))
     firsts = [backbone.get(f"stages.{stage}.blocks.0.conv_dw.weight") for stage in range(4)]
     layer = backbone.get("stages.0.blocks.0.mlp.fc1.weight")
-    if any(".grn." in name for name in backbone):
-        raise HCSCError("the backbone is a ConvNeXt V2; only the first version is converted")
     if (
         stem is None
         or stem.ndim != 4
@@ -182,4 +191,5 @@ def recognize_convnext(backbone: Mapping[str, Tensor]) -> ConvNeXtShape:
             "of blocks with mlp.fc1 are needed"
         )
     channels = tuple(one.shape[0] for one in firsts)
-    return ConvNeXtShape(depths, channels, stem.shape[-1], stem.shape[1], layer.ndim == 2)
+    grn = any(_OF_GRN.fullmatch(name) for name in backbone)
+    return ConvNeXtShape(depths, channels, stem.shape[-1], stem.shape[1], layer.ndim == 2, grn)

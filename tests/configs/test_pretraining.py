@@ -163,6 +163,7 @@ def test_the_main_job_has_its_exact_name_beside_its_longer_multi_crop_and_small_
         "hcsc_r18_devaug_200e_folder",
         "hcsc_vits16_300e_in1k",
         "hcsc_convnext-tiny_300e_in1k",
+        "hcsc_convnextv2-tiny_300e_in1k",
     } <= set(NAMES)
 
 

@@ -1,52 +1,22 @@
 """The same images come out of every store bit for bit: the batches of a whole run, those after a
-resume in the middle of an epoch, and with them the losses.
+resume in the middle of an epoch, those of each of two processes, and with them the losses.
 """
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pytest
 import torch
-from mmengine.config import ConfigDict
-from mmengine.hooks import Hook
+from distributed_workers import run_on_ranks
 from rows import encoded, rows_of
+from store_workers import Batches, KilledError, TrainingOnStore, config_of
 from stores import index, web_server, write_base, write_folder, write_shards, write_zip
-from tiny import folder_config, largest_difference
+from tiny import largest_difference
 
 from hcsc_mm.runtime.launch import build_runner
 
 IMAGES = encoded(np.random.default_rng(5).integers(0, 256, (48, 20, 24, 3), dtype=np.uint8))
 STEPS = 48 // 16  # of an epoch
-
-
-class KilledError(Exception):
-    pass
-
-
-class Batches(Hook):
-    """A digest of the pixels and numbers of each batch, and the losses; ends the run after a
-    step.
-    """
-
-    priority = "LOWEST"
-
-    def __init__(self, last_step: int | None = None) -> None:
-        self.last_step = last_step
-        self.batches: list[str] = []
-        self.losses: list[float] = []
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        found = hashlib.sha256()
-        for view in data_batch["inputs"]:
-            for image in view:
-                found.update(image.numpy().tobytes())
-        found.update(repr([sample.sample_idx for sample in data_batch["data_samples"]]).encode())
-        self.batches.append(found.hexdigest())
-        self.losses.append(float(outputs["loss"].detach()))
-        if runner.iter + 1 == self.last_step:
-            raise KilledError
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +78,7 @@ MAKERS = {
 
 def run(tmp_path, dataset, last_step=None, num_workers=0, **options):
     """Train, or train up to a step, with a checkpoint after each."""
-    cfg = folder_config(tmp_path, tmp_path)
-    pipeline = cfg.train_dataloader.dataset.pipeline
-    cfg.train_dataloader.dataset = ConfigDict(**dataset, pipeline=pipeline)
+    cfg = config_of(tmp_path, dataset)
     cfg.train_dataloader.num_workers = num_workers
     cfg.merge_from_dict({"default_hooks.checkpoint.every_n_iters": 1, **options})
     cfg.experiment_name += f"_{last_step}_{options}"
@@ -145,3 +113,16 @@ def test_batches_are_a_folder_s_before_and_after_a_resume_in_the_middle_of_an_ep
     assert first.losses + rest.losses == everything.losses
     assert torch.equal(runner.model.hierarchy.assignment, whole.model.hierarchy.assignment)
     assert largest_difference(runner.model.state_dict(), whole.model.state_dict()) <= 1e-6
+
+
+def test_each_of_two_processes_gets_from_every_store_what_it_gets_from_a_folder(tmp_path, folder):
+    stores = {"folder": dict(type="hcsc_mm.ImageFolder", data_root=str(folder))}
+    for kind in ("shards", "zip", "base", "rows"):
+        stores[kind] = MAKERS[kind](tmp_path, folder)
+    workers = [TrainingOnStore(kind, tmp_path / f"run_{kind}", s) for kind, s in stores.items()]
+    ranks = run_on_ranks(workers, 2, tmp_path, seconds=600)
+    expected = [rank["folder"] for rank in ranks]
+    assert all(len(one["batches"]) == 2 * STEPS for one in expected)
+    assert not set(expected[0]["batches"]) & set(expected[1]["batches"])
+    for kind in stores:
+        assert [rank[kind] for rank in ranks] == expected, kind

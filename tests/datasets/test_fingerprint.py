@@ -13,11 +13,12 @@ import torch
 from logged import logged
 from mmpretrain.datasets import CustomDataset
 from PIL import Image
+from stores import web_server
 from tiny import folder_config, train
 
 from hcsc_mm import HCSCError
 from hcsc_mm.datasets import ImageFolder, LabelledImages
-from hcsc_mm.datasets.fingerprint import difference, fingerprint
+from hcsc_mm.datasets.fingerprint import _of_names_alone, difference, fingerprint
 
 
 def pictures(folder, seed=0, number=100, ending="png"):
@@ -166,6 +167,52 @@ def test_fingerprints_of_the_first_edition_are_compared_as_they_were(folder):
     pictures(folder, seed=1)
     assert difference(first_edition(paths), of(str(folder))) is None
     assert difference(first_edition(paths[::-1]), dataset) is not None
+
+
+@pytest.fixture
+def in_base(folder, tmp_path):
+    """Name of a data base → a data set of it with the folder's list; images may be others there."""
+    lmdb = pytest.importorskip("lmdb")
+    names = [str(path.relative_to(folder)) for path in sorted(folder.rglob("*.png"))]
+    (tmp_path / "names.txt").write_text("\n".join(names))
+
+    def opened(name, change=lambda row, content: content):
+        path = str(tmp_path / name)
+        with lmdb.open(path, map_size=2**24) as base, base.begin(write=True) as step:
+            for row, key in enumerate(names):
+                content = (folder / key).read_bytes()
+                step.put(f"keys/{key}".encode(), change(row, content))
+        options = dict(backend="lmdb", db_path=path)
+        return of("keys", ann_file=str(tmp_path / "names.txt"), backend_args=options)
+
+    return opened
+
+
+def test_a_data_base_is_told_by_the_sizes_of_its_values_and_what_they_begin_with(folder, in_base):
+    first = in_base("one")
+    assert fingerprint(first) == fingerprint(of(str(folder)))
+    longer = in_base("two", lambda row, content: content + b" " * (row % 2))
+    assert "other pictures under the same names" in difference(fingerprint(first), longer)
+    others = in_base("three", lambda row, content: content[::-1])  # of equal sizes
+    assert "other pictures under the same names" in difference(fingerprint(first), others)
+    names = fingerprint(first).split(":")[1]
+    lost = in_base("four")
+    lost.data_list[50]["img_path"] += "é"  # no key of mmengine's
+    assert fingerprint(lost).split(":")[1] != names
+
+
+def test_where_names_alone_are_known_names_alone_are_compared(folder, in_base):
+    saved = in_base("one")
+    known = fingerprint(saved)
+    _, names, _ = known.split(":")
+    alone = f"v2:{names}:{_of_names_alone(100)}"  # a checkpoint from before values were looked at
+    assert difference(alone, saved) is None
+    assert difference(f"v2:{names[::-1]}:{_of_names_alone(100)}", saved) is not None
+    with web_server(folder) as address:
+        (folder / "list.txt").write_text((folder.parent / "names.txt").read_text())
+        far = of(address, ann_file="list.txt")
+        assert fingerprint(far) == alone
+        assert difference(known, far) is None
 
 
 def test_names_that_are_no_text_have_a_fingerprint(folder):

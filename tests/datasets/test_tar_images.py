@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from command_line import run_here
 from rows import encoded
 from stores import index, write_folder, write_shard, write_shards
@@ -19,7 +20,11 @@ from torch.utils.data import DataLoader
 from hcsc_mm import HCSCError
 from hcsc_mm.datasets import ImageFolder
 from hcsc_mm.datasets.fingerprint import difference, fingerprint
+from hcsc_mm.datasets.same_classes import check_labels
 from hcsc_mm.datasets.tar_images import TarImages
+from hcsc_mm.evaluation.feature_set import read_labels
+from hcsc_mm.evaluation.label_counts import count_labels
+from hcsc_mm.stages.data import _labels as digest_of_labels
 
 IMAGES = encoded(np.random.default_rng(3).integers(0, 256, (32, 20, 24, 3), dtype=np.uint8))
 LABELS = [row % 3 for row in range(32)]
@@ -90,6 +95,33 @@ def test_labels_are_read_from_where_they_are_said_to_be(
     assert [found.get_data_info(row).get("gt_label") for row in range(32)] == labels
     assert classes == found.CLASSES
     assert found.labels().tolist() == [-1 if label is None else label for label in labels]
+
+
+def test_stages_read_the_labels_from_the_index(tmp_path, shards):
+    index(write_shards(tmp_path / "more", IMAGES[:9], 4, cls=LABELS[1:10]))
+    found = TarImages([str(shards), str(tmp_path / "more")], indices=[40, *range(30), 31])
+    expected = [found.get_data_info(row)["gt_label"] for row in range(32)]
+    for rows in (range(32), range(5, 20), range(1, 30, 3), [7, 0, 31]):
+        labels, coarse = read_labels(found, rows)
+        assert labels.dtype == torch.int64
+        assert labels.tolist() == [expected[row] for row in rows]
+        assert coarse is None
+    counts = [expected.count(label) for label in range(3)]
+    assert check_labels(found, 4, "test").tolist() == [*counts, 0]
+    assert count_labels(found).positive.tolist() == counts
+    with pytest.raises(HCSCError, match=r"/0002\.png of the test set has the label 2; there are 2"):
+        check_labels(found, 2, "test")
+    assert digest_of_labels(found) != digest_of_labels(opened(shards, indices=32))
+    assert digest_of_labels(found) == digest_of_labels(copy.deepcopy(found))
+
+
+def test_shards_without_labels_are_refused_by_what_needs_them(tmp_path):
+    index(write_shards(tmp_path / "s", IMAGES, 7))
+    found = opened(tmp_path / "s")
+    with pytest.raises(HCSCError, match=r"/0004\.png has no label \(gt_label\); use a data set"):
+        read_labels(found, range(4, 9))
+    with pytest.raises(HCSCError, match=r"/0000\.png of the test set has no gt_label"):
+        check_labels(found, 3, "test")
 
 
 def test_numbers_are_named_by_classes_and_too_few_names_are_refused(shards):

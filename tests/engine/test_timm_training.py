@@ -32,6 +32,7 @@ SHORT = {
 SMALLER = {
     "hcsc_vit_digits": {"embed_dim": 48, "model.backbone.depth": 2},
     "hcsc_convnext_digits": {"dims": (4, 8, 8, 16)},
+    "hcsc_convnextv2_digits": {"dims": (4, 8, 8, 16)},
 }
 
 

@@ -26,8 +26,17 @@ VIT = dict(
     num_heads=3,
 )
 CONVNEXT = dict(model_name="convnext_tiny", depths=(1, 2, 1, 1), dims=(8, 12, 16, 24))
+CONVNEXT_V2 = CONVNEXT | dict(model_name="convnextv2_tiny")
+CONVOLUTIONS = CONVNEXT | dict(model_name="convnextv2_atto")  # of 1 × 1, in the place of matrices
 KINDS = pytest.mark.parametrize(
-    ("backbone", "pooling"), [(VIT, "token"), (VIT, "mean"), (CONVNEXT, "mean")]
+    ("backbone", "pooling"),
+    [
+        (VIT, "token"),
+        (VIT, "mean"),
+        (CONVNEXT, "mean"),
+        (CONVNEXT_V2, "mean"),
+        (CONVOLUTIONS, "mean"),
+    ],
 )
 
 
@@ -123,15 +132,23 @@ def test_heads_come_from_the_config_or_are_asked_for(tmp_path):
         convert(tmp_path / "without.pth", tmp_path / "c.pth", "mmpretrain", num_heads=5)
 
 
-def test_names_of_mmpretrain_and_of_the_authors_are_known(tmp_path):
-    theirs = ConvNeXt(dict(depths=[1, 1, 2, 1], channels=[8, 8, 16, 16]))
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("ConvNeXt", {}), ("ConvNeXt V2", dict(use_grn=True, layer_scale_init_value=0.0))],
+)
+def test_names_of_mmpretrain_and_of_the_authors_are_known(tmp_path, name, options):
+    theirs = ConvNeXt(dict(depths=[1, 1, 2, 1], channels=[8, 8, 16, 16]), **options)
     theirs.init_weights()
+    for value in theirs.parameters():
+        nn.init.normal_(value, std=0.2)
+    theirs.eval()  # mmpretrain's returns None
     state = theirs.state_dict()
     names = dict(depthwise_conv="dwconv", pointwise_conv1="pwconv1", pointwise_conv2="pwconv2")
     authors = {
         re.sub("|".join(names), lambda found: names[found[0]], name).replace("norm3.", "norm."): v
         for name, v in state.items()
     }
+    authors = {key: v[None, None, None] if ".grn." in key else v for key, v in authors.items()}
     expected = None
     for kind, weights in (
         ("mmpretrain", {f"backbone.{name}": value for name, value in state.items()}),
@@ -139,10 +156,20 @@ def test_names_of_mmpretrain_and_of_the_authors_are_known(tmp_path):
     ):
         source = released.save(weights, tmp_path / f"{kind}.pth")
         report = convert(source, tmp_path / f"{kind}.safetensors", "timm")
-        assert "ConvNeXt of 1-1-2-1 blocks of 8-8-16-16, patches of 4" in report.lines()[0]
+        assert f"{name} of 1-1-2-1 blocks of 8-8-16-16, patches of 4" in report.lines()[0]
         found = read_checkpoint(tmp_path / f"{kind}.safetensors").weights
         expected = expected or found
         assert len(found) == len(state) and same(found, expected)
+        network = timm.create_model(
+            "convnextv2_tiny" if options else "convnext_tiny",
+            depths=(1, 1, 2, 1),
+            dims=(8, 8, 16, 16),
+            num_classes=0,
+        )
+        network.load_state_dict(found)
+        images = torch.randn(2, 3, 32, 32)
+        with torch.no_grad():
+            close(network.eval()(images), theirs(images)[-1])
 
 
 @pytest.mark.parametrize(
@@ -153,7 +180,7 @@ def test_names_of_mmpretrain_and_of_the_authors_are_known(tmp_path):
         (
             lambda state: state.update({"stages.0.blocks.0.mlp.grn.weight": torch.ones(32)}),
             "timm",
-            "ConvNeXt V2",
+            r"missing \(stages\.0\.blocks\.0\.mlp\.grn\.bias",  # half of a second version
         ),
         (lambda state: None, "torchvision", "ConvNeXt .* which torchvision has no counterpart of"),
     ],

@@ -10,6 +10,6 @@ clipped = dict(max_norm=3.0)  # a gradient's length
 no_decay = dict(
     norm_decay_mult=0.0,
     bias_decay_mult=0.0,
-    flat_decay_mult=0.0,  # a ConvNeXt's scales of its layers
+    flat_decay_mult=0.0,  # a ConvNeXt's scales of its layers, and V2's of its channels
     custom_keys=dict(cls_token=dict(decay_mult=0.0), pos_embed=dict(decay_mult=0.0)),
 )

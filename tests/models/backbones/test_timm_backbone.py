@@ -143,6 +143,18 @@ def test_a_convnext_is_pooled_before_its_last_norm_as_in_timm():
         torch.testing.assert_close(backbone(images)[0], expected)
 
 
+def test_global_response_normalization_takes_each_image_by_itself():
+    small = dict(depths=(1, 1, 1, 1), dims=(8, 8, 16, 16))
+    backbone = TIMMBackbone("convnextv2_atto", pooling="mean", **small).train()
+    for name, weight in backbone.named_parameters():
+        if ".grn." in name:  # they begin at 0, where it does nothing
+            torch.nn.init.normal_(weight)
+    images = torch.randn(3, 3, 64, 64)
+    with torch.no_grad():
+        alone = torch.cat([backbone(image[None])[0] for image in images])
+        torch.testing.assert_close(backbone(images)[0], alone)
+
+
 def test_positions_fit_crops_of_other_sizes():
     backbone = TIMMBackbone(**VIT).eval()
     fixed = TIMMBackbone(**VIT, dynamic_img_size=False).eval()

@@ -15,6 +15,7 @@ VIT = dict(
     num_heads=2,
 )
 CONVNEXT = dict(model_name="convnext_atto", depths=(1, 1, 1, 1), dims=(8, 8, 16, 16))
+CONVNEXT_V2 = CONVNEXT | dict(model_name="convnextv2_atto")
 BATCH_NORM = dict(model_name="resnet18")
 
 
@@ -35,7 +36,8 @@ def draws_in_a_step(model):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "takes"), [(VIT, False), (CONVNEXT, False), (BATCH_NORM, True)]
+    ("backbone", "takes"),
+    [(VIT, False), (CONVNEXT, False), (CONVNEXT_V2, False), (BATCH_NORM, True)],
 )
 def test_keys_are_shuffled_and_shared_statistics_warned_of_only_where_there_are_any(
     backbone, takes
