@@ -36,7 +36,7 @@ def holder(tmp_path):
 def test_a_second_process_is_refused_with_the_first_one_s_number(holder, tmp_path):
     with (
         pytest.raises(HCSCError, match=f"process {holder.pid} on .* trains in"),
-        alone_in(tmp_path),
+        alone_in(tmp_path, seconds=0),
     ):
         pass
 
