@@ -26,8 +26,9 @@ from torch.testing._internal.distributed import fake_pg  # noqa: F401  registers
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
-from hcsc_mm.clustering import hierarchical_kmeans
+from hcsc_mm.clustering import check_num_prototypes, hierarchical_kmeans
 from hcsc_mm.datasets import OwnShardSampler
+from hcsc_mm.errors import HCSCError
 from hcsc_mm.models import ClusterSelection
 from hcsc_mm.models.memories import KeyBank
 
@@ -255,6 +256,10 @@ def main() -> None:
     args = parser.parse_args()
     if any(number % args.ranks for number in (args.images, *args.prototypes)):
         parser.error(f"--images and --prototypes must be multiples of the {args.ranks} ranks")
+    try:
+        check_num_prototypes(args.prototypes, args.images)
+    except HCSCError as error:
+        parser.error(str(error))
     if args.ranks * args.batch > QUEUE:
         parser.error(f"--ranks times --batch must be at most the queue's {QUEUE}")
     as_one_of(args.ranks)

@@ -169,7 +169,7 @@ def with_our_loader(pipeline: list[dict]) -> list[dict]:
         return [dict(type="hcsc_mm.LoadImage"), *pipeline]
     kept = ("color_type", "to_float32", "backend_args", "max_pixels", "max_aspect")
     if kind == LoadImage.__name__:
-        kept = (*kept, "imdecode_backend")
+        kept = (*kept, "imdecode_backend", "white")
     options = {key: first[key] for key in kept if key in first}
     return [dict(type="hcsc_mm.LoadImage", **options), *pipeline[1:]]
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ..datasets import LoadImage
+from ..datasets.range_of_set import settle
 from ..datasets.transforms.decode import UnreadableImageError
 from ..errors import HCSCError
 from ..runtime.worker_seed import seed_worker
@@ -59,6 +61,7 @@ class ImageView(Dataset):
     def __init__(self, source: ImageSource, pipeline: Sequence[dict]) -> None:
         self.source = source
         load, *rest = (TRANSFORMS.build(dict(transform)) for transform in pipeline)
+        _find_white(load, source)
         self._load, self._prepare = load, Compose(rest)
 
     def __len__(self) -> int:
@@ -77,6 +80,19 @@ class ImageView(Dataset):
         if not isinstance(image, Tensor):
             raise HCSCError("the pipeline must end with PackInputs, and give one view of an image")
         return image, small, row, why
+
+
+def _find_white(load: LoadImage, source: ImageSource) -> None:
+    """Of a loader with ``white='auto'``, in the files of the source; pictures in memory have 8
+    bits.
+    """
+    if load.white != "auto":
+        return
+    files = all("img_path" in source.get_data_info(row) for row in range(len(source)))
+    if files:
+        settle(source, Compose([load]))
+    else:
+        load.white = None
 
 
 def signature(image: NDArray) -> NDArray:

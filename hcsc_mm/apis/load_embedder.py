@@ -170,13 +170,27 @@ def find_pipeline(config: Config) -> list[dict]:
     """
     for hook in configs_of_type(config._cfg_dict.to_dict(), _CLUSTERING):
         if hook.get("pipeline"):
-            return list(hook["pipeline"])
+            return _shrunk_as_in_training(hook, config, list(hook["pipeline"]))
     for name in ("test_dataloader", "val_dataloader"):
         loader = config.get(name) or {}
         if (loader.get("dataset") or {}).get("pipeline"):
             return [dict(step) for step in loader["dataset"]["pipeline"]]
     print_log("the config says no test pipeline: images are cropped to 224 pixels", "current")
     return standard_pipeline()
+
+
+def _shrunk_as_in_training(
+    hook: Mapping[str, Any], config: Config, pipeline: list[dict]
+) -> list[dict]:
+    """With the shrinking of a data set that keeps its images in memory, which the clustering gets
+    already shrunk: without it the embeddings are others, and so are the nearest prototypes.
+    """
+    dataset = hook.get("dataset") or (config.get("train_dataloader") or {}).get("dataset") or {}
+    memory = dataset.get("memory") or {}
+    if memory.get("short_side") is None:
+        return pipeline
+    sides = {name: memory[name] for name in ("short_side", "long_side") if name in memory}
+    return [pipeline[0], dict(type="hcsc_mm.ShrinkImage", **sides), *pipeline[1:]]
 
 
 def _of_known_layout(path: str, source: tuple[str, str | None]) -> Embedder:

@@ -113,9 +113,10 @@ def _scan(folder: str) -> tuple[tuple[int, int], list[os.DirEntry]]:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        advice = "mend data_root or data_prefix" if gone else "make it readable, or move it away"
         raise HCSCError(
-            f"cannot list the image folder {one_line_path(folder)} ({error.strerror}); make it "
-            "readable, or move it away"
+            f"cannot list the image folder {one_line_path(folder)} ({error.strerror}); {advice}"
         ) from error
     return (status.st_dev, status.st_ino), listed
 

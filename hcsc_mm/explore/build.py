@@ -186,9 +186,12 @@ class _Build:
         columns = place_all(self.hierarchy(), self.embeddings().embedding)
         _save(self.work / "places.npz", columns)
         if self.origin == TRAINED and columns.agreement < 1:
+            why = "the weights may have changed since it was made"
+            if self.sources.embedder.fits:  # they have not
+                why = "it was made of these weights, but embeddings differ (as by --amp)"
             print_log(
                 f"the trained tree puts {columns.agreement:.1%} of the images to their nearest "
-                "prototype: the weights have changed since it was made",
+                f"prototype: {why}",
                 "current",
                 level=30,
             )

@@ -144,11 +144,15 @@ def to_plain(value: Any, place: str = "checkpoint") -> Any:
 
 
 def histories_from_plain(message_hub: dict) -> dict:
-    """The message hub's state with log histories, where :func:`to_plain` made dicts of them."""
+    """The message hub's state with log histories, where :func:`to_plain` made dicts of them, and
+    without the names of what is not saved, of each of which mmengine would warn.
+    """
     scalars = {
         name: HistoryBuffer(value["log"].tolist(), value["count"].tolist(), value["max_length"])
         if isinstance(value, dict)
         else value
         for name, value in message_hub["log_scalars"].items()
     }
-    return {**message_hub, "log_scalars": scalars}
+    saved = {*scalars, *message_hub["runtime_info"]}
+    names = {name: kept for name, kept in message_hub["resumed_keys"].items() if name in saved}
+    return {**message_hub, "log_scalars": scalars, "resumed_keys": names}

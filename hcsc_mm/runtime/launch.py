@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +26,7 @@ from .downstream import check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
 from .hooks import PreflightHook
 from .loader_configs import check_loaders, resolve_scopes
+from .one_at_a_time import alone_in
 from .precision import check_precision, use_channels_last
 from .preemption import signals_noted
 from .pretrained import check_loadable, check_start, configs_of_type
@@ -251,7 +253,8 @@ def train(cfg: Config) -> Runner:
     if not any(isinstance(hook, PreflightHook) for hook in runner.hooks):  # which looks itself
         check_start(unwrapped(runner.model), None if cfg.get("resume") else cfg.get("load_from"))
     say_differences(cfg)
-    with config_errors(cfg, only_built=True):
+    alone = alone_in(runner.work_dir) if is_main_process() else nullcontext()
+    with alone, config_errors(cfg, only_built=True):
         runner.train()
     return runner
 

@@ -17,6 +17,7 @@ from ..datasets.sources import is_address
 from ..errors import HCSCError
 from ..runtime.pretrained import configs_of_type, use_checkpoint
 from ..runtime.trained_otherwise import normalisation_of
+from .plan import PRETRAIN
 
 _LOADER, _MAKES_PIXELS = "hcsc_mm.LoadImage", ("white", "color_type", "imdecode_backend")
 # What says where and how a stage runs, and not what comes out of it.
@@ -155,11 +156,13 @@ def check_data(configs: Mapping[str, Config]) -> None:
     for name, cfg in configs.items():
         missing = missing_data(cfg)
         if missing:
-            others = ",".join(other for other in configs if other != name)
+            others = ",".join(other for other in configs if not missing_data(configs[other]))
+            option = f"--stage-options {name}." if name != PRETRAIN else "--cfg-options "
             raise HCSCError(
                 f"{name} needs the data in {missing[0]}, which does not exist; put them there, "
-                "say where data sets lie with --data-root DIR, or leave the stage out: "
-                f"--stages {others}"
+                "or say where they lie with --data-root DIR, in the place of data/, or "
+                f"{option}data_root=DIR"
+                + (f"; or leave the stage out: --stages {others}" if others else "")
             )
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 import timm
 import torch
 import torchvision
 from labelled import tiny_checkpoint
 from mmengine.config import Config
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import DATASETS, MODELS
+from PIL import Image
 from small_trees import checkpoint, config_for, embed_all, photos
 from tiny import ROOT
 
 from hcsc_mm import HCSCError
-from hcsc_mm.apis import load_embedder
+from hcsc_mm.apis import ImageView, load_embedder
+from hcsc_mm.apis.embedder import with_our_loader
+from hcsc_mm.apis.load_embedder import find_pipeline
 from hcsc_mm.apis.registered_types import registered_only
+from hcsc_mm.datasets import ExtractionView
 from hcsc_mm.explore.tree_images import open_folder
 from hcsc_mm.runtime.configs.text import read_config_text
 from hcsc_mm.runtime.launch import load_config
@@ -215,3 +220,31 @@ def test_one_image_alone_embeds_as_in_a_batch(weights, images):
     view = ImageView(source, embedder.pipeline)
     together = embedder.embed(torch.stack([view[row][0] for row in range(len(view))])).embedding
     assert torch.allclose(alone, together, atol=1e-6)
+
+
+def test_images_are_shrunk_as_a_training_set_in_memory_shrinks_them(images, tmp_path):
+    cfg = config_for(images, tmp_path)
+    cfg.train_dataloader.dataset.memory = dict(short_side=19, long_side=30)
+    trained = DATASETS.build({**cfg.train_dataloader.dataset, "pipeline": []})
+    as_in_training = ExtractionView(trained, cfg.default_hooks.clustering.pipeline)
+    view = ImageView(open_folder(str(images)), with_our_loader(find_pipeline(cfg)))
+    for row in range(len(trained)):
+        assert torch.equal(view[row][0], as_in_training[row]["inputs"])
+    cfg.train_dataloader.dataset.memory = None
+    plain = ImageView(open_folder(str(images)), with_our_loader(find_pipeline(cfg)))
+    assert not torch.equal(plain[0][0], view[0][0])
+
+
+@pytest.mark.parametrize("white", [4095, "auto"])
+def test_the_value_of_white_is_that_of_the_training(white, tmp_path):
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for row in range(3):  # 12 bits in a file of 16
+        values = random.integers(0, 4096, (20, 20)).astype(np.uint16)
+        values[0, 0] = 4095
+        Image.fromarray(values).save(folder / f"{row}.png")
+    cfg = config_for(folder, tmp_path)
+    cfg.default_hooks.clustering.pipeline[0] = dict(type="hcsc_mm.LoadImage", white=white)
+    view = ImageView(open_folder(str(folder)), with_our_loader(find_pipeline(cfg)))
+    assert view[0][0].max() > 200

@@ -268,7 +268,7 @@ def test_coarse_classes_follow_from_the_classes(folder):
         ({"listed": "absent.txt"}, r"cannot read .*absent\.txt"),
         ({"listed": "empty.txt"}, "no image is left"),
         ({"classes": "absent.txt"}, r"cannot read .*absent\.txt"),
-        ({"data_prefix": "absent"}, "cannot list the image folder"),
+        ({"data_prefix": "absent"}, "cannot list the image folder .*mend data_root or data_prefix"),
         ({"data_prefix": "void"}, "no image under"),
         ({"data_root": None}, "no image folder is given"),
         ({"classes": 3}, "classes=3 must be a list of the classes' names"),

@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 import torch
+from logged import logged
 from small_trees import QUICK, build, build_from_rows, checkpoint, embed_all, photos, rows_in_blobs
 
 from hcsc_mm import HCSCError
@@ -130,6 +131,20 @@ def test_other_images_go_to_their_nearest_prototypes(weights, tree, images, tmp_
     assert other.facts.origin == "assigned"
     rows = np.concatenate(list(other.table.embeddings()))
     assert np.array_equal(other.path, np.stack(tree.hierarchy.assign(rows)))
+
+
+def test_embeddings_that_are_not_those_of_the_training_are_said(
+    weights, images, tmp_path, monkeypatch
+):
+    saved = torch.load(weights, weights_only=True)
+    hierarchy = saved["hierarchical_clustering"]["hierarchy"]
+    hierarchy["assignment"] = hierarchy["assignment"].roll(1)
+    torch.save(saved, tmp_path / "rolled.pth")
+    with logged(monkeypatch) as lines:
+        build(tmp_path / "rolled.pth", images / "train", tmp_path / "tree")
+    assert any(
+        "to their nearest prototype: it was made of these weights" in one.text for one in lines
+    )
 
 
 @pytest.mark.parametrize("why", ["numbers", "no tree", "stale"])

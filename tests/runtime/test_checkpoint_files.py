@@ -142,3 +142,13 @@ def test_what_a_killed_run_was_writing_is_removed_and_what_it_should_have_delete
     (tmp_path / "epoch_3.pth.part").write_bytes(b"PK half a checkpoint")
     train(again(tmp_path, default_hooks__checkpoint__max_keep_ckpts=1, train_cfg__max_epochs=2))
     assert names(tmp_path) == ["epoch_2.pth"]
+
+
+def test_a_resume_warns_of_nothing_that_is_as_it_should_be(tmp_path):
+    train(tiny_config(tmp_path, train_cfg__max_epochs=1))
+    saved = torch.load(tmp_path / "epoch_1.pth", weights_only=True)["message_hub"]
+    assert not {*saved["resumed_keys"]} <= {*saved["runtime_info"], *saved["log_scalars"]}
+    train(again(tmp_path))
+    log = max(tmp_path.glob("*/*.log"), key=lambda path: path.stat().st_mtime_ns).read_text()
+    warned = [line for line in log.splitlines() if "is not defined in message_hub" in line]
+    assert not warned

@@ -13,6 +13,7 @@ from hcsc_mm.runtime.launch import load_config
 from hcsc_mm.stages import Chain, ChainOptions
 from hcsc_mm.stages.plan import stages_of
 from hcsc_mm.stages.prepare import (
+    check_data,
     data_roots,
     digest,
     file_digest,
@@ -176,3 +177,14 @@ def test_the_digest_follows_the_content_of_checkpoints_that_are_judged_beside_on
 def test_the_digest_of_a_file_is_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"weights" * 1_000_000)
     assert file_digest(str(tmp_path / "file")) == hashlib.sha256(b"weights" * 1_000_000).hexdigest()
+
+
+def test_data_that_are_not_there_are_said_with_the_option_and_the_stages_that_have_theirs(tmp_path):
+    absent, present = (
+        Config(dict(dataset=dict(type="hcsc_mm.ImageFolder", data_root=str(root))))
+        for root in (tmp_path / "absent", tmp_path)
+    )
+    with pytest.raises(HCSCError, match=r"--stage-options a\.data_root=DIR; .*: --stages c$"):
+        check_data({"a": absent, "b": absent, "c": present})
+    with pytest.raises(HCSCError, match=r"--cfg-options data_root=DIR$"):
+        check_data({"pretrain": absent})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
+from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
@@ -58,12 +61,19 @@ class SummaryHook(Hook):
         if checkpoint is None:
             return {}
         # of the very images of the training, lists and all, which the checkpoint names
-        commands = {
-            "look at it": f"{tool_command('build_tree')} {shown_path(checkpoint)} --out tree"
-        }
+        weights = shlex.quote(shown_path(checkpoint))
+        commands = {"look at it": f"{tool_command('build_tree')} {weights} --out tree"}
         if runner.cfg.get("stages") and runner.cfg.filename:
-            commands["measure it"] = (
-                f"{tool_command('run_stages')} {config_name(runner.cfg.filename)} --checkpoint "
-                f"{shown_path(checkpoint)}"
-            )
+            config = shlex.quote(_config_as_trained(runner))
+            commands["measure it"] = f"{tool_command('run_stages')} {config} --checkpoint {weights}"
         return commands
+
+
+def _config_as_trained(runner: Runner) -> str:
+    """The dumped config, which has the options of the command line, data_root among them; the
+    original where its stages are told relative to its folder.
+    """
+    dumped = Path(runner.work_dir) / Path(runner.cfg.filename).name
+    if dumped.is_file() and all(os.path.isabs(stage) for stage in runner.cfg.stages):
+        return shown_path(dumped)
+    return config_name(runner.cfg.filename)

@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from mmengine.config import Config
 from tiny import ROOT, tiny_config, train
 
 
@@ -18,16 +19,18 @@ def test_it_names_health_checkpoint_and_tree_and_commands_with_files_that_exist(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(ROOT)
-    cfg = tiny_config(tmp_path / "run", train_cfg__max_epochs=2)
+    work_dir = tmp_path / "a run's"
+    cfg = tiny_config(work_dir, train_cfg__max_epochs=2)
     cfg.log_level = "INFO"
     train(cfg)
-    rows = box(tmp_path / "run")
+    rows = box(work_dir)
     assert set(rows) == {"time", "health", "checkpoint", "tree", "look at it", "measure it"}
-    assert rows["checkpoint"] == str(tmp_path / "run/epoch_2.pth")
+    assert rows["checkpoint"] == str(work_dir / "epoch_2.pth")
     assert "prototypes, in the checkpoint" in rows["tree"]
     look, measure = shlex.split(rows["look at it"]), shlex.split(rows["measure it"])
     for command in (look, measure):
         assert command[0] == "python"
         assert Path(command[1]).is_file()
         assert rows["checkpoint"] in command
-    assert Path(measure[2]).is_file()
+    # as it was trained: the options of the command line are in it
+    assert Config.fromfile(measure[2]).train_cfg.max_epochs == 2
