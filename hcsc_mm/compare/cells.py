@@ -103,10 +103,7 @@ class Cell:
         if self.data_entry.checkpoint is not None:
             start_from(cfg, self.data_entry.checkpoint)
         cfg.randomness = dict(cfg.get("randomness", {}), seed=self.seed)
-        # mmengine keeps what a run reports by its name and the second: folders tell runs apart
-        place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
-        cfg.experiment_name = f"{self.name}-{place}"
-        cfg.work_dir, cfg.launcher = str(folder), "none"
+        cfg.work_dir, cfg.launcher, cfg.experiment_name = str(folder), "none", self.name
         return cfg
 
 
