@@ -1,5 +1,9 @@
 """The text of a config is mmengine's, whenever it is asked for."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -72,3 +76,26 @@ def test_every_checkpoint_and_the_copy_in_the_work_folder_hold_the_whole_text(tm
         saved = torch.load(tmp_path / f"epoch_{epoch}.pth", weights_only=True)
         assert saved["meta"]["cfg"] == text
     assert (tmp_path / "hcsc_r18_digits.py").read_text() == text
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle"], ids=["empty", "broken"])
+def test_grammar_files_that_a_killed_process_left_behind_are_made_anew(tmp_path, content):
+    code = (
+        "from mmengine.config import Config\n"
+        "from hcsc_mm.runtime.config_text import lay_out_configs_once\n"
+        "lay_out_configs_once()\n"
+        "assert Config(dict(a=1)).pretty_text == 'a = 1\\n'"
+    )
+
+    def lay_out():
+        command = [sys.executable, "-c", code]
+        subprocess.run(command, env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)}, check=True)
+
+    lay_out()
+    grammars = sorted(tmp_path.rglob("*.pickle"))
+    sizes = [path.stat().st_size for path in grammars]
+    assert len(grammars) == 2
+    for path in grammars:
+        path.write_bytes(content)
+    lay_out()
+    assert [path.stat().st_size for path in grammars] == sizes
