@@ -30,4 +30,4 @@ model = dict(
         predictor=dict(projection, with_avg_pool=False),
     ),
 )
-default_hooks = dict(clustering=None)
+default_hooks = dict(clustering=None, key_momentum=None)

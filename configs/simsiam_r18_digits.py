@@ -36,4 +36,4 @@ model = dict(
         ),
     ),
 )
-default_hooks = dict(clustering=None)
+default_hooks = dict(clustering=None, key_momentum=None)

@@ -42,6 +42,7 @@ model = dict(
 )
 default_hooks = dict(
     clustering=None,
+    key_momentum=None,  # of a key encoder, where the data set's config schedules it
     swav=dict(
         type="SwAVHook",
         batch_size=_base_.train_dataloader.batch_size,

@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 from labelled import tiny_checkpoint
 from small_grids import MOCO, data_entry, write_grid
-from tiny import DIGITS
+from tiny import DIGITS, ROOT
 
 from hcsc_mm import HCSCError
 from hcsc_mm.compare import Cell, cells_of, read_grid
 from hcsc_mm.compare.cells import config_text, finished, is_outdated
 from hcsc_mm.compare.grid import DataEntry, MethodEntry
+from hcsc_mm.registry import MODELS
 from hcsc_mm.runtime.pretrained import configs_of_type
 from hcsc_mm.runtime.trained_weights import HOOK
+
+DIGITS_GRID = str(ROOT / "configs" / "compare" / "digits.py")
 
 
 def forget():
@@ -64,6 +67,16 @@ def test_without_a_config_of_its_own_a_method_is_the_datas(tmp_path):
     cfg = cell().build_config(tmp_path)
     assert cfg.model.type == "hcsc_mm.HCSC"
     assert tuple(cfg.default_hooks.clustering.num_prototypes) == (12, 6, 3)
+
+
+@pytest.mark.parametrize("method", sorted(read_grid(DIGITS_GRID).methods))
+def test_a_schedule_of_key_momentum_is_left_to_methods_with_a_key_encoder(method, tmp_path):
+    """The configs for folders have one; SwAV, SimSiam and BYOL have no key encoder of ours."""
+    grid, photographs = read_grid(DIGITS_GRID), read_grid(DIGITS_GRID.replace("digits", "proof"))
+    entry = Cell("omniglot", method, 0, photographs.data["omniglot"], grid.methods[method])
+    cfg = entry.build_config(tmp_path)
+    has_schedule = cfg.default_hooks.get("key_momentum") is not None
+    assert has_schedule == hasattr(MODELS.get(cfg.model.type), "set_momentum")
 
 
 def test_options_of_the_method_win_over_those_of_the_data(tmp_path):
