@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,13 +11,14 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import MODELS, TRANSFORMS
 from torch import Tensor, nn
 
 from ..datasets import LoadImage
 from ..models.utils.pooling import pool
 from ..structures import PrototypeHierarchy
 from ..structures.checkpoint_entry import weights_digest
+from .image_view import ImageSource, find_white
 
 _LOADERS = ("LoadImage", "LoadImageFromFile")
 # Of ImageNet, RGB: what weights expect that say nothing else.
@@ -120,6 +122,29 @@ class Embedder:
     @property
     def device(self) -> torch.device:
         return next(self.encoder.parameters()).device
+
+    @property
+    def preparation(self) -> str:
+        """The pipeline as text: embeddings of images that were prepared otherwise are others."""
+        return json.dumps(self.pipeline, default=repr)
+
+    @property
+    def white(self) -> float | str | None:
+        """Of the loader, see :class:`LoadImage`."""
+        return self.pipeline[0].get("white")
+
+    def with_white(self, white: float | None) -> Embedder:
+        """The same, with another :attr:`white`."""
+        load, *rest = self.pipeline
+        return replace(self, pipeline=({**load, "white": white}, *rest))
+
+    def settled(self, images: ImageSource) -> Embedder:
+        """The same; ``white='auto'`` becomes the value that is found in these images."""
+        if self.white != "auto":
+            return self
+        load = TRANSFORMS.build(dict(self.pipeline[0]))
+        find_white(load, images)
+        return self.with_white(load.white)
 
     def to(self, device: torch.device | str | None) -> Embedder:
         """The same on another device; None: a GPU if there is one."""

@@ -61,7 +61,7 @@ class ImageView(Dataset):
     def __init__(self, source: ImageSource, pipeline: Sequence[dict]) -> None:
         self.source = source
         load, *rest = (TRANSFORMS.build(dict(transform)) for transform in pipeline)
-        _find_white(load, source)
+        find_white(load, source)
         self._load, self._prepare = load, Compose(rest)
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class ImageView(Dataset):
         return image, small, row, why
 
 
-def _find_white(load: LoadImage, source: ImageSource) -> None:
+def find_white(load: LoadImage, source: ImageSource) -> None:
     """Of a loader with ``white='auto'``, in the files of the source; pictures in memory have 8
     bits.
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from ..apis import Embedder
 from ..errors import HCSCError
@@ -65,10 +67,11 @@ def assign_images(
         exhaustive: Whether all leaves are searched, see :func:`search`.
 
     Raises:
-        HCSCError: other weights, images that are in the tree already, or labels that it does not
-            have.
+        HCSCError: other weights or another preparation of images, images that are in the tree
+            already, or labels that it does not have.
     """
     check_same_weights(tree, embedder)
+    embedder = _prepared_as(tree, embedder)
     names = _new_names(tree, images)
     labels = _new_labels(tree, images)
     work = tree.folder / _WORK
@@ -109,6 +112,25 @@ def check_same_weights(tree: Tree, embedder: Embedder) -> None:
             f"{tree.facts.weights[:12]}) than {embedder.name} ({embedder.digest[:12]}); give "
             "those, or build a tree of these"
         )
+
+
+def _prepared_as(tree: Tree, embedder: Embedder) -> Embedder:
+    """With the white that the tree's images had; refused where the pipeline differs otherwise."""
+    if embedder.white == "auto":
+        embedder = embedder.with_white(tree.facts.white)
+    if embedder.preparation == tree.facts.preparation:
+        return embedder
+    if not tree.facts.preparation:
+        raise HCSCError(
+            f"{tree.folder} is of a version that did not note how it prepared images; build it "
+            "again with --redo"
+        )
+    steps = (json.loads(text) for text in (tree.facts.preparation, embedder.preparation))
+    was, now = next(pair for pair in zip_longest(*steps) if pair[0] != pair[1])
+    raise HCSCError(
+        f"the images of {tree.folder} were prepared otherwise than {embedder.name} says: {was} "
+        f"there, {now} here; build it again with --redo"
+    )
 
 
 def _new_names(tree: Tree, images: TreeImages) -> list[str]:

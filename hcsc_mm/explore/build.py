@@ -23,6 +23,7 @@ from .embedding import Embeddings, embed_images, open_embeddings, take_embedding
 from .growing import TRAINED, grow, origin_of_tree
 from .layout import lay_out
 from .neighbours import EXHAUSTIVE, Neighbours, find_neighbours
+from .page import remove_page
 from .results import Results, write_results
 from .sources import Sources
 from .steps import Steps
@@ -224,6 +225,7 @@ class _Build:
             Neighbours(*_load(self.work / "neighbours.npz", Neighbours._fields)),
             np.load(self.work / "layout.npy"),
         )
+        remove_page(self.out)  # of the tree that was here
         write_results(self.out, results, dtype=self.options.dtype, npy=self.options.npy)
 
     def finish(self) -> None:

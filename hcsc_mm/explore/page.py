@@ -30,6 +30,7 @@ from .site.search import write_names
 from .site.table import PageTable, open_table, read_table
 from .site.thumbnails import COLUMNS, SHEET, Images, ImagesInFolder
 from .site.views import Views
+from .tables import white_of
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def write_page(
     if not _is_finished(tree, settings):
         try:
             table = _table(tree, making, data, settings)
-            images = _images(images, table, options)
+            white = white_of(ImageTable(tree).schema)
+            images = _images(images, table, options, white)
             _write_data(table, images, data, options, processes or _cores())
             _write_summary(table, data, title, made_from, options)
         except OSError as error:
@@ -123,6 +125,12 @@ def write_page(
         write_whole(tree / "page/made_from.json", settings.encode())
         shutil.rmtree(making)
     return _write_assets(tree)
+
+
+def remove_page(tree: Path) -> None:
+    """Take the page away, ``index.html`` first: it would show a tree that is gone."""
+    (tree / "index.html").unlink(missing_ok=True)
+    shutil.rmtree(tree / "page", ignore_errors=True)
 
 
 def _digest(tree: Path) -> str:
@@ -159,11 +167,14 @@ def _table(tree: Path, making: Path, data: Path, settings: str) -> PageTable:
     return table
 
 
-def _images(images: Images | str | os.PathLike, table: PageTable, options: PageOptions) -> Images:
+def _images(
+    images: Images | str | os.PathLike, table: PageTable, options: PageOptions, white: float | None
+) -> Images:
     if isinstance(images, str | os.PathLike):
         if not Path(images).is_dir():
             raise HCSCError(f"the image folder {os.fspath(images)!r} does not exist")
-        return ImagesInFolder(images, table.paths, at_least=2 * options.thumbnail_size)
+        side = 2 * options.thumbnail_size
+        return ImagesInFolder(images, table.paths, at_least=side, white=white)
     if len(images) != table.num_images:
         raise HCSCError(
             f"{len(images)} images were given for a table of {table.num_images}; give those that "

@@ -98,6 +98,7 @@ def _facts(results: Results) -> Facts:
         num_built=results.embeddings.num_images,
         spread_quantiles=tuple(float(value) for value in spread),
         far=float(np.quantile(results.columns.distances[0], _FAR)),
+        preparation=embedder.preparation if embedder else "",
     )
 
 

@@ -15,9 +15,9 @@ from .tree_images import TreeImages
 _ROWS = 2**16  # that are hashed at once
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sources:
-    """Images, and what embeds them.
+    """Images, and what embeds them; the two agree on which value of an image is white.
 
     Attributes:
         embedder: The weights; None if embeddings are given.
@@ -33,6 +33,9 @@ class Sources:
     given: NDArray | None = None
 
     def __post_init__(self) -> None:
+        if self.embedder is not None and self.images is not None:
+            self.embedder = self.embedder.settled(self.images)
+            self.images.take_white(self.embedder.white)
         if self.given is None or self.images is None or len(self.given) == len(self.images):
             return
         raise HCSCError(
@@ -69,7 +72,7 @@ class Sources:
                 embeddings.update(np.ascontiguousarray(self.given[start : start + _ROWS]))
         return {
             "weights": self.embedder.digest if self.embedder else "",
-            "preparation": repr(self.embedder.pipeline) if self.embedder else "",
+            "preparation": self.embedder.preparation if self.embedder else "",
             "embeddings": embeddings.hexdigest(),
             "images": self.images.digest() if self.images is not None else "",
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Facts:
         spread_quantiles: 1001 quantiles of the mean distance to the nearest images, for outlier
             scores of images that come later.
         far: Distance to the prototype of level 0 that 99 % of the rows of the build are within.
+        preparation: Transforms of an image, :attr:`Embedder.preparation`; '' for given embeddings,
+            and in tables of versions that did not say.
     """
 
     version: str
@@ -56,6 +58,12 @@ class Facts:
     num_built: int
     spread_quantiles: tuple[float, ...]
     far: float
+    preparation: str = ""
+
+    @property
+    def white(self) -> float | None:
+        """What counted as white in images of more than 8 bits, see :class:`LoadImage`."""
+        return _white(self.preparation)
 
     def metadata(self) -> dict[str, str]:
         """For a schema: text as it is, all else as JSON."""
@@ -76,18 +84,30 @@ class Facts:
             for key, value in (metadata or {}).items()
             if key.decode().startswith(_KEY)
         }
-        missing = [name for name in cls.__dataclass_fields__ if name not in given]
+        needed = [field.name for field in fields(cls) if field.default is MISSING]
+        missing = [name for name in needed if name not in given]
         if missing:
             raise HCSCError(
                 f"{where} was not written by tools/build_tree.py: it does not say {missing[0]}"
             )
-        text = ("version", "weights", "root", "origin")
+        text = ("version", "weights", "root", "origin", "preparation")
         read = {
             name: given[name] if name in text else json.loads(given[name])
             for name in cls.__dataclass_fields__
+            if name in given
         }
         read = {k: tuple(v) if isinstance(v, list) else v for k, v in read.items()}
         return cls(**read)
+
+
+def white_of(schema: pa.Schema) -> float | None:
+    """:attr:`Facts.white` of any table; None where it says nothing of the kind."""
+    return _white((schema.metadata or {}).get(f"{_KEY}preparation".encode(), b"").decode())
+
+
+def _white(preparation: str) -> float | None:
+    pipeline = json.loads(preparation or "[]")
+    return pipeline[0].get("white") if pipeline else None
 
 
 @dataclass(frozen=True)

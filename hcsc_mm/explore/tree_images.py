@@ -28,7 +28,6 @@ class TreeImages:
 
     Args:
         dataset: The images, in the order of the rows.
-        loading: Config of the transform that loads them.
 
     Attributes:
         root: Folder that names are relative to; '' for images without files, or in an archive, tar
@@ -36,9 +35,9 @@ class TreeImages:
         classes: Names of the labels; None without labels.
     """
 
-    def __init__(self, dataset: BaseDataset, loading: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, dataset: BaseDataset) -> None:
         self.dataset = dataset
-        self._load = TRANSFORMS.build({"type": "hcsc_mm.LoadImage", **(loading or {})})
+        self._load = TRANSFORMS.build({"type": "hcsc_mm.LoadImage"})
         self._load.backend_args = getattr(dataset, "backend_args", self._load.backend_args)
         first = dataset.get_data_info(0)
         path = first.get("img_path")
@@ -70,6 +69,10 @@ class TreeImages:
         if self.classes is None:
             return None
         return self.classes[int(self.get_data_info(row)["gt_label"])]
+
+    def take_white(self, white: float | None) -> None:
+        """Read :meth:`image` with another white, see :class:`LoadImage`."""
+        self._load.white = white
 
     def image(self, row: int) -> Image.Image:
         """Its pixels, RGB.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -13,6 +15,10 @@ from small_trees import QUICK, build, checkpoint, embed_all, photos
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
 from hcsc_mm.explore.assigning import assign_images
+from hcsc_mm.explore.build import BuildOptions, build_tree
+from hcsc_mm.explore.exports.thumbnails import Thumbnails
+from hcsc_mm.explore.page import write_page
+from hcsc_mm.explore.sources import Sources
 from hcsc_mm.explore.tree import Tree
 from hcsc_mm.explore.tree_images import open_folder
 
@@ -108,6 +114,45 @@ def test_a_table_of_another_model_is_refused_by_name(tree, images, weights, tmp_
     with pytest.raises(HCSCError, match=r"images\.parquet is of other weights .*than other\.pth"):
         assign_images(tree, load_embedder(tmp_path / "other.pth"), open_folder(str(images / "val")))
     assert (tree.folder / "images.parquet").read_bytes() == before
+
+
+def test_images_that_are_prepared_otherwise_than_the_trees_are_refused(tree, images, weights):
+    embedder = load_embedder(weights)
+    load, resize, *rest = embedder.pipeline
+    wider = replace(embedder, pipeline=(load, {**resize, "scale": 30}, *rest))
+    with pytest.raises(HCSCError, match=r"'scale': 18} there, .*'scale': 30} here; build it again"):
+        assign_images(tree, wider, open_folder(str(images / "val")), **QUICK)
+    table = pq.read_table(tree.folder / "images.parquet")
+    metadata = {key: value for key, value in table.schema.metadata.items() if b"prepar" not in key}
+    pq.write_table(table.replace_schema_metadata(metadata), tree.folder / "images.parquet")
+    with pytest.raises(HCSCError, match="did not note how it prepared images; build it again"):
+        assign_images(
+            Tree(tree.folder), load_embedder(weights), open_folder(str(images / "val")), **QUICK
+        )
+
+
+@pytest.mark.parametrize("white", [4095, "auto"])
+def test_pictures_and_new_images_have_the_white_of_the_tree(white, weights, tmp_path):
+    """12 bits in files of 16; the new images are dark, so that their own range is another."""
+    for folder, top in (("old", 4096), ("new", 256)):
+        (tmp_path / folder).mkdir()
+        for row in range(12):
+            values = np.random.default_rng(row).integers(0, top, (40, 40)).astype(np.uint16)
+            Image.fromarray(values).save(tmp_path / folder / f"{row}.png")
+    embedder = load_embedder(weights).with_white(white)
+    out = tmp_path / "tree"
+    options = BuildOptions(num_prototypes=(4, 2), **QUICK)
+    build_tree(Sources(embedder, open_folder(str(tmp_path / "old"))), out, options)
+    write_page(out, tmp_path / "old", processes=1)
+    tree = Tree(out)
+    assert tree.facts.white == 4095
+    assert np.mean(Thumbnails(tree, 32).picture("0.png")) > 100  # 128; of 65535 it would be 8
+    sheet = Image.open(next((out / "page/data").rglob("*.jpg"))).convert("L")
+    assert np.percentile(sheet, 90) > 100
+    assign_images(tree, embedder, open_folder(str(tmp_path / "new")), **QUICK)
+    after = np.concatenate(list(Tree(out).table.embeddings()))[12:]
+    dark = embed_all(embedder.with_white(4095), open_folder(str(tmp_path / "new"))).numpy()
+    assert after == pytest.approx(dark, abs=1e-3)
 
 
 def test_new_images_that_cannot_be_read_are_listed_and_counted(tree, images, weights, tmp_path):

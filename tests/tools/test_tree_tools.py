@@ -147,6 +147,16 @@ def test_the_page_comes_last_and_follows_what_is_assigned(folder, tool):
     assert '"numImages":36' in (folder / "shown/page/data/summary.js").read_text()
 
 
+def test_another_tree_without_a_page_takes_the_old_page_away(folder, tool):
+    arguments = ["w.pth", "--images", "images/train", "--out", "redone"]
+    tool("build_tree.py", *arguments)
+    assert (folder / "redone/index.html").exists()
+    tool("build_tree.py", *arguments, "--no-page")  # of the same tree: nothing is left to do
+    assert (folder / "redone/index.html").exists()
+    tool("build_tree.py", *arguments, "--no-page", "--redo", "--num-prototypes", 4, 2)
+    assert not (folder / "redone/index.html").exists() and not (folder / "redone/page").exists()
+
+
 def test_embeddings_alone_make_a_tree(folder, tool):
     np.save(folder / "rows.npy", rows_in_blobs())
     done = tool("build_tree.py", "--embeddings", "rows.npy", "--out", "of_rows")

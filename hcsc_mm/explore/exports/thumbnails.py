@@ -21,7 +21,7 @@ class Thumbnails:
 
     def __init__(self, tree: Tree, side: int) -> None:
         self._tree, self._side = tree, side
-        self._load = TRANSFORMS.build(dict(type="hcsc_mm.LoadImage"))
+        self._load = TRANSFORMS.build(dict(type="hcsc_mm.LoadImage", white=tree.facts.white))
 
     def picture(self, path: str) -> Image.Image | None:
         """Whole, at most ``side`` pixels wide and high; None for what cannot be read."""

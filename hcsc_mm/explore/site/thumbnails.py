@@ -40,10 +40,18 @@ class ImagesInFolder:
         root: Folder that the paths are relative to; absolute ones are taken as they are.
         paths: Paths of the images, row by row.
         at_least: Shorter side that is needed: larger JPEGs are decoded at a smaller scale.
+        white: Of files of more than 8 bits per channel, see :class:`LoadImage`.
     """
 
-    def __init__(self, root: str | os.PathLike, paths: Sequence[str], at_least: int = 0) -> None:
-        self.root, self.paths, self.at_least = os.fspath(root), paths, at_least
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        paths: Sequence[str],
+        at_least: int = 0,
+        white: float | None = None,
+    ) -> None:
+        self.root, self.paths = os.fspath(root), paths
+        self.at_least, self.white = at_least, white
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -61,6 +69,7 @@ class ImagesInFolder:
             max_pixels=_MAX_PIXELS,
             max_aspect=_MAX_ASPECT,
             at_least=self.at_least,
+            white=self.white,
         )
         return Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
 
