@@ -185,6 +185,8 @@ def _check_wishes(cfg: Config) -> None:
         if not cfg.get("resume"):
             _check_trained(hook.get("checkpoint"))
     source = cfg.get("load_from")
+    if not isinstance(source, str | None):
+        raise HCSCError(f"load_from={source!r} must be a path, as text: '{source}'")
     if source and "://" not in source and not os.path.isfile(source):
         purpose = "resume" if cfg.get("resume") else "start"
         raise HCSCError(f"there is no checkpoint {source} to {purpose} from")

@@ -50,4 +50,10 @@ def describe_unusable(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) ->
     ]
     if broken:
         return f"{len(broken)} weights are NaN or infinite, the first is {broken[0]}"
-    return None
+    negative = next(filter(lambda name: has_negative_variance(name, given[name]), given), None)
+    return None if negative is None else f"{negative} holds a variance below 0"
+
+
+def has_negative_variance(name: str, value: Tensor) -> bool:
+    """Whether these are variances of a batch norm, and one is below 0: features would be NaN."""
+    return name.endswith("running_var") and bool((value < 0).any())

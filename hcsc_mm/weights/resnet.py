@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import HCSCError
+from ..utils.state_dicts import has_negative_variance
 from .layouts import Weights
 from .shape import Shape
 
@@ -183,4 +184,6 @@ def _as_template(name: str, value: Tensor | None, template: Tensor) -> Tensor:
     )  # a copy: a view would be saved with all it views
     if not bool(torch.isfinite(value).all()):
         raise HCSCError(f"{name} holds NaN or infinity: these weights are of no use")
+    if has_negative_variance(name, value):
+        raise HCSCError(f"{name} holds a variance below 0: these weights are of no use")
     return value

@@ -80,6 +80,14 @@ def test_weights_of_the_right_shape_that_are_no_numbers_to_start_from_are_refuse
         check_pretrained(resnet(18, tmp_path / "bad.pth"))
 
 
+def test_variances_below_zero_are_refused(resnet18_file, tmp_path):
+    state = torch.load(resnet18_file)["state_dict"]
+    state["module.backbone.layer1.0.bn1.running_var"][3] = -1e-3
+    torch.save({"state_dict": state}, tmp_path / "bad.pth")
+    with pytest.raises(HCSCError, match=r"layer1\.0\.bn1\.running_var holds a variance below 0"):
+        check_pretrained(resnet(18, tmp_path / "bad.pth"))
+
+
 def test_half_precision_passes(resnet18_file, tmp_path):
     state = torch.load(resnet18_file)["state_dict"]
     half = {n: v.half() if v.is_floating_point() else v for n, v in state.items()}

@@ -113,6 +113,8 @@ def test_start_from_weights_without_a_common_name_is_refused(tmp_path):
 
 
 def test_resume_refuses_a_checkpoint_that_is_not_there(tmp_path):
+    with pytest.raises(HCSCError, match=r"load_from=3 must be a path"):
+        train(tiny_config(tmp_path / "run", load_from=3))
     with pytest.raises(HCSCError, match=r"no checkpoint .*gone\.pth"):
         build_runner(tiny_config(tmp_path, resume=True, load_from=str(tmp_path / "gone.pth")))
 

@@ -117,6 +117,10 @@ def changed(**changes):
         (changed(layer4__2__conv1__weight=torch.ones(3)), "(2, 2, 2, 3) basic blocks"),
         (changed(bn1__bias=torch.full((64,), float("nan"))), "bn1.bias holds NaN or infinity"),
         (
+            changed(bn1__running_var=torch.full((64,), -0.1)),
+            "bn1.running_var holds a variance below 0",
+        ),
+        (
             changed(conv1__weight=torch.ones(64, 3, 7, 7, dtype=torch.int8)),
             "holds torch.int8, not floating point",
         ),
