@@ -159,6 +159,8 @@ def _with_hierarchy(embedder: Embedder, loaded: Mapping[str, Any], config: Confi
     saved = saved_tree(loaded, embedder.name)
     if saved is None:
         return embedder
+    if embedder.white == "auto" and saved.white is not None:
+        embedder = embedder.with_white(saved.white)  # what the training found in its images
     dataset = (config.get("train_dataloader") or {}).get("dataset")
     training = TrainingImages(saved.num_samples, saved.images, dataset)
     return replace(embedder, hierarchy=saved.hierarchy, training=training, fits=saved.fits)

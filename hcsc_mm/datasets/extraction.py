@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from ..errors import HCSCError
 from ..utils.samples import name_sample
-from .range_of_set import check_same_loading, settle
+from .range_of_set import check_same_loading, loaders, settle
 
 _MOST_CANDIDATES = 100  # that all of them are unreadable is no chance if most images can be read
 
@@ -37,6 +37,11 @@ class ExtractionView(Dataset):
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    @property
+    def white(self) -> float | None:
+        """What its loader takes for white, see :class:`LoadImage`; 'auto' has become a number."""
+        return next((load.white for load in loaders(self.dataset.pipeline)), None)
 
     def __getitem__(self, index: int) -> dict:
         """The sample.

@@ -42,7 +42,7 @@ class TrainingFeatures:
 
     Attributes:
         bank: The images' latest keys; None without ``use_bank``.
-        identity: Number and fingerprint of the images, for a checkpoint.
+        identity: Number and fingerprint of the images and their white, for a checkpoint.
         sharded: Whether each of several ranks trains on the images of its own shard alone.
 
     Raises:
@@ -80,7 +80,11 @@ class TrainingFeatures:
         self._training_set = training_set
         sampler = getattr(training_loader.batch_sampler, "sampler", training_loader.sampler)
         self.sharded = isinstance(sampler, OwnShardSampler) and get_world_size() > 1
-        self.identity = {"num_samples": len(training_set), "images": fingerprint(training_set)}
+        self.identity = {
+            "num_samples": len(training_set),
+            "images": fingerprint(training_set),
+            "white": self._view.white,
+        }
 
     def check_identity(self, saved: Mapping[str, Any]) -> None:
         """Refuse a checkpoint of other images.

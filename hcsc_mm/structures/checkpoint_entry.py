@@ -26,12 +26,14 @@ class SavedTree(NamedTuple):
         num_samples: N, training images that it is over.
         images: Fingerprint of the training set; None in checkpoints of 0.1.0.
         fits: Whether it was built from the very weights beside it; None where nobody noted that.
+        white: What counted as white in the images, see :class:`LoadImage`.
     """
 
     hierarchy: PrototypeHierarchy
     num_samples: int
     images: str | None
     fits: bool | None
+    white: float | None
 
 
 def saved_tree(
@@ -75,7 +77,8 @@ def saved_tree(
             "final" if source is final else "hierarchy",
         )
         hierarchy = with_images(hierarchy, everyone, checkpoint.get(SHARDS_KEY), path, kind)
-    return SavedTree(hierarchy, entry["num_samples"], entry.get("images"), fits)
+    number, images, white = entry["num_samples"], entry.get("images"), entry.get("white")
+    return SavedTree(hierarchy, number, images, fits, white)
 
 
 def with_images(
@@ -123,7 +126,7 @@ def clustering_entry(
 
     Args:
         hierarchy: What the model trains with; None during warm-up.
-        identity: 'num_samples' and 'images', the fingerprint of the training set.
+        identity: 'num_samples', 'images', the fingerprint of the training set, and 'white'.
         epoch: The last epoch that it was built for.
         bank: (N, D) latest keys, within an epoch that collects them; None where each rank's lie in
             a file of their own.

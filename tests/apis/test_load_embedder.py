@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmpretrain.registry import DATASETS, MODELS
 from PIL import Image
 from small_trees import checkpoint, config_for, embed_all, photos
-from tiny import ROOT
+from tiny import ROOT, folder_config, train
 
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import ImageView, load_embedder
@@ -235,15 +235,31 @@ def test_images_are_shrunk_as_a_training_set_in_memory_shrinks_them(images, tmp_
     assert not torch.equal(plain[0][0], view[0][0])
 
 
-@pytest.mark.parametrize("white", [4095, "auto"])
-def test_the_value_of_white_is_that_of_the_training(white, tmp_path):
-    folder = tmp_path / "deep"
+def deep_folder(folder, number=3, top=4095):
+    """Files of 16 bits with values up to ``top``."""
     folder.mkdir()
     random = np.random.default_rng(0)
-    for row in range(3):  # 12 bits in a file of 16
-        values = random.integers(0, 4096, (20, 20)).astype(np.uint16)
-        values[0, 0] = 4095
+    for row in range(number):
+        values = random.integers(0, top + 1, (20, 20)).astype(np.uint16)
+        values[0, 0] = top
         Image.fromarray(values).save(folder / f"{row}.png")
+    return folder
+
+
+def test_white_that_a_training_found_in_its_images_holds_for_darker_ones(tmp_path):
+    cfg = folder_config(tmp_path, deep_folder(tmp_path / "deep", number=32))
+    for pipeline in (cfg.train_dataloader.dataset.pipeline, cfg.default_hooks.clustering.pipeline):
+        pipeline[0].white = "auto"
+    train(cfg)
+    embedder = load_embedder(tmp_path / "run")
+    assert embedder.white == 4095
+    dark = open_folder(str(deep_folder(tmp_path / "dark", top=255)))
+    assert ImageView(dark, embedder.pipeline)[0][0].max() < 32
+
+
+@pytest.mark.parametrize("white", [4095, "auto"])
+def test_the_value_of_white_is_that_of_the_training(white, tmp_path):
+    folder = deep_folder(tmp_path / "deep")  # 12 bits
     cfg = config_for(folder, tmp_path)
     cfg.default_hooks.clustering.pipeline[0] = dict(type="hcsc_mm.LoadImage", white=white)
     view = ImageView(open_folder(str(folder)), with_our_loader(find_pipeline(cfg)))
