@@ -17,6 +17,8 @@ from ..datasets.sources import is_address
 from ..errors import HCSCError
 from ..runtime.pretrained import configs_of_type, use_checkpoint
 from ..runtime.trained_otherwise import normalisation_of
+from ..structures.checkpoint_entry import CHECKPOINT_KEY
+from ..utils.safe_load import load_data
 from .plan import PRETRAIN
 
 _LOADER, _MAKES_PIXELS = "hcsc_mm.LoadImage", ("white", "color_type", "imdecode_backend")
@@ -44,7 +46,7 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
     up for their libraries, take the weights alone.
     """
     model, source = cfg.model, pretraining.model
-    _load_as_in(pretraining, cfg)
+    _load_as_in(pretraining, cfg, checkpoint)
     if cfg.get("default_scope") != "mmpretrain":
         use_checkpoint(model, checkpoint)
         return
@@ -74,9 +76,14 @@ def fit_to_pretraining(cfg: Config, pretraining: Config, checkpoint: str) -> Non
         use_checkpoint(model, checkpoint)
 
 
-def _load_as_in(pretraining: Config, cfg: Config) -> None:
-    """What makes pixels of a file: the range of its values, and its channels."""
-    source = next(configs_of_type(pretraining.get("train_dataloader"), _LOADER), {})
+def _load_as_in(pretraining: Config, cfg: Config, checkpoint: str) -> None:
+    """What makes pixels of a file: the range of its values, as the pre-training was told or found
+    it, and its channels.
+    """
+    source = dict(next(configs_of_type(pretraining.get("train_dataloader"), _LOADER), {}))
+    if source.get("white") == "auto" and os.path.isfile(checkpoint):
+        entry = load_data(checkpoint).get(CHECKPOINT_KEY) or {}
+        source["white"] = entry.get("white") or "auto"
     for load in list(configs_of_type(list(cfg.values()), _LOADER)):
         load.update({name: source[name] for name in _MAKES_PIXELS if name in source})
 

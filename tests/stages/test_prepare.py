@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+import torch
 from mmengine.config import Config
 from tiny import ROOT
 
@@ -52,6 +53,19 @@ def test_a_stage_loads_images_as_the_pretraining_does():
     for part in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
         load = part.dataset.pipeline[0]
         assert (load.white, load.color_type, load.get("unreadable")) == (4095, "grayscale", None)
+
+
+@pytest.mark.parametrize(
+    ("entry", "white"),
+    [({"hierarchical_clustering": {"white": 4095.0}}, 4095.0), ({}, "auto")],
+    ids=["found", "not noted"],
+)
+def test_a_stage_has_the_white_that_the_pretraining_found(entry, white, tmp_path):
+    torch.save({"state_dict": {}, **entry}, tmp_path / "w.pth")
+    cfg, pretraining = config("benchmarks/linear_folder"), config("hcsc_r18_200e_folder")
+    pretraining.train_dataloader.dataset.pipeline[0].white = "auto"
+    fit_to_pretraining(cfg, pretraining, str(tmp_path / "w.pth"))
+    assert cfg.test_dataloader.dataset.pipeline[0].white == white
 
 
 @pytest.mark.parametrize(
