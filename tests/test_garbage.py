@@ -18,6 +18,14 @@ def collector():
     gc.enable() if enabled else gc.disable()
 
 
+def numbers_of(program):
+    """What a program in a process of its own prints, in which nothing is frozen."""
+    head = f"import atexit, gc, runpy\nnames = runpy.run_path({garbage.__file__!r})\n"
+    done = subprocess.run([sys.executable, "-c", head + program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return list(map(int, done.stdout.split()))
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_collector_rests_within_and_is_as_it_was_afterwards(enabled):
     gc.enable() if enabled else gc.disable()
@@ -43,13 +51,54 @@ def test_what_was_made_before_and_within_is_still_looked_at():
         assert any(other is one for other in watched)
 
 
-def test_the_end_of_a_process_looks_at_nothing():
-    program = f"""
-import atexit, gc, runpy
-atexit.register(lambda: print(gc.get_freeze_count(), len(gc.get_objects())))
-runpy.run_path({garbage.__file__!r})["no_last_look"]()
+def test_garbage_of_before_and_within_is_found_by_a_full_collection_and_by_no_smaller_one():
+    program = """
+import weakref
+
+class Cycle:
+    def __init__(self):
+        self.self = self
+
+before = weakref.ref(Cycle())
+with names["collector_at_rest"]():
+    within = weakref.ref(Cycle())
+gc.collect(1)
+print(int(before() is None), int(within() is None))
+gc.collect()
+print(int(before() is None), int(within() is None), gc.get_freeze_count())
+"""
+    assert numbers_of(program) == [0, 0, 1, 1, 0]
+
+
+def test_what_somebody_has_frozen_stays_so():
+    program = """
+gc.freeze()
+print(gc.get_freeze_count())
+with names["collector_at_rest"]():
+    pass
+names["spare_imports"]()
 print(gc.get_freeze_count())
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    before, after, left = map(int, done.stdout.split())
+    before, after = numbers_of(program)
+    assert before == after > 1000
+
+
+def test_imports_that_are_spared_are_seen_by_no_collection_and_later_objects_are():
+    program = """
+names["spare_imports"]()
+later = [[]]
+watched = gc.get_objects()
+print(gc.get_freeze_count(), len(watched), sum(one is later for one in watched))
+"""
+    spared, watched, found = numbers_of(program)
+    assert spared > 1000 > 100 > watched and found == 1
+
+
+def test_the_end_of_a_process_looks_at_nothing():
+    program = """
+atexit.register(lambda: print(gc.get_freeze_count(), len(gc.get_objects())))
+names["no_last_look"]()
+print(gc.get_freeze_count())
+"""
+    before, after, left = numbers_of(program)
     assert before == 0 and after > 1000 and left < 100

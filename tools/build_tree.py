@@ -31,6 +31,7 @@ from hcsc_mm.explore.sources import Sources
 from hcsc_mm.explore.summary import summarise
 from hcsc_mm.explore.tree_images import open_dataset, open_folder
 from hcsc_mm.explore.whole_files import check_writable
+from hcsc_mm.garbage import spare_imports
 from hcsc_mm.runtime.command_line import add_launcher
 from hcsc_mm.runtime.error_reports import failures_reported, one_line_errors
 from hcsc_mm.runtime.processes import start_processes
@@ -131,6 +132,7 @@ def write_page_of(out: Path, sources: Sources) -> Path | None:
 
 
 def main() -> None:
+    spare_imports()
     args = parse_args()
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     with one_line_errors("interrupted; the same command goes on"), failures_reported():

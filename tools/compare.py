@@ -30,6 +30,7 @@ import torch
 from hcsc_mm import HCSCError
 from hcsc_mm.compare import Cell, cells_of, measure_cell, read_grid, save_comparison
 from hcsc_mm.compare.cells import collect, finished, is_outdated
+from hcsc_mm.garbage import spare_imports
 from hcsc_mm.runtime.console import duration
 from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.runtime.preemption import signals_noted
@@ -68,6 +69,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
+    spare_imports()
     args = parse_args()
     with one_line_errors("interrupted; the same command goes on"):
         grid, out = read_grid(args.grid), Path(args.out)

@@ -43,6 +43,7 @@ from hcsc_mm.explore.build import BuildOptions, build_tree
 from hcsc_mm.explore.page import PageOptions, write_page
 from hcsc_mm.explore.sources import Sources
 from hcsc_mm.explore.tree_images import open_dataset
+from hcsc_mm.garbage import spare_imports
 from hcsc_mm.models import MomentumContrast
 from hcsc_mm.runtime.configs import OptionsAction, check_kept
 from hcsc_mm.runtime.error_reports import one_line_errors
@@ -61,6 +62,7 @@ NEIGHBOURS = 20
 
 
 def main() -> None:
+    spare_imports()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--seeds", type=int, default=1, help="repeat with so many seeds, and print means and spread"

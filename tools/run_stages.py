@@ -16,6 +16,7 @@ try:
 except ImportError as error:
     sys.exit(f"error: {error}{getattr(error, 'advice', '; run: pip install -e .')}")
 
+from hcsc_mm.garbage import spare_imports
 from hcsc_mm.runtime.command_line import add_amp, default_work_dir, parse
 from hcsc_mm.runtime.configs import OptionsAction
 from hcsc_mm.runtime.error_reports import failures_reported, one_line_errors
@@ -54,6 +55,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
+    spare_imports()
     args = parse_args()
     options = ChainOptions(
         work_dir=args.work_dir or default_work_dir(args.config),

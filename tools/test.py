@@ -15,6 +15,7 @@ except ImportError as error:
 
 from mmengine.config import Config
 
+from hcsc_mm.garbage import spare_imports
 from hcsc_mm.runtime.command_line import default_work_dir, parse
 from hcsc_mm.runtime.launch import run_test
 
@@ -47,6 +48,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 
 def main() -> None:
+    spare_imports()
     args = parse_args()
     run_test(
         args.config, args.cfg_options, lambda cfg: merge_args(cfg, args), args.out, args.out_item

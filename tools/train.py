@@ -21,6 +21,7 @@ except ImportError as error:
 import torch
 from mmengine.config import Config
 
+from hcsc_mm.garbage import spare_imports
 from hcsc_mm.runtime.command_line import add_amp, default_work_dir, parse
 from hcsc_mm.runtime.launch import run_training
 from hcsc_mm.runtime.precision import use_mixed_precision
@@ -106,6 +107,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 
 def main() -> None:
+    spare_imports()
     args = parse_args()
     run_training(args.config, args.cfg_options, lambda cfg: merge_args(cfg, args))
 
