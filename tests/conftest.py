@@ -83,6 +83,18 @@ def pytest_collection():
         gc.enable()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def spared_afterwards():
+    """What is still there at the end of a file, later collections do not look at.
+
+    These are modules that its tests imported, and what mmengine keeps of each run for ever. The
+    files that follow would look through all of it with every data set that they build.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Every test sees the same random numbers, whichever tests ran before it."""

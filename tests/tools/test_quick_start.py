@@ -20,8 +20,8 @@ def done(tmp_path_factory):
     """Two seeds of it, and the folder it ran in."""
     folder = tmp_path_factory.mktemp("quick_start")
     changes = {key: value for key, value in TINY.items() if "indices" not in key}
-    changes["train_cfg.max_epochs"] = 2
-    # all the digits, in few steps
+    # all the digits, in few steps; in clusters from the first one on
+    changes.update({"train_cfg.max_epochs": 1, "default_hooks.clustering.warmup_epochs": 0})
     changes.update({"train_dataloader.batch_size": 128, "model.queue_len": 160})
     options = [f"{key}={value}".replace(" ", "") for key, value in changes.items()]
     command = [sys.executable, str(ROOT / "tools/quick_start.py"), "--work-dir", "out"]
