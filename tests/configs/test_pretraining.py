@@ -4,6 +4,8 @@ too.
 
 from __future__ import annotations
 
+import copy
+import functools
 import math
 import pickle
 from dataclasses import replace
@@ -39,8 +41,10 @@ CLUSTERING = [
 IN1K = [name for name in NAMES if name.startswith("hcsc") and name.endswith("in1k")]
 
 
-def load_optimizer(name: str) -> str:
-    return Config.fromfile(CONFIGS / f"{name}.py").optim_wrapper.optimizer.type
+@functools.cache
+def read(name: str) -> Config:
+    """The config, which nobody may change."""
+    return Config.fromfile(CONFIGS / f"{name}.py")
 
 
 METHODS = {
@@ -63,16 +67,14 @@ METHODS = {
     "byol": BYOL,
 }  # by the first word of the name
 PAPER = [name for name in IN1K if name.startswith("hcsc_r50")]
-ADAMW = [name for name in NAMES if load_optimizer(name) == "AdamW"]
+ADAMW = [name for name in NAMES if read(name).optim_wrapper.optimizer.type == "AdamW"]
 MULTI_CROP = [name for name in IN1K if "mcrop" in name]
 
 
-def load_collate(name: str) -> str:
-    return Config.fromfile(CONFIGS / f"{name}.py").train_dataloader.collate_fn.type
-
-
 # augmentations on the device; in the others by the workers
-ON_DEVICE = [name for name in NAMES if load_collate(name) == "hcsc_mm.pad_collate"]
+ON_DEVICE = [
+    name for name in NAMES if read(name).train_dataloader.collate_fn.type == "hcsc_mm.pad_collate"
+]
 TWINS = [name for name in ON_DEVICE if "devaug" in name]
 
 
@@ -84,7 +86,8 @@ def mmpretrain_scope():
 
 
 def load(name: str) -> Config:
-    return Config.fromfile(CONFIGS / f"{name}.py")
+    """The config, as from its file."""
+    return copy.deepcopy(read(name))
 
 
 def clustering_hook(config: Config) -> dict:
@@ -359,7 +362,7 @@ def test_queue_holds_a_batch_levels_shrink_and_the_splits_divide_the_batch(name)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in NAMES if load(name).train_dataloader.num_workers > 0]
+    "name", [name for name in NAMES if read(name).train_dataloader.num_workers > 0]
 )
 def test_workers_start_anew_each_epoch_and_take_their_seed_from_the_epoch(name):
     loader = load(name).train_dataloader

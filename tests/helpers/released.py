@@ -16,8 +16,10 @@ def random_resnet(depth: int = 18, seed: int = 0) -> nn.Module:
     """torchvision's, whose batch norms all differ from the identity: a statistic that got lost
     changes the features.
     """
-    network = getattr(torchvision.models, f"resnet{depth}")(num_classes=DIM)
-    network.load_state_dict(_random_state(depth, seed))
+    with torch.device("meta"):  # no numbers yet: those of an initialisation take longest
+        network = getattr(torchvision.models, f"resnet{depth}")(num_classes=DIM)
+    state = {name: value.clone() for name, value in _random_state(depth, seed).items()}
+    network.load_state_dict(state, assign=True)
     return network.eval()
 
 

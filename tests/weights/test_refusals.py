@@ -102,34 +102,34 @@ def changed(**changes):
 
 
 @pytest.mark.parametrize(
-    ("state", "message"),
+    ("changes", "message"),
     [
-        (changed(layer4__1__bn2__bias=None), "1 missing (layer4.1.bn2.bias)"),
+        (dict(layer4__1__bn2__bias=None), "1 missing (layer4.1.bn2.bias)"),
         (
-            changed(bn1__running_var=torch.ones(3)),
+            dict(bn1__running_var=torch.ones(3)),
             "1 of another shape (bn1.running_var is (3,), not (64,))",
         ),
         (
-            changed(conv1__weight=torch.ones(64, 1, 7, 7)),
+            dict(conv1__weight=torch.ones(64, 1, 7, 7)),
             "1 of another shape (conv1.weight is (64, 1, 7, 7), not (64, 3, 7, 7))",
         ),
-        (changed(layer1__0__se__weight=torch.ones(3)), "1 unknown (layer1.0.se.weight)"),
-        (changed(layer4__2__conv1__weight=torch.ones(3)), "(2, 2, 2, 3) basic blocks"),
-        (changed(bn1__bias=torch.full((64,), float("nan"))), "bn1.bias holds NaN or infinity"),
+        (dict(layer1__0__se__weight=torch.ones(3)), "1 unknown (layer1.0.se.weight)"),
+        (dict(layer4__2__conv1__weight=torch.ones(3)), "(2, 2, 2, 3) basic blocks"),
+        (dict(bn1__bias=torch.full((64,), float("nan"))), "bn1.bias holds NaN or infinity"),
         (
-            changed(bn1__running_var=torch.full((64,), -0.1)),
+            dict(bn1__running_var=torch.full((64,), -0.1)),
             "bn1.running_var holds a variance below 0",
         ),
         (
-            changed(conv1__weight=torch.ones(64, 3, 7, 7, dtype=torch.int8)),
+            dict(conv1__weight=torch.ones(64, 3, 7, 7, dtype=torch.int8)),
             "holds torch.int8, not floating point",
         ),
     ],
 )
 def test_backbone_that_is_not_whole_is_refused_by_its_first_wrong_weight(
-    tmp_path, refuse, state, message
+    tmp_path, refuse, changes, message
 ):
-    assert message in refuse(saved(tmp_path, state))
+    assert message in refuse(saved(tmp_path, changed(**changes)))
 
 
 def test_queue_without_a_pointer_is_refused(tmp_path, refuse):
