@@ -13,8 +13,6 @@ import torch
 import torch.nn.functional as F
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
-from sklearn.cluster import AgglomerativeClustering
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from ..clustering import hierarchical_kmeans, kmeans
@@ -143,6 +141,9 @@ def _knn(train: FeatureSet, test: FeatureSet, k: int) -> dict[str, float]:
 
 def _linear(train: FeatureSet, test: FeatureSet) -> dict[str, float]:
     """Logistic regression by scikit-learn on standardised features."""
+    # here, as below: scikit-learn takes a second, which a call that only starts cells need not wait
+    from sklearn.linear_model import LogisticRegression
+
     mean, std = train.features.mean(dim=0), train.features.std(dim=0).clamp(min=1e-6)
     rows = [((part.features - mean) / std).cpu().numpy() for part in (train, test)]
     classifier = LogisticRegression(max_iter=300).fit(rows[0], train.labels.cpu().numpy())
@@ -210,6 +211,8 @@ def _labels(images: FeatureSet) -> dict[str, np.ndarray]:
 def _ward(features: Tensor, number: int, images: FeatureSet) -> dict[str, float]:
     if len(features) > _MOST_WARD_IMAGES:
         return {}
+    from sklearn.cluster import AgglomerativeClustering
+
     found = AgglomerativeClustering(number, linkage="ward").fit_predict(features.cpu().numpy())
     return _agreement(f"ward/{number}", torch.from_numpy(found), images)
 

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import t
-
 from ..utils.files import write_text, written_whole
 from ..utils.tables import markdown_table, mean_std, shown
 from .grid import Grid
@@ -166,6 +164,8 @@ def is_supported(gain: Mapping[str, Any]) -> bool:
     number = len(gain["values"])
     if number < 2:
         return False
+    from scipy.stats import t  # here: it takes most of a second
+
     reach = t.ppf(0.975, number - 1) * gain["std"] / math.sqrt(number)
     return abs(gain["mean"]) > reach
 
