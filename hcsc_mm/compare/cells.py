@@ -130,7 +130,10 @@ def config_text(key: _Key) -> str:
         cfg = key.cell.build_config(Path(folder)).to_dict()
         for hook in cfg.get("custom_hooks") or []:
             hook.pop("checkpoint", None)  # its bytes count, not its path
-        cfg.get("default_hooks", {}).pop("tree_picture", None)  # draws, and changes no number
+        hooks = cfg.get("default_hooks", {})
+        hooks.pop("tree_picture", None)  # draws, and changes no number
+        if hooks.get("key_momentum") is None:  # left out: as if no config had named it
+            hooks.pop("key_momentum", None)
         kept = {name: value for name, value in cfg.items() if name not in _PLACES}
         return json.dumps(kept, sort_keys=True, default=repr)
 

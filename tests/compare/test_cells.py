@@ -227,6 +227,14 @@ def test_a_cell_is_the_same_in_another_folder_and_with_other_comments(saved):
     assert other.inputs() == done.inputs()
 
 
+def test_a_cell_is_the_same_whether_a_schedule_is_left_out_or_was_never_there(saved):
+    done, _ = saved
+    own, before = Path(done.method_entry.config), done.inputs()
+    own.write_text(f"{own.read_text()}default_hooks = dict(key_momentum=None)\n")
+    forget()
+    assert done.inputs() == before
+
+
 def test_a_cell_that_broke_down_is_in_the_table_and_run_again(saved):
     done, folder = saved
     write(done, folder, broken=True, error="broke down")
