@@ -24,5 +24,11 @@ methods = dict(
     fnc=dict(config=f"{configs}/fnc_r18_digits.py"),
     interclr=dict(config=f"{configs}/interclr_r18_digits.py"),
     hirl=dict(config=f"{configs}/hirl_r18_digits.py"),
+    hirl_simsiam=dict(config=f"{configs}/hirl-simsiam_r18_digits.py"),
+    hirl_byol=dict(config=f"{configs}/hirl-byol_r18_digits.py"),
 )
-differences = tuple((name, "mocov2") for name in (*methods, "hcsc_paper"))
+differences = (
+    *((name, "mocov2") for name in (*methods, "hcsc_paper")),
+    ("hirl_simsiam", "simsiam"),
+    ("hirl_byol", "byol"),
+)

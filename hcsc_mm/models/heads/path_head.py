@@ -63,10 +63,11 @@ class DiscriminatesPaths(nn.Module):
         Raises:
             HCSCError: says which number to set.
         """
-        if hierarchy.num_levels != len(self.projections):
+        own, given = len(self.projections), hierarchy.num_levels
+        if own != given:
             raise HCSCError(
-                f"{type(self).__name__} has projections for {len(self.projections)} levels, and "
-                f"the tree has {hierarchy.num_levels}; set model.head.num_levels={hierarchy.num_levels}"
+                f"{type(self).__name__} has projections for {own} levels, and the tree has "
+                f"{given}; set model.head.num_levels={given}"
             )
 
     def path_loss(
