@@ -16,6 +16,7 @@ from tiny import DIGITS, TINY, train
 from torch import Tensor
 
 from hcsc_mm import HCSCError
+from hcsc_mm.apis import load_embedder
 from hcsc_mm.models.selfsup import HIRLBYOL, HIRLSimSiam
 from hcsc_mm.runtime.launch import load_config
 from hcsc_mm.structures import ClustersImages, ContrastsKeys
@@ -174,10 +175,16 @@ def config(name: str, folder, **more):
 
 
 @pytest.mark.parametrize("name", ["simsiam", "byol"])
-def test_a_run_clusters_resumes_and_goes_on_with_equal_numbers(name, tmp_path):
+def test_a_run_clusters_embeds_and_goes_on_with_equal_numbers(name, tmp_path):
     runner, whole = train(config(name, tmp_path / "run"))
     assert whole.loss_names[0] == {"loss"} and whole.loss_names[-1] == {"loss", "loss_path"}
     assert unwrapped(runner.model).hierarchy.num_prototypes == (12, 6, 3)
+    embedder = load_embedder(tmp_path / "run" / "epoch_3.pth", device="cpu")
+    assert embedder.fits and embedder.hierarchy.num_prototypes == (12, 6, 3)
+    model, (images, _) = unwrapped(runner.model), views()
+    with model.encoding_keys():
+        key = model.encode_key(model.preprocess(images))
+    torch.testing.assert_close(embedder.embed(images).embedding, key)
     cfg = config(name, tmp_path / "run")
     cfg.resume, cfg.load_from = True, str(tmp_path / "run" / "epoch_2.pth")
     _, rest = train(cfg)
