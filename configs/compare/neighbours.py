@@ -23,6 +23,9 @@ methods = dict(
     groco=dict(config=f"{configs}/groco_r18_digits.py"),
     fnc=dict(config=f"{configs}/fnc_r18_digits.py"),
     interclr=dict(config=f"{configs}/interclr_r18_digits.py"),
+    interclr_online=dict(
+        config=f"{configs}/interclr_r18_digits.py", options={"model.online": True}
+    ),
     hirl=dict(config=f"{configs}/hirl_r18_digits.py"),
     hirl_simsiam=dict(config=f"{configs}/hirl-simsiam_r18_digits.py"),
     hirl_byol=dict(config=f"{configs}/hirl-byol_r18_digits.py"),

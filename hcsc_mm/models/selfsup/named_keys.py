@@ -41,11 +41,16 @@ class NamedKeys(KnowsTree, MomentumContrast):
         """One training step's losses; afterwards the new keys have their images' numbers."""
         losses = super().loss(inputs, data_samples, **kwargs)
         own = self.images_of(data_samples)
-        fresh = torch.cat(all_gather(own))  # in rank order, as the keys
-        if self.symmetric:
-            fresh = fresh.repeat(2)
+        images = torch.cat(all_gather(own))  # in rank order, as the keys
+        fresh = images.repeat(2) if self.symmetric else images
         self.key_images.index_copy_(0, self.queue.newest_entries(len(fresh)), fresh)
+        self.take_keys(self.queue.newest(len(images)), images)
         return losses
+
+    def take_keys(self, keys: Tensor, images: Tensor) -> None:
+        """(n, D) keys that a step has made last, one an image, of all ranks, and (n,) int64 numbers
+        of the images: for methods that learn more of them. Nothing by default.
+        """
 
     def groups_of_keys(self, groups: Tensor) -> Tensor:
         """(N,) int, a group of every training image → (Q,) of every key, −1 for random ones."""
