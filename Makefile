@@ -5,7 +5,7 @@
 #                     unless WHEELS=folder holds it
 # make proof  MoCo v2, PCL v2, SwAV and HCSC on real images, goes on where it was stopped:
 #             docs/results.md; DATA=folder of published files, ARGS="--minutes 60",
-#             "--scale ablations", "--scale gpu"
+#             "--scale neighbours", "--scale ablations", "--scale gpu"
 # make lint   formatting and lint
 # make faults kills, full disks, slow ranks, a long run; prints what came of it
 .PHONY: demo test test-transfer bench proof faults lint format install install-transfer clean

@@ -1,9 +1,9 @@
 """The proof: a grid of methods on real images, in parts of any length; docs/results.md is made of
 what has been run.
 
-    python benchmarks/proof.py --data FOLDER [--scale cpu | ablations | gpu] [options of compare.py]
+    python benchmarks/proof.py --data FOLDER [--scale SCALE] [options of compare.py]
 
-Images of the first two scales come from published files in FOLDER; ``benchmarks/proof_data.py``
+Images of all scales but the GPU's come from published files in FOLDER; ``benchmarks/proof_data.py``
 says which. A data set that FOLDER lacks is left out of the run, with a line that says so, and keeps
 its rows in the table. Several calls at once, also on several machines with one folder, share the
 cells.
@@ -33,6 +33,7 @@ from hcsc_mm.utils.locks import held
 ROOT = Path(__file__).resolve().parents[1]
 GRIDS = {
     "cpu": "configs/compare/proof.py",
+    "neighbours": "configs/compare/neighbours.py",
     "ablations": "configs/compare/ablations.py",
     "gpu": "configs/compare/proof_gpu.py",
 }
@@ -45,7 +46,7 @@ def main() -> None:
         "--scale",
         choices=GRIDS,
         default="cpu",
-        help="methods, or options of HCSC, on two cores; or methods on one GPU",
+        help="on two cores HCSC and its peers, its neighbours, or its options; or peers on a GPU",
     )
     parser.add_argument(
         "--data", type=Path, default=Path("data/published"), help="folder of published files"
@@ -90,11 +91,26 @@ def prepare_alone(data: Path, out: Path) -> None:
 def run(scale: str, further: Sequence[str]) -> int:
     """Go on with the cells of a grid whose images are there; returns compare.py's exit code."""
     grid = GRIDS[scale]
-    out = RESULTS / Path(grid).stem
+    out, *others = folders(scale)
     only = [] if "--only" in further else ["--only", *with_images(read_grid(grid), scale)]
     command = [sys.executable, str(ROOT / "tools/compare.py"), grid, "--out", str(out)]
+    command += ["--others", *map(str, others)]
     done = subprocess.run([*command, *further, *only], stdout=subprocess.DEVNULL, check=False)
     return done.returncode
+
+
+def folders(
+    scale: str, folder: Path = RESULTS, grids: Mapping[str, str] = GRIDS
+) -> tuple[Path, ...]:
+    """Where results of a scale lie: its own folder, and those of the other scales, which may have
+    run a cell before.
+
+    Args:
+        scale: Key of ``grids``.
+        folder, grids: As in :func:`read_all`.
+    """
+    ordered = (scale, *(other for other in grids if other != scale))
+    return tuple(folder / Path(grids[name]).stem for name in ordered)
 
 
 def with_images(grid: Grid, scale: str) -> list[str]:
@@ -120,8 +136,9 @@ def read_all(
     """
     found = {}
     for scale, path in grids.items():
-        grid, out = read_grid(path), folder / Path(path).stem
-        found[scale] = grid, collect(grid, out)
+        grid = read_grid(path)
+        out, *others = folders(scale, folder, grids)
+        found[scale] = grid, collect(grid, out, others)
         if found[scale][1]:
             save_comparison(*found[scale], out)
     return found
@@ -178,7 +195,7 @@ over the seeds. No value was chosen by a score on test images.
 
 - `start`: the weights at the start, untrained or trained on ImageNet. `mocov2`, `pclv2`, `swav`:
   the peers. `hcsc_released`, `hcsc_paper`: HCSC with the rule of its released code, and of its
-  paper ([fidelity.md](fidelity.md)).
+  paper ([fidelity.md](fidelity.md)). The neighbours are those of [methods.md](methods.md).
 - `kNN`: accuracy on held-out images by their neighbours among the training images, unless the note
   says otherwise. `linear`: of logistic regression.
 - `AMI`: adjusted mutual information of a level's clusters with the classes of the training images

@@ -3,37 +3,6 @@
 python tools/train.py configs/simsiam_r18_digits.py
 """
 
-_base_ = ["hcsc_r18_digits.py"]
+_base_ = ["_base_/simsiam_r18_digits.py"]
 
-width = _base_.model.neck.in_channels
-model = dict(
-    _delete_=True,
-    type="SimSiam",
-    data_preprocessor=_base_.model.data_preprocessor,
-    backbone=dict(_base_.model.backbone, norm_cfg=dict(type="BN")),
-    neck=dict(
-        type="NonLinearNeck",
-        in_channels=width,
-        hid_channels=width,
-        out_channels=width,
-        num_layers=3,
-        with_last_bn_affine=False,
-        with_avg_pool=True,
-        norm_cfg=dict(type="BN1d"),
-    ),
-    head=dict(
-        type="LatentPredictHead",
-        loss=dict(type="CosineSimilarityLoss"),
-        predictor=dict(
-            type="NonLinearNeck",
-            in_channels=width,
-            hid_channels=width // 4,
-            out_channels=width,
-            with_avg_pool=False,
-            with_last_bn=False,
-            with_last_bias=True,
-            norm_cfg=dict(type="BN1d"),
-        ),
-    ),
-)
-default_hooks = dict(clustering=None, key_momentum=None)
+default_hooks = dict(clustering=None)  # no clusters, ever

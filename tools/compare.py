@@ -51,6 +51,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("grid", help="path of a grid, such as configs/compare/digits.py")
     parser.add_argument("--out", default="work_dirs/compare", help="folder of cells and table")
     parser.add_argument(
+        "--others",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="FOLDER",
+        help="folders of other grids' cells: one that is finished there is taken, and not run",
+    )
+    parser.add_argument(
         "--work-dir",
         help="folder of configs, logs and checkpoints of the cells, which are kept there (default: "
         "work_dirs/compare_cells, without those of finished cells)",
@@ -82,8 +90,8 @@ def main() -> None:
         with held(out / ".lock", TABLE_SECONDS) as ours:
             if not ours:
                 raise HCSCError(f"another process writes the table of {out}; --table makes it anew")
-            print(save_comparison(grid, collect(grid, out), out))
-        say_outdated(cells, out)
+            print(save_comparison(grid, collect(grid, out, args.others), out))
+        say_outdated([cell for cell in cells if not is_done(cell, args)], out)
 
 
 def choose(cells: list[Cell], args: argparse.Namespace) -> list[Cell]:
@@ -98,7 +106,11 @@ def choose(cells: list[Cell], args: argparse.Namespace) -> list[Cell]:
     mine = [cell for cell in mine if not args.only or set(args.only) & set(names_of(cell))]
     for cell in track(mine, "configs of the cells"):  # a mistake is found before the first trains
         cell.check()
-    return [cell for cell in mine if finished(cell, Path(args.out)) is None]
+    return [cell for cell in mine if not is_done(cell, args)]
+
+
+def is_done(cell: Cell, args: argparse.Namespace) -> bool:
+    return finished(cell, Path(args.out), others=args.others) is not None
 
 
 def names_of(cell: Cell) -> tuple[str, ...]:
@@ -123,12 +135,14 @@ def run_all(cells: list[Cell], args: argparse.Namespace) -> None:
 
 def run_one(cell: Cell, seconds: float | None, args: argparse.Namespace) -> str | None:
     """What became of it, in words; None: the seconds were over."""
-    if finished(cell, Path(args.out)) is not None:
+    if is_done(cell, args):
         return "was finished by another process meanwhile"
     begun = time.monotonic()
     command = [sys.executable, __file__, args.grid, "--cell", cell.name, "--out", args.out]
     if args.work_dir is not None:
         command += ["--work-dir", args.work_dir]
+    if args.others:
+        command += ["--others", *map(str, args.others)]
     code = run_process(command, seconds)
     if code is None:
         return None
@@ -172,7 +186,7 @@ def run_cell(cell: Cell, args: argparse.Namespace) -> None:
     with held(f"{folder}.lock") as ours:
         if not ours:
             sys.exit(TAKEN)
-        if finished(cell, Path(args.out)) is None:  # nor was it since the caller looked
+        if not is_done(cell, args):  # nor was it since the caller looked
             measure(cell, folder, args)
 
 

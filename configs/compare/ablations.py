@@ -6,34 +6,16 @@
 and features of the momentum encoder that are extracted for each clustering.
 """
 
-default_scope = "mmpretrain"
-custom_imports = dict(imports=["hcsc_mm"], allow_failed_imports=False)
+_base_ = ["proof.py"]
+
 title = "What moves the result"
-seeds = (0, 1, 2)
-folder = "{{ fileDirname }}"
-data = dict(
-    digits=dict(
-        config=f"{folder}/../hcsc_r18_digits.py",
-        train=dict(type="hcsc_mm.Digits", split="train"),
-        test=dict(type="hcsc_mm.Digits", split="test"),
-        num_clusters=(60, 30, 10),
-        note="1,437 scans to train on, 360 held out; kNN with k = 20.",
-    ),
-    coins=dict(
-        config=f"{folder}/proof/coins.py",
-        options=dict(num_prototypes=(60, 30, 10)),
-        train=dict(
-            type="hcsc_mm.LabelledImages", data_root="data/proof/coins", ann_file="train.txt"
-        ),
-        test=dict(type="hcsc_mm.LabelledImages", data_root="data/proof/coins", ann_file="test.txt"),
-        num_clusters=(60, 30, 8),
-        note="1,291 photographs of coins, 8 denominations, 3 metals; 1,539 held out; k = 20.",
-    ),
-)
+coins = dict(_base_.coins, options=dict(num_prototypes=(60, 30, 10)), num_clusters=(60, 30, 8))
+data = dict(_delete_=True, digits=_base_.digits, coins=coins)
 rule, selection = "model.head.rule", "model.selection"
 clustering, momentum = "default_hooks.clustering", "default_hooks.key_momentum"
 base = {rule: "paper"}
 methods = dict(
+    _delete_=True,
     hcsc=dict(options=base),
     released=dict(options={rule: "released"}),
     instances_only=dict(options={**base, f"{selection}.prototypes": False}),
@@ -56,4 +38,4 @@ methods = dict(
         | {f"{momentum}.start": 0.01, f"{momentum}.end": 0.001, "model.momentum": 0.01}
     ),
 )
-differences = tuple((name, "hcsc") for name in methods if name != "hcsc")
+differences = tuple((name, "hcsc") for name in methods if name not in ("_delete_", "hcsc"))

@@ -43,8 +43,8 @@ class Encoder(nn.Module):
 
     Args:
         backbone: Its last output is pooled.
-        neck: Backbone's output → (B, D) of unit length; without one the pooled output, scaled to
-            unit length, is the embedding.
+        neck: Backbone's output → (B, D) of unit length, or a tuple with (B, D) of any length, which
+            is scaled to it; without one the pooled output, scaled, is the embedding.
         data_preprocessor: The model's own, as in mmengine; it normalises the images.
     """
 
@@ -68,8 +68,11 @@ class Encoder(nn.Module):
         """(B, 3, H, W) normalised images → their backbone features and embeddings."""
         features = layers[0](inputs)
         backbone = pool(features).float()
-        if len(layers) > 1:  # a neck gives unit length: the very numbers of the clustering
-            return Embedded(backbone, layers[1](features).float())
+        if len(layers) > 1:
+            projected = layers[1](features)
+            if isinstance(projected, (tuple, list)):  # of mmpretrain's necks, of any length
+                projected = F.normalize(projected[-1], dim=1)
+            return Embedded(backbone, projected.float())  # the very numbers of the clustering
         return Embedded(backbone, F.normalize(backbone, dim=1))
 
     def to(self, device: torch.device | str) -> Encoder:

@@ -21,14 +21,16 @@ from ..runtime.checkpoint_files import newest_checkpoint
 from ..runtime.configs.text import read_config_text
 from ..runtime.launch import load_config, without_sync_batch_norm
 from ..runtime.pretrained import compare_weights, configs_of_type, load_weights, weights_under
-from ..structures.checkpoint_entry import saved_tree
+from ..structures.checkpoint_entry import SavedTree, saved_tree
 from ..weights import TARGETS, read_checkpoint, select, sort_weights
 from .embedder import Embedder, TrainingImages, make_embedder, standard_pipeline
 from .named_backbones import LIBRARIES, mmpretrain_config
 from .registered_types import registered_only
 
 _KEY_ENCODER = "momentum_encoder.encoder."
-# Ours end in the space that hierarchies are made in; of another library's the backbone is taken.
+_TARGET = "target_net.module."  # BYOL's, where the checkpoint has a tree of it
+# Ours end in the space that hierarchies are made in; of another library's the backbone is taken,
+# unless the checkpoint has a tree, which is of projections.
 _NECK = "hcsc_mm.ProjectionNeck"
 _CLUSTERING = "hcsc_mm.HierarchicalClusteringHook"
 
@@ -124,12 +126,11 @@ def _of_checkpoint(
     if not isinstance(model, Mapping) or not isinstance(model.get("backbone"), Mapping):
         raise HCSCError(f"the config of {path} has no model.backbone; nothing there embeds images")
     weights = load_weights(path)
-    has_key_encoder = any(name.startswith(_KEY_ENCODER) for name in weights)
-    prefixes = [f"{_KEY_ENCODER}{part}." for part in "01"] if has_key_encoder else None
-    prefixes = prefixes or ["backbone.", "neck."]
+    saved = saved_tree(loaded, os.path.basename(source[1] or source[0]))
+    prefixes = _encoder(weights, has_tree=saved is not None)
     backbone = _build(model["backbone"], weights, prefixes[0], path)
     neck = model.get("neck")
-    has_neck = isinstance(neck, Mapping) and neck.get("type") == _NECK
+    has_neck = isinstance(neck, Mapping) and (saved is not None or neck.get("type") == _NECK)
     projection = _build(neck, weights, prefixes[1], path) if has_neck else None
     embedder = make_embedder(
         source,
@@ -138,7 +139,15 @@ def _of_checkpoint(
         model.get("data_preprocessor") or config.get("data_preprocessor"),
         find_pipeline(config),
     )
-    return _with_hierarchy(embedder, loaded, config)
+    return _with_hierarchy(embedder, saved, config)
+
+
+def _encoder(weights: Mapping[str, Tensor], has_tree: bool) -> tuple[str, str]:
+    """How the names of backbone and neck begin, of the encoder that clusters or would."""
+    for encoder in (_KEY_ENCODER, *([_TARGET] if has_tree else [])):
+        if any(name.startswith(encoder) for name in weights):
+            return f"{encoder}0.", f"{encoder}1."
+    return "backbone.", "neck."
 
 
 def _build(
@@ -155,8 +164,7 @@ def _build(
     return part
 
 
-def _with_hierarchy(embedder: Embedder, loaded: Mapping[str, Any], config: Config) -> Embedder:
-    saved = saved_tree(loaded, embedder.name)
+def _with_hierarchy(embedder: Embedder, saved: SavedTree | None, config: Config) -> Embedder:
     if saved is None:
         return embedder
     if embedder.white == "auto" and saved.white is not None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -130,7 +130,10 @@ def config_text(key: _Key) -> str:
         cfg = key.cell.build_config(Path(folder)).to_dict()
         for hook in cfg.get("custom_hooks") or []:
             hook.pop("checkpoint", None)  # its bytes count, not its path
-        cfg.get("default_hooks", {}).pop("tree_picture", None)  # draws, and changes no number
+        hooks = cfg.get("default_hooks", {})
+        hooks.pop("tree_picture", None)  # draws, and changes no number
+        if hooks.get("key_momentum") is None:  # left out: as if no config had named it
+            hooks.pop("key_momentum", None)
         kept = {name: value for name, value in cfg.items() if name not in _PLACES}
         return json.dumps(kept, sort_keys=True, default=repr)
 
@@ -149,36 +152,43 @@ def cells_of(grid: Grid) -> Iterator[Cell]:
                     yield Cell(data, method, seed, data_entry, method_entry)
 
 
-def finished(cell: Cell, folder: Path, broken: bool = False) -> dict[str, Any] | None:
+def finished(
+    cell: Cell, folder: Path, broken: bool = False, others: Sequence[Path] = ()
+) -> dict[str, Any] | None:
     """The cell's result, if it has been run with these inputs.
 
     Args:
         cell: Which data set, method and seed to run.
         folder: Folder that results are written to.
         broken: Also one that broke down, which the next call tries again.
+        others: Folders of other grids' results, looked into where ``folder`` has none that is
+            whole: cells of one name and the same inputs are one cell.
 
     Raises:
-        HCSCError: the file is damaged.
+        HCSCError: a file is damaged.
     """
-    result = _saved(cell, folder)
-    if result is None or _is_of_other_inputs(result, cell):
-        return None
-    return None if result.get("broken") and not broken else result
+    found = [_saved(cell, place) for place in (folder, *others)]
+    found = [one for one in found if one is not None and not _is_of_other_inputs(one, cell)]
+    whole = [one for one in found if not one.get("broken")]
+    return next(iter(whole + found if broken else whole), None)
 
 
-def collect(grid: Grid, folder: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
+def collect(
+    grid: Grid, folder: Path, others: Sequence[Path] = ()
+) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """All results of a grid: data → method → one for each seed that has been run.
 
     Args:
         grid: Whose cells.
         folder: Folder that results are written to.
+        others: See :func:`finished`.
 
     Raises:
         HCSCError: a file is damaged.
     """
     results: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for cell in cells_of(grid):
-        found = finished(cell, folder, broken=True)
+        found = finished(cell, folder, broken=True, others=others)
         if found is not None:
             results.setdefault(cell.data, {}).setdefault(cell.method, []).append(found)
     return results

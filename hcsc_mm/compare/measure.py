@@ -30,6 +30,7 @@ from ..utils.files import write_text
 from ..utils.models import unwrapped
 from ..utils.safe_load import load_data
 from .cells import Cell
+from .two_views import similarity_scores
 
 # An embedding below either has collapsed; see CollapseHook.
 COLLAPSED_STD, COLLAPSED_RANK_SHARE = 0.1, 0.05
@@ -71,6 +72,7 @@ def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
             **_knn(gallery, test, cell.data_entry.k),
             **(_linear(train, test) if cell.data_entry.linear else {}),
             **_trees(train, cell, own),
+            **similarity_scores(runner, cfg, model, train, cell.seed),
         },
         "spread": spread,
         "collapsed": cell.method_entry.trains and _is_collapsed(runner, spread, train.features),

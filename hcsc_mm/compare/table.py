@@ -90,7 +90,16 @@ _FEATURES = ("knn", "linear", "features/")
 _FURTHER = (
     ("The method's own clusters, of its last clustering:", ("own/",)),
     ("Yardsticks, on the same features:", ("flat/", "ward/")),
+    ("Features of two views of about a thousand training images:", ("similarity/",)),
 )
+_SIMILARITIES = {
+    "alignment": "alignment",
+    "uniformity": "uniformity",
+    "tolerance": "tolerance",
+    "hard_share_t0.07": "hard share, τ = 0.07",
+    "hard_share_t0.2": "τ = 0.2",
+    "hard_share_t0.5": "τ = 0.5",
+}
 _SCORE = re.compile(
     r"(?:\d+_)?(?P<number>\d+)?/?(?P<coarse>coarse/)?(?P<what>ami|dendrogram_purity)"
 )
@@ -111,6 +120,8 @@ def _title(name: str, group: str) -> str | None:
     """'AMI, 60 clusters' of 'features/0_60/ami'; None of what no table shows."""
     if name in ("knn", "linear"):
         return {"knn": "kNN, %", "linear": "linear, %"}[name]
+    if group == "similarity/":
+        return _SIMILARITIES.get(name.removeprefix(group))
     score = _SCORE.fullmatch(name.removeprefix(group))
     if score is None:
         return None
@@ -122,7 +133,12 @@ def _title(name: str, group: str) -> str | None:
 
 
 def _by_interest(name: str) -> tuple[bool, bool, int]:
-    """Classes before coarse ones, AMI before purity, finer levels before coarser."""
+    """Classes before coarse ones, AMI before purity, finer levels before coarser; the similarities'
+    in the order of their titles.
+    """
+    similarity = name.removeprefix("similarity/")
+    if similarity in _SIMILARITIES:
+        return False, False, list(_SIMILARITIES).index(similarity)
     found = re.search(r"/(?:\d+_)?(\d+)/", name)  # its number of clusters
     return "/coarse/" in name, "purity" in name, -int(found[1]) if found else 0
 

@@ -19,7 +19,7 @@ from ..errors import HCSCError
 from ..evaluation import extract_features
 from ..models.memories import KeyBank
 from ..runtime.trial import trial_batch
-from ..structures import ClustersImages
+from ..structures import ClustersImages, ContrastsKeys
 from ..utils.ranks import WAIT_MINUTES
 from ..utils.samples import check_numbered
 from ..utils.shard import shard_slice
@@ -46,7 +46,8 @@ class TrainingFeatures:
         sharded: Whether each of several ranks trains on the images of its own shard alone.
 
     Raises:
-        HCSCError: the training set does not number its images, or ``dataset`` lists others.
+        HCSCError: the training set does not number its images, or ``dataset`` lists others; or a
+            bank is asked of a model that keeps no keys.
     """
 
     def __init__(
@@ -75,8 +76,7 @@ class TrainingFeatures:
         self._view = ExtractionView(images, pipeline)
         self._batch_size = batch_size or 2 * training_loader.batch_size
         self._num_workers = training_loader.num_workers if num_workers is None else num_workers
-        key = model.newest_keys(1)
-        self.bank = KeyBank(len(self._view), key.shape[1], key.device) if use_bank else None
+        self.bank = _bank(model, len(self._view)) if use_bank else None
         self._training_set = training_set
         sampler = getattr(training_loader.batch_sampler, "sampler", training_loader.sampler)
         self.sharded = isinstance(sampler, OwnShardSampler) and get_world_size() > 1
@@ -191,6 +191,16 @@ class TrainingFeatures:
             worker_init_fn=training_loader.worker_init_fn,
             pin_memory=training_loader.pin_memory,
         )
+
+
+def _bank(model: ClustersImages, num_images: int) -> KeyBank:
+    if not isinstance(model, ContrastsKeys):
+        raise HCSCError(
+            f"features='bank' takes the keys of a queue, and {type(model).__name__} has none; set "
+            "default_hooks.clustering.features=extract"
+        )
+    key = model.newest_keys(1)
+    return KeyBank(num_images, key.shape[1], key.device)
 
 
 def _check_same_images(training_set: BaseDataset, given: BaseDataset) -> None:

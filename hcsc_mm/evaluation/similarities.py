@@ -5,6 +5,7 @@ and how much of the gradient the hardest negatives get.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -74,6 +75,33 @@ def hard_gradient_share(negatives: Tensor, temperature: float, share: float = 0.
     number = math.ceil(share * negatives.shape[1])
     penalty = (negatives / temperature).softmax(dim=1)
     return penalty.topk(number, dim=1).values.sum(dim=1).mean()
+
+
+def of_two_views(
+    one: Tensor, other: Tensor, temperatures: Sequence[float], hard_share: float = 0.1
+) -> dict[str, Tensor]:
+    """What the similarities of two views say that needs no groups, () each, by name.
+
+    Args:
+        one, other: (N, D), unit length, views of the same images, N at least 2.
+        temperatures: τ of each 'hard_share_t<τ>', see :func:`hard_gradient_share`.
+        hard_share: Share of the negatives that counts as the hardest, in (0, 1]; 0.1 by default.
+
+    Returns:
+        'alignment', 'uniformity' of the first view, mean and variance of positives and of
+        negatives, which are the other views of other images (Zhu et al., ICCV 2021), and the hard
+        negatives' shares.
+    """
+    similarities = one @ other.T  # (N, N)
+    negatives = others(similarities)
+    scores = {"alignment": alignment(one, other), "uniformity": uniformity(one)}
+    for kind, values in {"positive": similarities.diagonal(), "negative": negatives}.items():
+        variance, mean = torch.var_mean(values, correction=0)
+        scores |= {f"{kind}_mean": mean, f"{kind}_variance": variance}
+    for temperature in temperatures:
+        share = hard_gradient_share(negatives, temperature, hard_share)
+        scores[f"hard_share_t{temperature:g}"] = share
+    return scores
 
 
 def others(similarities: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ class ContrastsKeys(Protocol):
 
 @runtime_checkable
 class EncodesKeys(Protocol):
-    """A model with a key encoder."""
+    """A model with a key encoder: another network that follows the trained one, or that itself."""
 
     def encode_key(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) → (B, D) unit length, by the key encoder in whatever mode it is."""
@@ -42,7 +42,7 @@ class TakesEarlierGroups(Protocol):
 
 
 @runtime_checkable
-class ClustersImages(ContrastsKeys, EncodesKeys, Protocol):
+class ClustersImages(EncodesKeys, Protocol):
     """A model that is given a new clustering of the training images now and then.
 
     Its clusters are a :class:`PrototypeHierarchy`, or another object of the model's own with the

@@ -20,7 +20,7 @@ from hcsc_mm.registry import MODELS
 from hcsc_mm.runtime.pretrained import configs_of_type
 from hcsc_mm.runtime.trained_weights import HOOK
 
-DIGITS_GRID = str(ROOT / "configs" / "compare" / "digits.py")
+NEIGHBOURS = read_grid(str(ROOT / "configs" / "compare" / "neighbours.py"))
 
 
 def forget():
@@ -69,11 +69,10 @@ def test_without_a_config_of_its_own_a_method_is_the_datas(tmp_path):
     assert tuple(cfg.default_hooks.clustering.num_prototypes) == (12, 6, 3)
 
 
-@pytest.mark.parametrize("method", sorted(read_grid(DIGITS_GRID).methods))
+@pytest.mark.parametrize("method", sorted(NEIGHBOURS.methods))
 def test_a_schedule_of_key_momentum_is_left_to_methods_with_a_key_encoder(method, tmp_path):
     """The configs for folders have one; SwAV, SimSiam and BYOL have no key encoder of ours."""
-    grid, photographs = read_grid(DIGITS_GRID), read_grid(DIGITS_GRID.replace("digits", "proof"))
-    entry = Cell("omniglot", method, 0, photographs.data["omniglot"], grid.methods[method])
+    entry = Cell("omniglot", method, 0, NEIGHBOURS.data["omniglot"], NEIGHBOURS.methods[method])
     cfg = entry.build_config(tmp_path)
     has_schedule = cfg.default_hooks.get("key_momentum") is not None
     assert has_schedule == hasattr(MODELS.get(cfg.model.type), "set_momentum")
@@ -228,11 +227,31 @@ def test_a_cell_is_the_same_in_another_folder_and_with_other_comments(saved):
     assert other.inputs() == done.inputs()
 
 
+def test_a_cell_is_the_same_whether_a_schedule_is_left_out_or_was_never_there(saved):
+    done, _ = saved
+    own, before = Path(done.method_entry.config), done.inputs()
+    own.write_text(f"{own.read_text()}default_hooks = dict(key_momentum=None)\n")
+    forget()
+    assert done.inputs() == before
+
+
 def test_a_cell_that_broke_down_is_in_the_table_and_run_again(saved):
     done, folder = saved
     write(done, folder, broken=True, error="broke down")
     assert finished(done, folder) is None
     assert finished(done, folder, broken=True)["error"] == "broke down"
+
+
+def test_a_cell_that_is_whole_in_another_grids_folder_is_done(saved):
+    done, folder = saved
+    own, gone = folder / "own", folder / "gone"
+    own.mkdir()
+    assert finished(done, own) is None
+    assert finished(done, own, others=(gone, folder))["scores"] == {"knn": 90.0}
+    write(done, own, broken=True, error="broke down")
+    assert finished(done, own, broken=True, others=(gone, folder))["scores"] == {"knn": 90.0}
+    assert finished(done, own, broken=True, others=(gone,))["error"] == "broke down"
+    assert finished(replace(done, seed=1), own, others=(folder,)) is None
 
 
 def test_a_damaged_file_is_an_error_that_names_it(saved):

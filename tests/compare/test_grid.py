@@ -107,3 +107,14 @@ def test_the_grid_of_the_digits_can_be_read_from_any_folder(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     grid = read_grid(str(DIGITS.parent / "compare" / "digits.py"))
     assert {"start", "mocov2"} < set(grid.methods) and len(grid.seeds) >= 3
+
+
+def test_the_neighbours_are_rows_on_the_digits_and_omniglot_with_the_proofs_data_and_peers():
+    """So that a cell of both is one cell."""
+    neighbours, proof, digits = (
+        read_grid(str(DIGITS.parent / "compare" / f"{name}.py"))
+        for name in ("neighbours", "proof", "digits")
+    )
+    assert neighbours.data == {name: proof.data[name] for name in ("digits", "omniglot")}
+    assert neighbours.methods | proof.methods == neighbours.methods == digits.methods
+    assert neighbours.seeds == proof.seeds and len(proof.seeds) == 3

@@ -30,7 +30,7 @@ from torch import nn
 from hcsc_mm.datasets import ExtractionView, seed_worker
 from hcsc_mm.engine.hooks import HierarchicalClusteringHook
 from hcsc_mm.models import HCSC, PCL, MomentumContrast, ViewRecipe
-from hcsc_mm.models.selfsup import HIRL, MCL, InterCLR
+from hcsc_mm.models.selfsup import HIRL, HIRLBYOL, MCL, HIRLSimSiam, InterCLR
 from hcsc_mm.runtime.launch import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -50,6 +50,8 @@ def read(name: str) -> Config:
 METHODS = {
     "hcsc": HCSC,
     "hirl": HIRL,
+    "hirl-byol": HIRLBYOL,
+    "hirl-simsiam": HIRLSimSiam,
     "interclr": InterCLR,
     "mcl": MCL,
     "pcl": PCL,

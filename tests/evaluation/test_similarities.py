@@ -9,6 +9,7 @@ from contrast_cases import dot, embeddings, rows
 from hcsc_mm.evaluation.similarities import (
     alignment,
     hard_gradient_share,
+    of_two_views,
     others,
     tolerance,
     uniformity,
@@ -82,3 +83,21 @@ def test_alike_negatives_share_the_gradient_evenly():
 def test_others_leave_out_each_images_own():
     found = others(torch.arange(9).view(3, 3))
     assert found.tolist() == [[1, 2], [3, 5], [6, 7]]
+
+
+def test_scores_of_two_views_are_those_of_their_similarities():
+    query, key, _ = embeddings(batch=5)
+    found = {name: value.item() for name, value in of_two_views(query, key, (0.1,), 0.3).items()}
+    pairs = [[dot(one, other) for other in rows(key)] for one in rows(query)]
+    positives = [pairs[i][i] for i in range(5)]
+    negatives = [pairs[i][j] for i in range(5) for j in range(5) if i != j]
+    for kind, values in {"positive": positives, "negative": negatives}.items():
+        mean = sum(values) / len(values)
+        variance = sum((value - mean) ** 2 for value in values) / len(values)
+        assert found.pop(f"{kind}_mean") == pytest.approx(mean, abs=1e-9)
+        assert found.pop(f"{kind}_variance") == pytest.approx(variance, abs=1e-9)
+    assert found == {
+        "alignment": alignment(query, key).item(),
+        "uniformity": uniformity(query).item(),
+        "hard_share_t0.1": hard_gradient_share(others(query @ key.T), 0.1, 0.3).item(),
+    }

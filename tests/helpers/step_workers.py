@@ -9,8 +9,10 @@ from functools import partial
 import torch
 from cases import random_hierarchy
 from mmengine.dist import get_rank
+from mmengine.logging import MessageHub
 from mmengine.model import MMDistributedDataParallel
 from mmpretrain.structures import DataSample
+from siamese import tiny_siamese
 from small_double import (
     EPOCH,
     STEPS,
@@ -25,7 +27,7 @@ from torch import nn
 
 from hcsc_mm.models import InfoNCEHead, ProjectionNeck
 from hcsc_mm.models.heads import PathHead
-from hcsc_mm.models.selfsup import HIRL, MCL
+from hcsc_mm.models.selfsup import HIRL, HIRLBYOL, MCL, HIRLSimSiam
 
 WARM_UP = 10
 
@@ -103,12 +105,31 @@ def name_keys_of_both_views() -> dict:
 
 
 def learn_paths() -> dict:
-    """Two steps of HIRL without a tree, whose projections have no gradient, and two with one."""
+    """HIRL on MoCo v2 in :func:`steps_with_paths`."""
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     model = HIRL(backbone, ProjectionNeck(4, 16, 8), PathHead(8, 2, 30), queue_len=16)
     model.init_weights()
-    start = {name: value.clone() for name, value in model.head.named_parameters()}
+    return steps_with_paths(model)
+
+
+def learn_paths_on_simsiam() -> dict:
+    """HIRL on SimSiam in :func:`steps_with_paths`."""
+    return steps_with_paths(tiny_siamese(HIRLSimSiam))
+
+
+def learn_paths_on_byol() -> dict:
+    """HIRL on BYOL in :func:`steps_with_paths`."""
+    MessageHub.get_current_instance().update_info("max_iters", 10)
+    return steps_with_paths(tiny_siamese(HIRLBYOL))
+
+
+def steps_with_paths(model: nn.Module) -> dict:
+    """Two steps without a tree, before which the head's projections have no gradient, and two with
+    one; then the key of an image, by equal statistics.
+    """
+    projections = model.head.projections
+    start = {name: value.clone() for name, value in projections.named_parameters()}
     parallel = MMDistributedDataParallel(
         model, broadcast_buffers=False, find_unused_parameters=True
     )
@@ -116,7 +137,7 @@ def learn_paths() -> dict:
     names, halfway = [], {}
     for step in range(4):
         if step == 2:
-            halfway = {name: value.clone() for name, value in model.head.named_parameters()}
+            halfway = {name: value.clone() for name, value in projections.named_parameters()}
             model.set_hierarchy(random_hierarchy(num_prototypes=(5, 2), dim=8))
         torch.manual_seed(10 * step + get_rank())
         images = torch.randn(4, 3, 6, 6)
@@ -127,4 +148,6 @@ def learn_paths() -> dict:
         sum(losses.values()).backward()
         sgd.step()
     end = {name: value.detach().clone() for name, value in model.named_parameters()}
-    return {"names": names, "start": start, "halfway": halfway, "end": end}
+    with model.encoding_keys():
+        key = model.encode_key(torch.ones(1, 3, 6, 6))
+    return {"names": names, "start": start, "halfway": halfway, "end": end, "key": key}

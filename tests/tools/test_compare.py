@@ -135,9 +135,11 @@ def tool():
     return runpy.run_path(str(ROOT / "tools/compare.py"), run_name="compare")
 
 
-def chosen(tool, grid, out, array="0/1", only=()):
+def chosen(tool, grid, out, array="0/1", only=(), others=()):
     cells = list(cells_of(read_grid(str(grid))))
-    args = Namespace(grid=str(grid), out=str(out), array=array, only=list(only))
+    args = Namespace(
+        grid=str(grid), out=str(out), array=array, only=list(only), others=list(others)
+    )
     return [cell.name for cell in tool["choose"](cells, args)]
 
 
@@ -185,6 +187,21 @@ def test_a_call_that_is_out_of_minutes_leaves_its_cell_to_the_next(tool, tmp_pat
     assert done.returncode == 0 and "4 cells are left for another time" in done.error
     assert chosen(tool, grid, out) == NAMES
     assert "Not run yet: digits." in done.out
+
+
+def test_a_cell_that_another_grid_has_run_is_in_the_table_and_not_run_again(
+    tool, ran, tmp_path, capfd
+):
+    """The same cells in another grid's folder, of which one has other inputs by now."""
+    grid, others = ran
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f"{NAMES[0]}.json").write_text(json.dumps({"inputs": "other", "scores": {"knn": 99.0}}))
+    assert set(chosen(tool, grid, out, others=[others])) <= {NAMES[-1]}
+    done = compare(capfd, grid, "--out", out, "--others", tmp_path / "gone", others, "--table")
+    assert done.returncode == 0 and "another one by now" not in done.error
+    assert rows(done.out)["mocov2"][0] == "2" and "99" not in rows(done.out)["mocov2"][1]
+    assert not (out / f"{NAMES[1]}.json").exists()
 
 
 def test_results_of_other_inputs_are_spoken_of_and_no_part_of_the_table(tmp_path, capfd):

@@ -18,3 +18,5 @@ view = dict(
     grey_prob=0.0,
 )
 model = dict(data_preprocessor=dict(views=[view, view]))
+
+stages = ["{{ fileDirname }}/../../benchmarks/fewshot_omniglot.py"]

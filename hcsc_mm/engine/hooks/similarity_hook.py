@@ -11,13 +11,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from ...errors import HCSCError
-from ...evaluation.similarities import (
-    alignment,
-    hard_gradient_share,
-    others,
-    tolerance,
-    uniformity,
-)
+from ...evaluation.similarities import of_two_views, tolerance
 from ...evaluation.undisturbed import undisturbed
 from ...registry import HOOKS
 from ...structures import ClustersImages, EncodesKeys
@@ -83,7 +77,8 @@ class SimilarityHook(Hook):
         with undisturbed(model):
             views = model.data_preprocessor(batch, True)["inputs"]
             one, other = (_gathered(encoder.encode_key(view).float()) for view in views[:2])
-        scalars = self.of_embeddings(one, other)
+        found = of_two_views(one, other, self.temperatures, self.hard_share)
+        scalars = {f"similarity/{name}": value for name, value in found.items()}
         samples = batch["data_samples"]
         if all("gt_label" in sample and sample.gt_label.numel() == 1 for sample in samples):
             labels = torch.cat([sample.gt_label for sample in samples]).to(one.device)
@@ -96,22 +91,6 @@ class SimilarityHook(Hook):
                 scalars[name] = tolerance(one, _gathered(own.to(one.device)))
         known = {name: float(value) for name, value in scalars.items() if not value.isnan()}
         runner.visualizer.add_scalars(known, step=runner.iter + 1)
-
-    def of_embeddings(self, one: Tensor, other: Tensor) -> dict[str, Tensor]:
-        """The scalars of (N, D) embeddings of two views, N at least 2, that need no clusters."""
-        similarities = one @ other.T  # (N, N)
-        negatives = others(similarities)
-        scalars = {
-            "similarity/alignment": alignment(one, other),
-            "similarity/uniformity": uniformity(one),
-        }
-        for kind, values in {"positive": similarities.diagonal(), "negative": negatives}.items():
-            variance, mean = torch.var_mean(values, correction=0)
-            scalars |= {f"similarity/{kind}_mean": mean, f"similarity/{kind}_variance": variance}
-        for temperature in self.temperatures:
-            share = hard_gradient_share(negatives, temperature, self.hard_share)
-            scalars[f"similarity/hard_share_t{temperature:g}"] = share
-        return scalars
 
 
 def _gathered(rows: Tensor) -> Tensor:

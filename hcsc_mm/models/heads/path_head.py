@@ -1,11 +1,13 @@
-"""MoCo v2's loss, and beside it that of an image's path through the tree."""
+"""The loss of an image's path through the tree, beside the one that a head has anyway."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmpretrain.models.heads import LatentPredictHead
 from torch import Tensor, nn
 
 from ...errors import HCSCError
@@ -17,9 +19,8 @@ from .info_nce_head import InfoNCEHead
 _EPSILON = 1e-6  # in both logarithms, as in the released code
 
 
-@MODELS.register_module()
-class PathHead(InfoNCEHead):
-    """InfoNCE, and semantic path discrimination (HIRL, Xu et al., arXiv 2205.13159).
+class DiscriminatesPaths(nn.Module):
+    """Semantic path discrimination (HIRL, Xu et al., arXiv 2205.13159), a mix-in for heads.
 
     A projection of its own for each level makes of an embedding z a vector z^l of unit length, and
     a path (c^0 … c^{L−1}) of prototypes from a leaf to the highest level has the probability
@@ -31,30 +32,19 @@ class PathHead(InfoNCEHead):
         ½ [−log p(own) − mean over drawn paths other than its own of log(1 − p)]
 
     The formulas, the ½ and the defaults are taken from the authors' code (hirl-team/HIRL,
-    ``pipelines/hirl.py``); the paper's equation numbers are not known here for certain. There the
-    projections take the embedding before it is scaled to unit length, here afterwards.
-
-    Args:
-        channels: D, length of the embedding; the neck's ``out_channels``.
-        num_levels: L, of the tree.
-        num_negative_paths: Leaves drawn for each image, all equally often and with repetition, at
-            least 1; 1000 by default.
-        temperature, contrast: Those of the instance loss, as in :class:`InfoNCEHead`.
+    ``pipelines/hirl.py``); the paper's equation numbers are not known here for certain.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        num_levels: int = 3,
-        num_negative_paths: int = 1000,
-        temperature: float = 0.2,
-        contrast: dict | nn.Module | None = None,
-    ) -> None:
-        super().__init__(temperature, contrast)
+    def init_paths(self, channels: int, num_levels: int, num_negative_paths: int) -> None:
+        """Make the projections; of a head's ``__init__``, whose arguments these are.
+
+        Raises:
+            HCSCError: a number is below 1.
+        """
         if num_levels < 1 or num_negative_paths < 1:
             raise HCSCError(
-                f"num_levels={num_levels} and num_negative_paths={num_negative_paths} of PathHead "
-                "must be at least 1"
+                f"num_levels={num_levels} and num_negative_paths={num_negative_paths} of "
+                f"{type(self).__name__} must be at least 1"
             )
         self.num_negative_paths = num_negative_paths
         self.projections = nn.ModuleList(
@@ -73,10 +63,11 @@ class PathHead(InfoNCEHead):
         Raises:
             HCSCError: says which number to set.
         """
-        if hierarchy.num_levels != len(self.projections):
+        own, given = len(self.projections), hierarchy.num_levels
+        if own != given:
             raise HCSCError(
-                f"PathHead has projections for {len(self.projections)} levels, and the tree has "
-                f"{hierarchy.num_levels}; set model.head.num_levels={hierarchy.num_levels}"
+                f"{type(self).__name__} has projections for {own} levels, and the tree has "
+                f"{given}; set model.head.num_levels={given}"
             )
 
     def path_loss(
@@ -85,7 +76,7 @@ class PathHead(InfoNCEHead):
         """() mean over the batch, float32 or wider.
 
         Args:
-            query: (B, D), unit length.
+            query: (B, D), as the model gives it, at unit length or not.
             hierarchy: A tree of as many levels as there are projections.
             path: (B,) per level, the images' prototypes: ``hierarchy.path(sample_idx)``.
         """
@@ -104,6 +95,56 @@ class PathHead(InfoNCEHead):
         for parents in hierarchy.parents:
             others.append(parents[others[-1]].long())
         return path_discrimination(scores, path, others)
+
+
+@MODELS.register_module()
+class PathHead(InfoNCEHead, DiscriminatesPaths):
+    """InfoNCE, and :class:`DiscriminatesPaths`: HIRL on MoCo v2.
+
+    The projections take embeddings of unit length; in the authors' code, those before they are
+    scaled to it.
+
+    Args:
+        channels: D, length of the embedding; the neck's ``out_channels``.
+        num_levels: L, of the tree.
+        num_negative_paths: Leaves drawn for each image, all equally often and with repetition, at
+            least 1; 1000 by default.
+        temperature, contrast: Those of the instance loss, as in :class:`InfoNCEHead`.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_levels: int = 3,
+        num_negative_paths: int = 1000,
+        temperature: float = 0.2,
+        contrast: dict | nn.Module | None = None,
+    ) -> None:
+        super().__init__(temperature, contrast)
+        self.init_paths(channels, num_levels, num_negative_paths)
+
+
+@MODELS.register_module()
+class LatentPredictPathHead(LatentPredictHead, DiscriminatesPaths):
+    """mmpretrain's prediction of one view by the other, and :class:`DiscriminatesPaths`: HIRL on
+    SimSiam and BYOL.
+
+    Args:
+        channels, num_levels, num_negative_paths: As in :class:`PathHead`.
+        *args: Arguments of mmpretrain's ``LatentPredictHead``: the loss and the predictor.
+        **kwargs: Further arguments of it.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        channels: int,
+        num_levels: int = 3,
+        num_negative_paths: int = 1000,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.init_paths(channels, num_levels, num_negative_paths)
 
 
 def path_discrimination(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...errors import HCSCError
 from ...registry import MODELS
+from ...runtime import KeepsResumeState
 from ...structures import PrototypeHierarchy
 from ...utils.precision import at_least_float32, full_precision
 from ..losses import selective_info_nce
@@ -19,7 +20,7 @@ from .named_keys import NamedKeys
 
 
 @MODELS.register_module()
-class InterCLR(NamedKeys):
+class InterCLR(NamedKeys, KeepsResumeState):
     """Inter-image invariance (Xie et al., "Delving into Inter-Image Invariance", IJCV 2022).
 
     (1 − w) times the loss within an image, which is MoCo v2's, and w times one between images: the
@@ -31,9 +32,13 @@ class InterCLR(NamedKeys):
     Arithmetic and defaults are those of mmselfsup's ``interclr_moco.py``, the authors' code: w =
     0.25, m = −0.5 (below 0: a positive need not come all the way), a pool of 128000 of ImageNet's
     images and 16384 of them drawn, which are shares of the queue here. There, keys come from a
-    memory bank of all images and clusters are renewed online; here keys are the queue's, and
-    clusters a level of the tree that the clustering hook gives. Until it does, the model is MoCo
-    v2. A query without a key of its cluster in the queue has no loss between images.
+    memory bank of all images; here they are the queue's, and clusters a level of the tree that the
+    clustering hook gives. Until it does, the model is MoCo v2. A query without a key of its cluster
+    in the queue has no loss between images.
+
+    Labels are the tree's from one clustering to the next, or online, as the paper's: then the
+    images of each step go, after it, to the prototype of the level that is nearest to their key.
+    There the prototypes are renewed every few steps, too, here by the next clustering.
 
     Args:
         *args: Arguments of :class:`MomentumContrast`; the head is an :class:`InfoNCEHead`, whose
@@ -44,6 +49,7 @@ class InterCLR(NamedKeys):
             the pool; 0.1 by default.
         drawn_share: Of the pool, in (0, 1], rounded up; 0.128 by default. 1 is hard sampling.
         level: Of the tree, whose clusters they are, from 0, the finest; 0 by default.
+        online: Whether labels are renewed in each step. Off by default.
         **kwargs: Further arguments of :class:`MomentumContrast`.
     """
 
@@ -55,6 +61,7 @@ class InterCLR(NamedKeys):
         pool_share: float = 0.1,
         drawn_share: float = 0.128,
         level: int = 0,
+        online: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -73,6 +80,7 @@ class InterCLR(NamedKeys):
         self.pool_size = math.ceil(pool_share * self.queue_length)
         self.num_drawn = math.ceil(drawn_share * self.pool_size)
         self.level = level
+        self.online = online
         self._groups: Tensor | None = None
 
     def set_hierarchy(self, hierarchy: PrototypeHierarchy | None) -> None:
@@ -93,6 +101,21 @@ class InterCLR(NamedKeys):
         self._groups = None
         if known is not None:
             self._groups = known.path(torch.arange(known.num_samples))[self.level]
+
+    def resume_state(self) -> dict[str, Any]:
+        """Online labels, which are not the tree's any more."""
+        return {"groups": self._groups} if self.online and self._groups is not None else {}
+
+    def load_resume_state(self, state: Mapping[str, Any]) -> None:
+        """Put them back, if the run still has them and a tree."""
+        if self.online and self._groups is not None and "groups" in state:
+            self._groups.copy_(state["groups"])
+
+    def take_keys(self, keys: Tensor, images: Tensor) -> None:
+        """Give the images of (n, D) new keys, (n,) int64, their nearest prototypes as labels."""
+        if self.online and self._groups is not None:
+            nearest = keys @ self.hierarchy.prototypes[self.level].to(keys).T  # (n, K)
+            self._groups[images] = nearest.argmax(dim=1).to(self._groups)
 
     def contrast(
         self, queries: Sequence[Tensor], key: Tensor, data_samples: Sequence[DataSample]

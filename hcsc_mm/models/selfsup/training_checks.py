@@ -74,14 +74,9 @@ class ChecksContrast(ChecksTraining):
 
     def missing_hooks(self, hooks: Sequence[Hook]) -> list[str]:
         """A method that clusters is MoCo v2 where no hook gives it clusters."""
-        given = any(isinstance(hook, BuildsClusters) for hook in hooks)
-        if given or not isinstance(self, ClustersImages):
+        if not isinstance(self, ClustersImages):
             return []
-        return [
-            f"No hook gives {type(self).__name__} clusters, without which it is MoCo v2: "
-            "HierarchicalClusteringHook is missing among default_hooks; "
-            "model.type='hcsc_mm.MomentumContrast' is MoCo by itself."
-        ]
+        return lacks_clusters(self, hooks, "MoCo v2", "hcsc_mm.MomentumContrast")
 
     def check_views(self, inputs: Sequence[Tensor]) -> None:
         """Refuse, in one line, fewer than two views of each image, and with ``symmetric`` more."""
@@ -96,6 +91,24 @@ class ChecksContrast(ChecksTraining):
                 f"{name}(symmetric=True) trains on two views, and the pipeline gives "
                 f"{len(inputs)}; leave out the local crops, or set model.symmetric=False"
             )
+
+
+def lacks_clusters(model: nn.Module, hooks: Sequence[Hook], without: str, base: str) -> list[str]:
+    """A warning if no hook gives a model clusters.
+
+    Args:
+        model: That is trained.
+        hooks: Of the run.
+        without: What the model is without clusters, in words.
+        base: The type of that model.
+    """
+    if any(isinstance(hook, BuildsClusters) for hook in hooks):
+        return []
+    return [
+        f"No hook gives {type(model).__name__} clusters, without which it is {without}: "
+        "HierarchicalClusteringHook is missing among default_hooks; "
+        f"model.type='{base}' is {without} by itself."
+    ]
 
 
 def takes_statistics(network: nn.Module, besides: type | tuple[type, ...] = ()) -> bool:

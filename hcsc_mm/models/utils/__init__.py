@@ -1,5 +1,5 @@
-from .momentum_encoder import MomentumEncoder
+from .momentum_encoder import MomentumEncoder, synchronize_statistics
 from .pooling import pool
 from .split_batch_norm import SplitBatchNorm2d
 
-__all__ = ["MomentumEncoder", "SplitBatchNorm2d", "pool"]
+__all__ = ["MomentumEncoder", "SplitBatchNorm2d", "pool", "synchronize_statistics"]

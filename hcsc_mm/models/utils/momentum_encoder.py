@@ -70,25 +70,27 @@ class MomentumEncoder(nn.Module):
         """
         self.encoder.load_state_dict(encoder.state_dict())
 
-    @torch.no_grad()
     def synchronize_statistics(self) -> None:
-        """Give all ranks the same running statistics: those of the union of what the ranks have
-        seen.
+        """Give all ranks the same running statistics: see :func:`synchronize_statistics`."""
+        synchronize_statistics(self.encoder)
 
-        DDP leaves buffers alone (``broadcast_buffers=False`` in mmengine), so each rank has
-        statistics of its own, and features would depend on the rank that computed them. The
-        variance of the union is E[var + mean²] − E[mean]².
-        """
-        if get_world_size() == 1:
-            return
-        for layer in self.encoder.modules():
-            if (
-                isinstance(layer, nn.modules.batchnorm._BatchNorm)
-                and layer.running_mean is not None
-            ):
-                # The difference of squares below cancels in float32.
-                mean = layer.running_mean.double()
-                moments = torch.stack([mean, layer.running_var.double() + mean**2])
-                all_reduce(moments, op="mean")
-                layer.running_mean.copy_(moments[0])
-                layer.running_var.copy_((moments[1] - moments[0] ** 2).clamp(min=0))
+
+@torch.no_grad()
+def synchronize_statistics(network: nn.Module) -> None:
+    """Give a network the same running statistics on all ranks: those of the union of what the ranks
+    have seen.
+
+    DDP leaves buffers alone (``broadcast_buffers=False`` in mmengine), so each rank has statistics
+    of its own, and features would depend on the rank that computed them. The variance of the union
+    is E[var + mean²] − E[mean]².
+    """
+    if get_world_size() == 1:
+        return
+    for layer in network.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is not None:
+            # The difference of squares below cancels in float32.
+            mean = layer.running_mean.double()
+            moments = torch.stack([mean, layer.running_var.double() + mean**2])
+            all_reduce(moments, op="mean")
+            layer.running_mean.copy_(moments[0])
+            layer.running_var.copy_((moments[1] - moments[0] ** 2).clamp(min=0))

@@ -6,10 +6,11 @@ import pytest
 import step_workers
 import torch
 from cases import random_hierarchy, unit_rows
-from contrast_cases import check_against_oracle, dot, rows
+from contrast_cases import check_against_oracle, rows
 from distributed_workers import run_on_ranks
 from mmengine.config import ConfigDict
 from mmpretrain.structures import DataSample
+from paths import TREE, paths_of, slow_loss
 from tiny import tiny_config, train
 from torch import nn
 
@@ -19,35 +20,6 @@ from hcsc_mm.models.heads import PathHead
 from hcsc_mm.models.heads.path_head import path_discrimination
 from hcsc_mm.models.selfsup import HIRL
 from hcsc_mm.structures import ClustersImages
-
-TREE = random_hierarchy(num_prototypes=(6, 3, 2), dim=5)
-
-
-def paths_of(leaves):
-    found = [leaves]
-    for parents in TREE.parents:
-        found.append(parents[found[-1]].long())
-    return found
-
-
-def slow_loss(projected, own, others) -> float:
-    """Of [image][level] vectors, leaf numbers of each image, and of its drawn paths."""
-
-    def probability(vectors, leaf):
-        product, node = 1.0, leaf
-        for level, vector in enumerate(vectors):
-            product *= (1 + dot(vector, rows(TREE.prototypes[level])[node])) / 2
-            node = int(TREE.parents[level][node]) if level < 2 else node
-        return product
-
-    total = 0.0
-    for vectors, leaf, drawn in zip(projected, own, others, strict=True):
-        total -= math.log(probability(vectors, leaf) + 1e-6)
-        wrong = [other for other in drawn if other != leaf]
-        if wrong:
-            logs = [math.log(1 - probability(vectors, other) + 1e-6) for other in wrong]
-            total -= sum(logs) / len(wrong)
-    return total / (2 * len(projected))
 
 
 def test_loss_and_gradient_equal_the_slow_oracle():
@@ -133,17 +105,19 @@ def test_it_is_moco_until_it_has_a_tree_and_then_the_query_view_has_a_path():
     torch.testing.assert_close(found["loss_instance"], plain)
 
 
-def test_two_ranks_learn_one_model_before_and_after_there_is_a_tree(tmp_path):
-    one, other = (
-        rank["learn_paths"] for rank in run_on_ranks([step_workers.learn_paths], 2, tmp_path)
-    )
-    plain, paths = ["loss_instance"], ["loss_instance", "loss_path"]
+@pytest.mark.parametrize("base", ["", "_on_simsiam", "_on_byol"])
+def test_two_ranks_learn_one_model_before_and_after_there_is_a_tree(base, tmp_path):
+    worker = getattr(step_workers, f"learn_paths{base}")
+    one, other = (rank[worker.__name__] for rank in run_on_ranks([worker], 2, tmp_path))
+    plain = ["loss"] if base else ["loss_instance"]
+    paths = [*plain, "loss_path"]
     assert one["names"] == [plain, plain, paths, paths]
     for name, value in one["end"].items():
         torch.testing.assert_close(value, other["end"][name])
     for name, value in one["start"].items():  # not even weight decay touches what is not used
         assert torch.equal(value, one["halfway"][name])
-        assert not torch.equal(value, one["end"][f"head.{name}"])
+        assert not torch.equal(value, one["end"][f"head.projections.{name}"])
+    torch.testing.assert_close(one["key"], other["key"])
 
 
 def test_hooks_take_it_for_a_model_that_clusters_and_keys_share_no_statistics_with_projections():

@@ -123,11 +123,36 @@ def test_impossible_options_are_refused():
         tiny_interclr(level=3).set_hierarchy(random_hierarchy(dim=8))
 
 
-def test_a_run_clusters_resumes_and_goes_on_with_equal_numbers(tmp_path):
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_online_labels_are_the_nearest_prototypes_of_the_newest_keys(symmetric):
+    model = tiny_interclr(online=True, level=1, symmetric=symmetric)
+    tree = random_hierarchy(num_prototypes=(6, 3), dim=8)
+    model.set_hierarchy(tree)
+    before, images = tree.path(range(40))[1], [30, 2, 11, 5]
+    samples = [DataSample(metainfo={"sample_idx": index}) for index in images]
+    model.loss([torch.randn(4, 3, 6, 6) for _ in range(2)], samples)
+    expected = before.tolist()
+    for image, key in zip(images, rows(model.newest_keys(4)), strict=True):
+        similar = [dot(key, prototype) for prototype in rows(tree.prototypes[1])]
+        expected[image] = similar.index(max(similar))
+    assert model.resume_state()["groups"].tolist() == expected != before.tolist()
+    other = tiny_interclr(online=True, level=1)
+    other.set_hierarchy(tree)
+    other.load_resume_state(model.resume_state())
+    assert other.resume_state()["groups"].tolist() == expected
+    model.set_hierarchy(tree)  # the next clustering's labels
+    assert model.resume_state()["groups"].tolist() == before.tolist()
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_a_run_clusters_resumes_and_goes_on_with_equal_numbers(tmp_path, online):
+    """Online labels of the second epoch are those that the third one goes on with."""
+
     def config(epochs):
         cfg = tiny_config(tmp_path / "run", train_cfg__max_epochs=epochs, param_scheduler=[])
-        cfg.model.type = "hcsc_mm.InterCLR"
+        cfg.model.type, cfg.model.online = "hcsc_mm.InterCLR", online
         cfg.model.head = ConfigDict(type="hcsc_mm.InfoNCEHead")
+        cfg.default_hooks.clustering.interval = 2
         return cfg
 
     _, whole = train(config(3))

@@ -1,0 +1,38 @@
+"""What SimSiam (mmpretrain's model) on the digits and HIRL on it share; all else as in
+hcsc_r18_digits.py.
+"""
+
+_base_ = ["../hcsc_r18_digits.py"]
+
+width = _base_.model.neck.in_channels
+model = dict(
+    _delete_=True,
+    type="SimSiam",
+    data_preprocessor=_base_.model.data_preprocessor,
+    backbone=dict(_base_.model.backbone, norm_cfg=dict(type="BN")),
+    neck=dict(
+        type="NonLinearNeck",
+        in_channels=width,
+        hid_channels=width,
+        out_channels=width,
+        num_layers=3,
+        with_last_bn_affine=False,
+        with_avg_pool=True,
+        norm_cfg=dict(type="BN1d"),
+    ),
+    head=dict(
+        type="LatentPredictHead",
+        loss=dict(type="CosineSimilarityLoss"),
+        predictor=dict(
+            type="NonLinearNeck",
+            in_channels=width,
+            hid_channels=width // 4,
+            out_channels=width,
+            with_avg_pool=False,
+            with_last_bn=False,
+            with_last_bias=True,
+            norm_cfg=dict(type="BN1d"),
+        ),
+    ),
+)
+default_hooks = dict(key_momentum=None)  # of a key encoder, where the data's config has one
