@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from ..errors import HCSCError
 from ..runtime.checkpoint_files import newest_checkpoint
 from ..runtime.configs.text import read_config_text
-from ..runtime.launch import load_config, without_sync_batch_norm
+from ..runtime.launch import load_config
 from ..runtime.pretrained import compare_weights, configs_of_type, load_weights, weights_under
+from ..runtime.sync_batch_norm import without_sync_batch_norm
 from ..structures.checkpoint_entry import SavedTree, saved_tree
 from ..weights import TARGETS, read_checkpoint, select, sort_weights
 from .embedder import Embedder, TrainingImages, make_embedder, standard_pipeline

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.registry import RUNNERS
@@ -32,6 +31,7 @@ from .preemption import signals_noted
 from .pretrained import check_loadable, check_start, configs_of_type
 from .processes import prepare_for_gloo
 from .run_names import wait_for_a_name
+from .sync_batch_norm import without_sync_batch_norm
 from .test_output import Item, TestOutput
 from .trained_otherwise import say_differences
 from .trained_weights import HOOK, NO_FILE
@@ -61,8 +61,8 @@ def load_config(
         flag: What stands before a key on the command line, for messages.
 
     Raises:
-        HCSCError: it does not exist, or cannot be read, or needs a library that is not installed;
-            with the reason. Or an option is misspelt, or has a value that it does not take.
+        HCSCError: it does not exist, or cannot be read, or needs a library that is not installed,
+            with the reason; or an option is misspelt, or has a value that it does not take.
     """
     cfg, changes = load_changed_config(path, options, flag)
     cfg = flags(cfg)
@@ -84,11 +84,10 @@ def load_changed_config(
     except HCSCError:
         raise
     except RAISED_BY_CONFIGS as error:
-        if isinstance(error, ImportError):
-            # mmengine: "mmdet is not installed, ...", "Failed to import custom modules from ..."
-            for library in LIBRARIES:
-                if library in first_line(error):
-                    check_library(library)
+        # mmengine: "mmdet is not installed, ...", "Failed to import custom modules from ..."
+        for library in LIBRARIES if isinstance(error, ImportError) else ():
+            if library in first_line(error):
+                check_library(library)
         raise HCSCError(
             f"cannot read the config {path}: {type(error).__name__}: {first_line(error)}"
         ) from error
@@ -200,25 +199,6 @@ def _check_trained(checkpoint: str | None) -> None:
         raise HCSCError(NO_FILE)
     if not os.path.isfile(checkpoint):
         raise HCSCError(f"there is no file {checkpoint} to start from")
-
-
-def without_sync_batch_norm(model: Any) -> bool:
-    """Have plain batch norms built where there is no GPU: PyTorch synchronises none on CPUs.
-
-    Names of weights stay.
-
-    Args:
-        model: Config of a model, changed in place.
-
-    Returns:
-        Whether there were synchronised ones.
-    """
-    if torch.cuda.is_available():
-        return False
-    norms = list(configs_of_type(model, "SyncBN"))
-    for norm in norms:
-        norm["type"] = "BN"
-    return bool(norms)
 
 
 def run_training(

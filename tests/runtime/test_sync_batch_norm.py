@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 
-from hcsc_mm.runtime.launch import without_sync_batch_norm
+from hcsc_mm.runtime.sync_batch_norm import without_sync_batch_norm
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
