@@ -5,8 +5,8 @@ docs/precision.md.
 
 Each way is a process of its own, so that its peak memory is its own. All begin at the same weights
 and see the same images. ``--curves losses.json --steps 500`` compares how the losses go instead: of
-the digits' network, which learns in so many steps, and beside them float32 with other draws of
-images and crops.
+the digits' network, which learns in so many steps, in some runs that differ in their draws of
+images and crops. The same command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
+from precision_curves import print_curves
 from torch import Tensor
 
 import hcsc_mm  # noqa: F401
@@ -35,11 +35,16 @@ WAYS = {
     "channels_last": {"last": True},
     "bf16": {"half": torch.bfloat16},
     "bf16 + channels_last": {"half": torch.bfloat16, "last": True},
+    "compiled": {"compiled": True},
     "bf16 + channels_last + compiled": {"half": torch.bfloat16, "last": True, "compiled": True},
     "checkpointed activations": {"with_cp": True},
     "fp16": {"half": torch.float16},
+    # what one rounding, of the weights before the first step, leads to
+    "float32 from weights in bf16": {"start": torch.bfloat16},
 }
-BY_DEFAULT = [way for way in WAYS if way != "fp16"]  # which a CPU is not made for
+# not what a CPU is not made for, and what has the speed of float32
+BY_DEFAULT = [way for way in WAYS if way not in ("fp16", "float32 from weights in bf16")]
+SIZES = ("size", "batch", "steps", "depth", "device")  # what a run depends on, beside its way
 
 
 def build(args: argparse.Namespace, with_cp: bool) -> torch.nn.Module:
@@ -116,6 +121,10 @@ def measure(args: argparse.Namespace) -> dict[str, float | list[float]]:
     """
     way = WAYS[args.way]
     model = build(args, way.get("with_cp", False)).to(args.device).train()
+    if way.get("start"):
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.copy_(weight.to(way["start"]))
     if way.get("last"):
         model.backbone.to(memory_format=torch.channels_last)
         model.momentum_encoder.to(memory_format=torch.channels_last)
@@ -171,7 +180,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--ways", nargs="+", default=BY_DEFAULT, choices=list(WAYS))
     parser.add_argument("--curves", metavar="FILE", help="compare losses, and write all of them")
-    parser.add_argument("--others", type=int, default=2, help="runs with other draws, of curves")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each way, of curves")
     parser.add_argument("--way", choices=list(WAYS), help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -179,7 +188,14 @@ def main() -> None:
     if args.way:
         print(json.dumps(measure(args)))
     elif args.curves:
-        print_curves(args)
+        settings = {name: getattr(args, name) for name in SIZES}
+        print_curves(
+            args.curves,
+            settings,
+            args.ways,
+            args.seeds,
+            lambda way, seed: _in_own_process(args, way, seed)["losses"],
+        )
     else:
         print_speeds(args)
 
@@ -200,42 +216,9 @@ def print_speeds(args: argparse.Namespace) -> None:
         )
 
 
-def print_curves(args: argparse.Namespace) -> None:
-    """How far the losses of each way are from float32's, and those of other draws: the yardstick.
-
-    Rounding grows with the steps: the first fifth shows its size, the rest where it led. Last is a
-    mean of losses: a way that shakes more is not one that learns less.
-    """
-    print(
-        "| | largest difference of a loss, first fifth | of all | mean difference | mean loss of "
-        "the last tenth |"
-    )
-    print("|---|---|---|---|---|")
-    curves = {}
-    others = [("float32", seed) for seed in range(1, args.others + 1)]
-    runs = [("float32", 0), *others, *((way, 0) for way in args.ways if way != "float32")]
-    for way, seed in runs:
-        name = f"{way}, other draws ({seed})" if seed else way
-        curves[name] = _in_own_process(args, way, seed)["losses"]
-        Path(args.curves).write_text(json.dumps(curves))
-        print(row_of_curve(name, curves[name], curves["float32"]), flush=True)
-
-
-def row_of_curve(name: str, losses: Sequence[float], plain: Sequence[float]) -> str:
-    """A row of that table."""
-    curve = torch.tensor(losses)
-    apart = (curve - torch.tensor(plain)).abs()
-    fifth, tenth = max(1, len(curve) // 5), max(1, len(curve) // 10)
-    return (
-        f"| {name} | {apart[:fifth].max():.2g} | {apart.max():.2g} | {apart.mean():.2g} | "
-        f"{curve[-tenth:].mean():.3f} |"
-    )
-
-
 def _in_own_process(args: argparse.Namespace, way: str, seed: int = 0) -> dict:
     """What :func:`measure` finds."""
-    names = ("size", "batch", "steps", "depth", "device")
-    words = [word for name in names for word in (f"--{name}", str(getattr(args, name)))]
+    words = [word for name in SIZES for word in (f"--{name}", str(getattr(args, name)))]
     words += ["--curves", args.curves] if args.curves else []
     done = subprocess.run(
         [sys.executable, __file__, "--way", way, "--seed", str(seed), *words],
