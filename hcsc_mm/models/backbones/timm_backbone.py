@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from ...registry import MODELS
 
 _WITH_POSITIONS = ("vision_transformer", "deit")  # timm's files of plain vision transformers
 _POOLINGS = {"token": "token", "mean": "avg"}  # ours → timm's
+_BEHIND_MAPS = ("head", "fc_norm", "attn_pool")  # timm's names of what a pooled vector alone passes
 
 
 @MODELS.register_module()
@@ -39,14 +41,20 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
             Section 4.2). Off by default.
         with_cp: Compute activations again in the backward pass instead of keeping them: less
             memory, a longer step. Off by default.
+        out_indices: Give the maps behind these layers in the place of one output, for detection
+            and segmentation: a transformer's blocks, or a network's stages, from 0. A
+            transformer's maps all have its stride and pass its last norm; the class token is left
+            out. The weights keep their names, those behind the maps are not trained. With
+            ``features_only``, whose weights have other names, it is timm's.
         **kwargs: Further arguments of ``mmpretrain.TIMMBackbone``, and through it of timm's
             network, such as ``drop_path_rate`` and ``img_size``. Plain vision transformers have
             ``dynamic_img_size=True`` unless it is said otherwise: for images of other sizes, such
             as local crops, their position embeddings are interpolated.
 
     Raises:
-        HCSCError: timm has no such network, or it has fewer stages, no class token, no projection
-            of patches, or cannot compute activations again.
+        HCSCError: timm has no such network, or it has fewer stages or layers, no class token, no
+            projection of patches, gives no maps, or cannot compute activations again; or both
+            ``pooling`` and ``out_indices`` are given.
     """
 
     def __init__(
@@ -57,13 +65,20 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
         pooling: str | None = None,
         frozen_patch_embed: bool = False,
         with_cp: bool = False,
+        out_indices: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
         timm = _timm_with(model_name)
+        if out_indices is not None and kwargs.get("features_only"):
+            kwargs["out_indices"], out_indices = tuple(out_indices), None
         if timm.models.is_model_in_modules(model_name, _WITH_POSITIONS):
             kwargs.setdefault("dynamic_img_size", True)
         super().__init__(model_name=model_name, **kwargs)
-        self._set_pooling(model_name, pooling)
+        self.out_indices = None if out_indices is None else list(out_indices)
+        if self.out_indices is None:
+            self._set_pooling(model_name, pooling)
+        else:
+            self._check_maps(model_name, pooling)
         stages = parameter_stages(self.timm_model)
         number = max(stages.values()) + 1
         if not -1 <= frozen_stages <= number:
@@ -78,6 +93,10 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
         self._frozen_norms = frozenset(
             name for name, layer in self._batch_norms() if _is_frozen(layer)
         )
+        if self.out_indices is not None:  # several processes would wait for their gradients
+            for name, part in self.timm_model.named_children():
+                if name in _BEHIND_MAPS:
+                    part.requires_grad_(False)
         if frozen_patch_embed:
             self._freeze_patch_embed(model_name)
         if with_cp:
@@ -85,10 +104,16 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
         self.train()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W) → the last output, see ``pooling``; with ``features_only`` one map a stage.
+        """(B, 3, H, W) → the last output, see ``pooling``; with ``features_only`` one map a stage,
+        with ``out_indices`` one for each of them.
 
         Maps are (B, C, h, w), also of networks that keep channels last, such as Swin.
         """
+        if self.out_indices is not None:
+            maps = self.timm_model.forward_intermediates(
+                images, indices=self.out_indices, norm=True, intermediates_only=True
+            )
+            return tuple(maps)
         features = super().forward(images)
         if getattr(self.timm_model, "output_fmt", "NCHW") == "NHWC":
             return tuple(one.permute(0, 3, 1, 2) if one.ndim == 4 else one for one in features)
@@ -122,6 +147,18 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
         if not hasattr(network, "reset_classifier"):  # features_only
             raise HCSCError(f"timm cannot pool {model_name}'s output; leave out pooling")
         network.reset_classifier(0, _POOLINGS[pooling])
+
+    def _check_maps(self, model_name: str, pooling: str | None) -> None:
+        if pooling is not None:
+            raise HCSCError(f"pooling={pooling!r} is for one vector; leave it or out_indices out")
+        if not hasattr(self.timm_model, "forward_intermediates"):
+            raise HCSCError(f"timm gives no maps of {model_name}'s layers; leave out out_indices")
+        number = len(self.timm_model.feature_info)
+        if self.out_indices != sorted({*self.out_indices} & {*range(number)}):
+            raise HCSCError(
+                f"out_indices={self.out_indices} of {model_name} must be growing numbers of layers "
+                f"from 0 to {number - 1}"
+            )
 
     def _freeze_patch_embed(self, model_name: str) -> None:
         projection = getattr(getattr(self.timm_model, "patch_embed", None), "proj", None)

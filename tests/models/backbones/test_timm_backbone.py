@@ -155,6 +155,35 @@ def test_global_response_normalization_takes_each_image_by_itself():
         torch.testing.assert_close(backbone(images)[0], alone)
 
 
+def test_maps_of_a_transformers_blocks_are_its_patches_behind_the_last_norm():
+    torch.manual_seed(0)
+    backbone = TIMMBackbone(**VIT, out_indices=(0, 1)).eval()
+    pooled = TIMMBackbone(**VIT).eval()
+    pooled.load_state_dict(backbone.state_dict())  # the weights have the same names
+    images = torch.randn(2, 3, 48, 32)  # 6 × 4 patches, other positions than it was built for
+    with torch.no_grad():
+        first, last = backbone(images)
+        patches = pooled.timm_model.forward_features(images)[:, 1:]  # (B, 24, C), normed
+    torch.testing.assert_close(last, patches.transpose(1, 2).reshape(2, 32, 6, 4))
+    assert first.shape == last.shape and not torch.equal(first, last)
+
+
+@pytest.mark.parametrize(
+    ("cfg", "shapes"),
+    [
+        (dict(**VIT, out_indices=(0, 1)), [(32, 8, 8)] * 2),
+        (dict(model_name="convnext_atto", out_indices=(1, 3)), [(80, 8, 8), (320, 2, 2)]),
+        (dict(model_name=NAME, out_indices=(2, 4)), [(128, 8, 8), (512, 2, 2)]),
+    ],
+)
+def test_maps_give_every_trained_weight_a_gradient(cfg, shapes):
+    backbone = TIMMBackbone(**cfg).train()
+    maps = backbone(torch.randn(2, 3, 64, 64))
+    assert [tuple(one.shape[1:]) for one in maps] == shapes
+    sum((one * torch.randn_like(one)).sum() for one in maps).backward()
+    assert not [n for n, w in backbone.named_parameters() if w.requires_grad and w.grad is None]
+
+
 def test_positions_fit_crops_of_other_sizes():
     backbone = TIMMBackbone(**VIT).eval()
     fixed = TIMMBackbone(**VIT, dynamic_img_size=False).eval()
@@ -193,6 +222,8 @@ def test_activations_computed_again_give_the_same_gradients(cfg):
         (lambda: TIMMBackbone(NAME, frozen_patch_embed=True), "no projection of patches"),
         (lambda: TIMMBackbone("resnet17"), "timm has no network resnet17"),
         (lambda: TIMMBackbone(NAME, frozen_stages=6), r"frozen_stages=6 .* must be -1 .* to 5"),
+        (lambda: TIMMBackbone(**VIT, out_indices=(1, 2)), r"\[1, 2\] .* from 0 to 1"),
+        (lambda: TIMMBackbone(**VIT, out_indices=(1,), pooling="mean"), "leave it or out_indices"),
         (lambda: layer_decay(NAME, 0.0), "layer_decay=0.0 must lie in"),
     ],
 )
