@@ -22,7 +22,7 @@ from .config_errors import check_optimizers, config_errors
 from .configs import RAISED_BY_CONFIGS, UnknownKeyError, merge_options, read_config
 from .configs.fitted import FITTED
 from .console import ConsoleRunner
-from .downstream import check_library, let_configs_inherit_from_libraries
+from .downstream import LIBRARIES, check_library, let_configs_inherit_from_libraries
 from .error_reports import failures_reported, one_line_errors
 from .hooks import PreflightHook
 from .loader_configs import check_loaders, resolve_scopes
@@ -85,7 +85,10 @@ def load_changed_config(
         raise
     except RAISED_BY_CONFIGS as error:
         if isinstance(error, ImportError):
-            check_library(first_line(error).split()[0])  # mmengine: "mmdet is not installed, ..."
+            # mmengine: "mmdet is not installed, ...", "Failed to import custom modules from ..."
+            for library in LIBRARIES:
+                if library in first_line(error):
+                    check_library(library)
         raise HCSCError(
             f"cannot read the config {path}: {type(error).__name__}: {first_line(error)}"
         ) from error

@@ -61,6 +61,14 @@ def write_cityscapes(data: Path) -> None:
             write(data / f"cityscapes/gtFine/{name}_gtFine_labelTrainIds.png", LABELS)
 
 
+def write_ade20k(data: Path) -> None:
+    for part in ("training", "validation"):
+        for number in range(2):
+            folder = data / "ade/ADEChallengeData2016"
+            write(folder / f"images/{part}/{number}.jpg", RED)
+            write(folder / f"annotations/{part}/{number}.png", LABELS)
+
+
 def write_coco(data: Path) -> None:
     left, top, right, bottom = BOX
     outline = [[left, top, right, top, right, bottom, left, bottom]]

@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from released import hcsc, save
 from shared import SHARED, unpack
 
+from hcsc_mm.registry import MODELS
 from hcsc_mm.runtime.launch import load_config
 from hcsc_mm.weights import convert
 
@@ -27,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs" / "benchmarks"
 DETECTION = sorted(path.stem for path in (CONFIGS / "detection").glob("*.py"))
 SEGMENTATION = sorted(path.stem for path in (CONFIGS / "segmentation").glob("*.py"))
+VITS16 = [name for name in (*DETECTION, *SEGMENTATION) if "_vits16_" in name]
 ITERATIONS = 20
 ENVIRONMENT = {
     **os.environ,
@@ -77,6 +80,19 @@ def write_hcsc_checkpoint(file: Path) -> Path:
     source = save(hcsc(depth=50), file.with_name("released.pth.tar"))
     convert(source, file, "hcsc_mm")
     source.unlink()
+    return file
+
+
+def write_vit_checkpoint(file: Path) -> Path:
+    """What the pre-training of our ViT-S saves; no weight has the value that an untrained network
+    begins with.
+    """
+    cfg = load_config(str(ROOT / "configs/hcsc_vits16_300e_in1k.py"))
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        model = MODELS.build(cfg.model)
+    for weight in model.backbone.parameters():
+        torch.nn.init.normal_(weight, std=0.02)
+    torch.save({"state_dict": model.state_dict(), "meta": {"cfg": cfg.pretty_text}}, file)
     return file
 
 

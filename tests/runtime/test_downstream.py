@@ -12,6 +12,7 @@ from transfer_runs import DETECTION, ROOT, SEGMENTATION, config_path
 
 from hcsc_mm import HCSCError
 from hcsc_mm.runtime.downstream import LIBRARIES, OPERATORS, check_library
+from hcsc_mm.runtime.launch import load_config
 
 needs_absence = pytest.mark.skipif(
     importlib.util.find_spec("mmdet") is not None, reason="mmdetection is installed"
@@ -32,6 +33,14 @@ def test_config_whose_library_is_not_installed_ends_in_one_line_with_the_command
         == f"error: {scope} is not installed; run: pip install {LIBRARIES[scope].pip_name}"
     )
     assert "Traceback" not in done.stderr
+
+
+@needs_absence
+def test_config_that_imports_a_library_that_is_not_installed_says_the_command(tmp_path):
+    config = tmp_path / "own.py"
+    config.write_text('custom_imports = dict(imports=["mmseg.models"])\n')
+    with pytest.raises(HCSCError, match="mmseg is not installed; run: pip install onedl-mmseg"):
+        load_config(str(config))
 
 
 @needs_absence

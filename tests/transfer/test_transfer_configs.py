@@ -6,10 +6,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
-from small_layouts import write_cityscapes, write_coco, write_voc
+from small_layouts import write_ade20k, write_cityscapes, write_coco, write_voc
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from transfer_runs import DETECTION, SEGMENTATION, config_path, few_regions
+from transfer_runs import DETECTION, SEGMENTATION, VITS16, config_path, few_regions
 
 from hcsc_mm import HCSCError
 from hcsc_mm.runtime.launch import build_runner, load_config, train
@@ -34,7 +34,7 @@ def load(name: str, folder) -> Config:
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    for layout in (write_voc, write_cityscapes, write_coco):
+    for layout in (write_voc, write_cityscapes, write_ade20k, write_coco):
         layout(tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -59,7 +59,7 @@ def test_images_reach_the_backbone_as_it_knows_them_from_pre_training(name, data
             torch.testing.assert_close(inputs[0, :, 200, 200], expected, atol=0.05, rtol=0)
 
 
-@pytest.mark.parametrize("name", [*DETECTION, *SEGMENTATION])
+@pytest.mark.parametrize("name", sorted({*DETECTION, *SEGMENTATION} - {*VITS16}))
 def test_whole_backbone_is_trained_with_its_norms_and_strides_where_pre_training_had_them(
     name, data
 ):
@@ -74,6 +74,18 @@ def test_whole_backbone_is_trained_with_its_norms_and_strides_where_pre_training
     assert type(model.backbone).__name__ == "ResNet" and model.backbone.conv1.kernel_size == (7, 7)
     first = model.backbone.layer2[0]
     assert first.conv1.stride == (1, 1) and first.conv2.stride == (2, 2)
+
+
+@pytest.mark.parametrize("name", VITS16)
+def test_neck_makes_strides_4_to_32_of_a_transformers_maps_and_all_its_weights_are_trained(
+    name, data
+):
+    model = build_runner(load(name, data)).model.train()
+    features = model.extract_feat(torch.randn(2, 3, 96, 64))
+    assert [tuple(one.shape[-2:]) for one in features[:4]] == [(24, 16), (12, 8), (6, 4), (3, 2)]
+    sum((one * torch.randn_like(one)).sum() for one in features).backward()
+    for part in (model.backbone, model.neck):
+        assert all(weight.grad is not None for weight in part.parameters())
 
 
 @pytest.mark.parametrize("name", [*DETECTION, *SEGMENTATION])

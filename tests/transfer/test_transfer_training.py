@@ -20,8 +20,9 @@ pytestmark = needs_coco
 @needs_mmdet
 @pytest.mark.parametrize("name", DETECTION)
 def test_detector_starts_from_every_weight_trains_and_is_measured_as_on_coco(
-    name, checkpoint, coco, tmp_path
+    name, checkpoint_of, coco, tmp_path
 ):
+    checkpoint = checkpoint_of(name)
     run = train(small_config(name, coco), checkpoint, tmp_path)
     check_trained(run, checkpoint)
     kinds = ("bbox", "segm") if name.startswith("mask") else ("bbox",)
@@ -33,8 +34,9 @@ def test_detector_starts_from_every_weight_trains_and_is_measured_as_on_coco(
 @needs_mmseg
 @pytest.mark.parametrize("name", SEGMENTATION)
 def test_segmentation_starts_from_every_weight_trains_and_reports_mean_iou(
-    name, checkpoint, coco, tmp_path
+    name, checkpoint_of, coco, tmp_path
 ):
+    checkpoint = checkpoint_of(name)
     run = train(small_config(name, coco), checkpoint, tmp_path)
     check_trained(run, checkpoint)
     assert 0 <= run.metrics()["mIoU"] <= 100

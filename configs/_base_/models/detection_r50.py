@@ -5,10 +5,8 @@ Norms are synchronised over GPUs and trained throughout, also in the new layers.
 """
 
 synchronised = dict(type="SyncBN", requires_grad=True)
-pretrained = dict(type="Pretrained", checkpoint=None, prefix="backbone.")
-trained_backbone = dict(
-    frozen_stages=-1, norm_cfg=synchronised, norm_eval=False, init_cfg=pretrained
-)
+start = dict(type="Pretrained", checkpoint=None, prefix="backbone.")
+trained_backbone = dict(frozen_stages=-1, norm_cfg=synchronised, norm_eval=False, init_cfg=start)
 # The library's C4 models take Caffe's weights: BGR, no scaling, strides in the 1×1 convolutions.
 # Ours are PyTorch's.
 c4_model = dict(
@@ -24,7 +22,7 @@ c4_model = dict(
             norm_cfg=synchronised,
             norm_eval=False,
             style="pytorch",
-            init_cfg=pretrained,
+            init_cfg=start,
         ),
     ),
 )
