@@ -223,7 +223,7 @@ run_pieces() {
 
 # ---- wheels for a machine without a network ---------------------------------
 
-# All that requirements.txt and requirements/dev.txt want, but torch and what comes with it, which the machine has. Its Python
+# All that requirements.txt and requirements/dev.txt want, but torch and what it alone brings, which the machine has. Its Python
 # and processor must be as here.
 pack() {
     local folder=$1 venv
@@ -233,15 +233,7 @@ pack() {
     "$venv/bin/python" -m pip install --quiet --upgrade pip
     # an empty environment, in which nothing is left out because it is there already
     "$venv/bin/python" -m pip install --quiet --dry-run --report "$venv/report.json" -r requirements.txt -r requirements/dev.txt
-    "$PYTHON" - "$venv/report.json" >"$folder/list.txt" <<'PYTHON'
-import json, re, sys
-
-with_torch = re.compile(r"torch|torchvision|triton|nvidia[-_].*|cuda[-_].*")
-for item in json.load(open(sys.argv[1]))["install"]:
-    name, version = item["metadata"]["name"], item["metadata"]["version"]
-    if not with_torch.fullmatch(name.lower()):
-        print(f"{name}=={version}")
-PYTHON
+    "$PYTHON" tools/wheels_beside_torch.py pack "$venv/report.json" >"$folder/list.txt"
     # wheels, not sources: the other machine may lack a compiler
     "$venv/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$folder" -r "$folder/list.txt"
     rm -rf "$venv"
@@ -254,9 +246,13 @@ install() {
     # by name: torch may lack a module that is among the wheels
     local found='import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, ["torch", "torchvision"])))'
     "$PYTHON" -c "$found" || { echo "error: $PYTHON has no torch, or no torchvision" >&2 && exit 2; }
+    local list
+    list=$(mktemp)
+    "$PYTHON" tools/wheels_beside_torch.py install "$folder/list.txt" >"$list"
     # --no-deps leaves torch alone
-    "$PYTHON" -m pip install --no-index --find-links "$folder" --no-deps --no-compile -r "$folder/list.txt"
-    "$PYTHON" -c 'import hcsc_mm; print("hcsc_mm", hcsc_mm.__version__)'
+    "$PYTHON" -m pip install --no-index --find-links "$folder" --no-deps --no-compile -r "$list"
+    rm "$list"
+    "$PYTHON" -c 'import faiss, hcsc_mm; print("hcsc_mm", hcsc_mm.__version__, "faiss", faiss.__version__)'
 }
 
 # In a function, which bash reads whole: a script that changes meanwhile, by git pull, changes nothing then.

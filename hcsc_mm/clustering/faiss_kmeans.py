@@ -33,7 +33,7 @@ def faiss_kmeans(
     try:
         import faiss
         import faiss.contrib.torch_utils
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # faiss-gpu without CUDA's libraries
         raise HCSCError(
             f"backend='faiss' needs FAISS ({error}); pip install faiss-cpu, faiss-gpu, or set "
             "backend='torch'"

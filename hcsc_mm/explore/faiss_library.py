@@ -11,11 +11,11 @@ def import_faiss() -> ModuleType:
     """FAISS.
 
     Raises:
-        HCSCError: it is not installed.
+        HCSCError: it is not installed, or not whole.
     """
     try:
         import faiss
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # faiss-gpu without CUDA's libraries
         raise HCSCError(
             f"nearest neighbours need FAISS ({error}); pip install faiss-cpu, or faiss-gpu"
         ) from error
