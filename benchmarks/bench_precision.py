@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Images per second, memory and losses of a training step in float32, channels last, bfloat16,
 compiled: ``python benchmarks/bench_precision.py``; ``--device cuda`` for a GPU. See
-docs/precision.md.
+docs/precision.md. In turns with float32: ``make bench ARGS="--only precision"``.
 
 Each way is a process of its own, so that its peak memory is its own. All begin at the same weights
 and see the same images. ``--curves losses.json --steps 500`` compares how the losses go instead: of
@@ -21,6 +21,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from measure import Row, in_turns, slower
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
 from precision_curves import print_curves
@@ -44,6 +45,12 @@ WAYS = {
 }
 # not what a CPU is not made for, and what has the speed of float32
 BY_DEFAULT = [way for way in WAYS if way not in ("fp16", "float32 from weights in bf16")]
+IN_TURNS = ("channels_last", "bf16", "bf16 + channels_last", "compiled", "checkpointed activations")
+SCALES = {  # of a table in turns
+    "tiny": dict(depth=18, size=32, batch=8, steps=4),
+    "small": dict(depth=18, size=64, batch=64, steps=6),
+    "large": dict(depth=50, size=224, batch=256, steps=20),
+}
 SIZES = ("size", "batch", "steps", "depth", "device")  # what a run depends on, beside its way
 
 
@@ -198,6 +205,23 @@ def main() -> None:
         )
     else:
         print_speeds(args)
+
+
+def rows(scale: str, repeats: int, device: str) -> list[Row]:
+    """Step time of each way beside float32's, and memory where it is what the way is for."""
+    args = argparse.Namespace(**SCALES[scale], device=device, curves=None)
+    ways = ("float32", *IN_TURNS)
+    found = in_turns({way: lambda way=way: _in_own_process(args, way) for way in ways}, repeats)
+    times = {way: [run["seconds"] for run in found[way]] for way in ways}
+    memory = {way: [run["mib"] for run in found[way]] for way in ways}
+    lines = [
+        slower(f"step, {way} : float32", times[way], times["float32"], None) for way in IN_TURNS
+    ]
+    return lines + [
+        slower(f"peak memory, {way} : float32", memory[way], memory["float32"], None, "MiB", 1.0)
+        for way in IN_TURNS
+        if WAYS[way].get("with_cp")
+    ]
 
 
 def print_speeds(args: argparse.Namespace) -> None:

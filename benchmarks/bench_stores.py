@@ -1,4 +1,5 @@
-"""Images per second from each store of images: ``python benchmarks/bench_stores.py``.
+"""Images per second from each store of images: ``python benchmarks/bench_stores.py``; beside a
+folder's, ``make bench ARGS="--only stores"``.
 
 The same photographs of coloured noise, 500 × 375, in each; one process and one thread reads them in
 random order, alone and with decoding, in turns. All are in the system's cache: what is compared is
@@ -20,6 +21,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from measure import Row, more
 from mmengine.dataset import BaseDataset
 from PIL import Image
 
@@ -31,6 +33,7 @@ from hcsc_mm.datasets.tar_shards import index_shards
 from hcsc_mm.utils.tables import markdown_table
 
 _SIZE, _PER_SHARD = (500, 375), 100
+PHOTOGRAPHS = {"tiny": 4, "small": 100, "large": 400}
 
 
 def main() -> None:
@@ -39,18 +42,36 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        stores = make(Path(folder), args.photographs)
-        read: dict[str, list[float]] = {name: [] for name in stores}
-        decoded: dict[str, list[float]] = {name: [] for name in stores}
-        for repeat in range(args.repeats):
-            order = np.random.default_rng(repeat).permutation(args.photographs).tolist()
-            for name, store in stores.items():
-                read[name].append(rate(store, order, LoadImage.content))
-                decoded[name].append(rate(store, order, LoadImage._read))
-    rows = [
-        [name, f"{median(read[name]):,.0f}", f"{median(decoded[name]):,.0f}"] for name in stores
+        read, decoded = rates(Path(folder), args.photographs, args.repeats)
+    lines = [[name, f"{median(read[name]):,.0f}", f"{median(decoded[name]):,.0f}"] for name in read]
+    print(markdown_table(["images/s", "read", "read and decoded"], lines))
+
+
+def rows(scale: str, repeats: int, device: str) -> list[Row]:
+    """Each store beside the folder; no device has a part in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        _, decoded = rates(Path(folder), PHOTOGRAPHS[scale], repeats)
+    plain = decoded.pop("folder")
+    return [
+        more(f"read and decode, {name} : a folder", ours, plain, None, "images/s")
+        for name, ours in decoded.items()
     ]
-    print(markdown_table(["images/s", "read", "read and decoded"], rows))
+
+
+Rates = dict[str, list[float]]
+
+
+def rates(folder: Path, number: int, repeats: int) -> tuple[Rates, Rates]:
+    """Images per second of each store, turn by turn: read; and decoded, too."""
+    stores = make(folder, number)
+    read: Rates = {name: [] for name in stores}
+    decoded: Rates = {name: [] for name in stores}
+    for repeat in range(repeats):
+        order = np.random.default_rng(repeat).permutation(number).tolist()
+        for name, store in stores.items():
+            read[name].append(rate(store, order, LoadImage.content))
+            decoded[name].append(rate(store, order, LoadImage._read))
+    return read, decoded
 
 
 def make(folder: Path, number: int) -> dict[str, BaseDataset]:

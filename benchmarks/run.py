@@ -29,7 +29,7 @@ from measure import Row
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = ("head", "clustering", "epoch", "input")
+BENCHMARKS = ("head", "clustering", "epoch", "input", "stores", "precision")
 ON_REQUEST = ("step", "million", "augmentation")  # for a GPU: docs/gpu_day.md
 WITHOUT_TINY = ("clustering",)  # whose K are ImageNet's
 

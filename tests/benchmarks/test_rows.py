@@ -18,6 +18,8 @@ import bench_clustering
 import bench_epoch
 import bench_head
 import bench_input
+import bench_precision
+import bench_stores
 import run
 from measure import absolute, faster, more, slower
 from yardsticks.selection import full_softmax_hcsc, info_nce
@@ -64,10 +66,27 @@ def small_input(monkeypatch):
     return bench_input
 
 
-@pytest.mark.parametrize("small", [small_head, small_clustering, small_epoch, small_input])
+def small_stores(monkeypatch):
+    monkeypatch.setitem(bench_stores.PHOTOGRAPHS, "small", 2)
+    return bench_stores
+
+
+def small_precision(monkeypatch):
+    monkeypatch.setitem(bench_precision.SCALES, "small", bench_precision.SCALES["tiny"])
+    monkeypatch.setattr(bench_precision, "IN_TURNS", ("checkpointed activations",))
+    return bench_precision
+
+
+SMALL = [small_head, small_clustering, small_epoch, small_input, small_stores, small_precision]
+
+
+@pytest.mark.parametrize("small", SMALL)
 def test_every_benchmark_runs_and_its_rows_make_a_table_and_json(monkeypatch, small):
     if small is small_clustering:
         pytest.importorskip("faiss")
+    if small is small_stores:
+        pytest.importorskip("lmdb")
+        pytest.importorskip("datasets")
     rows = small(monkeypatch).rows("small", 1, "cpu")
     for row in rows:
         assert row.measured > 0
