@@ -233,7 +233,7 @@ pack() {
     "$venv/bin/python" -m pip install --quiet --upgrade pip
     # an empty environment, in which nothing is left out because it is there already
     "$venv/bin/python" -m pip install --quiet --dry-run --report "$venv/report.json" -r requirements.txt -r requirements/dev.txt
-    "$PYTHON" tools/wheels_beside_torch.py pack "$venv/report.json" >"$folder/list.txt"
+    "$PYTHON" benchmarks/wheels_beside_torch.py pack "$venv/report.json" >"$folder/list.txt"
     # wheels, not sources: the other machine may lack a compiler
     "$venv/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$folder" -r "$folder/list.txt"
     rm -rf "$venv"
@@ -248,7 +248,7 @@ install() {
     "$PYTHON" -c "$found" || { echo "error: $PYTHON has no torch, or no torchvision" >&2 && exit 2; }
     local list
     list=$(mktemp)
-    "$PYTHON" tools/wheels_beside_torch.py install "$folder/list.txt" >"$list"
+    "$PYTHON" benchmarks/wheels_beside_torch.py install "$folder/list.txt" >"$list"
     # --no-deps leaves torch alone
     "$PYTHON" -m pip install --no-index --find-links "$folder" --no-deps --no-compile -r "$list"
     rm "$list"

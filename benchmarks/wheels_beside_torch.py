@@ -2,8 +2,8 @@
 """Which wheels a machine needs that has PyTorch already: for ``tools/gpu_day.sh``, with nothing but
 the standard library.
 
-python tools/wheels_beside_torch.py pack REPORT    of ``pip install --report``: name==version a line
-python tools/wheels_beside_torch.py install LIST   of these lines, those that go on this machine
+python benchmarks/wheels_beside_torch.py pack REPORT    of ``pip install --report``: name==version a line
+python benchmarks/wheels_beside_torch.py install LIST   of these lines, those that go on this machine
 """
 
 from __future__ import annotations

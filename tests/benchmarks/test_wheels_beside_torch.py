@@ -4,7 +4,7 @@ import sys
 
 from tiny import ROOT
 
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from wheels_beside_torch import to_install, to_pack
 
