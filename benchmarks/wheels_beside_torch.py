@@ -2,8 +2,8 @@
 """Which wheels a machine needs that has PyTorch already: for ``tools/gpu_day.sh``, with nothing but
 the standard library.
 
-python benchmarks/wheels_beside_torch.py pack REPORT    of ``pip install --report``: name==version a line
-python benchmarks/wheels_beside_torch.py install LIST   of these lines, those that go on this machine
+    wheels_beside_torch.py pack REPORT     of ``pip install --report``: name==version a line
+    wheels_beside_torch.py install LIST    of these lines, those that go on this machine
 """
 
 from __future__ import annotations
