@@ -27,10 +27,10 @@ def test_folder_config_trains_on_photographs_and_its_hierarchy_moves(tmp_path):
             "default_hooks.clustering.pipeline.2.crop_size": 32,
             "default_hooks.clustering.warmup_epochs": 0,
             "train_cfg.max_epochs": 2,
-            # a quarter of the channels, a quarter of the pixels: little of the work
-            "model.backbone.stem_channels": 16,
-            "model.backbone.base_channels": 16,
-            "model.neck.in_channels": 128,
+            # an eighth of the channels, a quarter of the pixels: little of the work
+            "model.backbone.stem_channels": 8,
+            "model.backbone.base_channels": 8,
+            "model.neck.in_channels": 64,
         }
     )
     cfg.work_dir, cfg.launcher, cfg.log_level = str(tmp_path / "run"), "none", "WARNING"
