@@ -145,20 +145,21 @@ def configure(seed: int, work_dir: Path, options: Mapping[str, Any]) -> dict[str
         cfg.work_dir, cfg.launcher = str(work_dir / method), "none"
         cfg.randomness.seed = seed
         cfg.experiment_name = f"{work_dir.name}_{method}"
-        _keep_workers(cfg)
+        _keep_workers(cfg, changes)
         check_kept(cfg, changes, "--cfg-options ", "tools/quick_start.py")
         cfgs[name] = cfg
     return cfgs
 
 
-def _keep_workers(cfg: Config) -> None:
-    """Start no process in each of the short epochs, which takes an eighth of the time; no number
-    changes.
+def _keep_workers(cfg: Config, changes: Mapping[str, Any]) -> None:
+    """Start no process in each of the short epochs, unless the command line has its own wish; no
+    number changes.
     """
-    if cfg.train_dataloader.num_workers:
-        cfg.train_dataloader.setdefault("persistent_workers", True)
-    if cfg.default_hooks.get("clustering"):
-        cfg.default_hooks.clustering.setdefault("num_workers", 0)
+    loader, clustering = cfg.train_dataloader, cfg.default_hooks.get("clustering")
+    if loader.num_workers and "train_dataloader.persistent_workers" not in changes:
+        loader.persistent_workers = True
+    if clustering and "default_hooks.clustering.num_workers" not in changes:
+        clustering.num_workers = 0
 
 
 def final_hierarchy(checkpoint: str) -> PrototypeHierarchy:

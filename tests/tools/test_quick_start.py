@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 
@@ -74,3 +75,14 @@ def test_levels_of_table_and_page_are_those_of_the_final_weights_tree_counted_fr
     summary = files.shard(out / "tree", "summary")
     assert (summary["numImages"], summary["levels"]) == (1437, 3)
     assert (out / "tree/index.html").is_file()
+
+
+@pytest.mark.parametrize("wish", [None, False])
+def test_workers_stay_between_epochs_unless_the_command_line_says_otherwise(tmp_path, wish):
+    configure = runpy.run_path(str(ROOT / "tools/quick_start.py"))["configure"]
+    options = {} if wish is None else {"train_dataloader.persistent_workers": wish}
+    cfgs = configure(0, tmp_path, options)
+    assert all(cfg.train_dataloader.num_workers == 1 for cfg in cfgs.values())
+    stay = [cfg.train_dataloader.persistent_workers for cfg in cfgs.values()]
+    assert stay == [wish is None] * len(METHODS)
+    assert cfgs["HCSC"].default_hooks.clustering.num_workers == 0
