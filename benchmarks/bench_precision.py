@@ -1,12 +1,13 @@
 #!/usr/bin/env python
 """Images per second, memory and losses of a training step in float32, channels last, bfloat16,
-compiled: ``python benchmarks/bench_precision.py``; ``--device cuda`` for a GPU. See
+compiled, accumulated: ``python benchmarks/bench_precision.py``; ``--device cuda`` for a GPU. See
 docs/precision.md. In turns with float32: ``make bench ARGS="--only precision"``.
 
 Each way is a process of its own, so that its peak memory is its own. All begin at the same weights
 and see the same images. ``--curves losses.json --steps 500`` compares how the losses go instead: of
 the digits' network, which learns in so many steps, in some runs that differ in their draws of
-images and crops. The same command goes on where it was stopped.
+images and crops. With ``--size 64 --network resnet`` it is the digits, enlarged, and the ResNet-18
+of the speeds. The same command goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -39,26 +40,37 @@ WAYS = {
     "compiled": {"compiled": True},
     "bf16 + channels_last + compiled": {"half": torch.bfloat16, "last": True, "compiled": True},
     "checkpointed activations": {"with_cp": True},
+    "accumulated in 4 parts": {"parts": 4},
     "fp16": {"half": torch.float16},
     # what one rounding, of the weights before the first step, leads to
     "float32 from weights in bf16": {"start": torch.bfloat16},
 }
 # not what a CPU is not made for, and what has the speed of float32
 BY_DEFAULT = [way for way in WAYS if way not in ("fp16", "float32 from weights in bf16")]
-IN_TURNS = ("channels_last", "bf16", "bf16 + channels_last", "compiled", "checkpointed activations")
+IN_TURNS = tuple(
+    way for way in BY_DEFAULT if way not in ("float32", "bf16 + channels_last + compiled")
+)
+SPARES_MEMORY = ("with_cp", "parts")
 SCALES = {  # of a table in turns
     "tiny": dict(depth=18, size=32, batch=8, steps=4),
     "small": dict(depth=18, size=64, batch=64, steps=6),
     "large": dict(depth=50, size=224, batch=256, steps=20),
 }
-SIZES = ("size", "batch", "steps", "depth", "device")  # what a run depends on, beside its way
+SIZES = (
+    "size",
+    "batch",
+    "steps",
+    "depth",
+    "network",
+    "device",
+)  # what a run depends on, beside its way
 
 
 def build(args: argparse.Namespace, with_cp: bool) -> torch.nn.Module:
     torch.manual_seed(0)
     norm = dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=4)
     common = dict(depth=args.depth, with_cp=with_cp, norm_cfg=norm)
-    if args.curves:  # configs/hcsc_r18_digits.py
+    if args.network == "digits":  # of configs/hcsc_r18_digits.py
         backbone = dict(
             type="ResNet_CIFAR",
             stem_channels=16,
@@ -147,22 +159,26 @@ def measure(args: argparse.Namespace) -> dict[str, float | list[float]]:
     samples = [DataSample() for _ in range(args.batch)]
     losses, times = [], []
     draw = draws(args)
+    half, parts = way.get("half"), way.get("parts", 1)
     for _ in range(args.steps):
         views = [view.to(args.device) for view in draw()]
         if way.get("last"):
             views = [view.contiguous(memory_format=torch.channels_last) for view in views]
         _wait(args.device)
         start = time.perf_counter()
-        half = way.get("half")
-        with torch.autocast(args.device, dtype=half, enabled=half is not None):
-            loss = sum(v for k, v in model.loss(views, samples).items() if "loss" in k)
         optimizer.zero_grad()
-        scaler.scale(loss).backward()
+        whole = 0.0
+        for part in zip(*(view.chunk(parts) for view in views), strict=True):
+            with torch.autocast(args.device, dtype=half, enabled=half is not None):
+                found = model.loss(list(part), samples[: len(part[0])])
+                loss = sum(value for name, value in found.items() if "loss" in name) / parts
+            scaler.scale(loss).backward()
+            whole += loss.detach()
         scaler.step(optimizer)
         scaler.update()
         _wait(args.device)
         times.append(time.perf_counter() - start)
-        losses.append(float(loss.detach()))
+        losses.append(float(whole))
     return {"seconds": min(times), "mib": _peak(args.device), "losses": losses}
 
 
@@ -184,6 +200,11 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=12, help="at least 4")
     parser.add_argument("--depth", type=int, default=18, choices=(18, 50), help="of the ResNet")
+    parser.add_argument(
+        "--network",
+        choices=("digits", "resnet"),
+        help="hcsc_r18_digits.py's, or mmpretrain's ResNet; the first for curves alone",
+    )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--ways", nargs="+", default=BY_DEFAULT, choices=list(WAYS))
     parser.add_argument("--curves", metavar="FILE", help="compare losses, and write all of them")
@@ -192,6 +213,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.size = args.size or (16 if args.curves else 64)
+    args.network = args.network or ("digits" if args.curves else "resnet")
     if args.way:
         print(json.dumps(measure(args)))
     elif args.curves:
@@ -209,7 +231,7 @@ def main() -> None:
 
 def rows(scale: str, repeats: int, device: str) -> list[Row]:
     """Step time of each way beside float32's, and memory where it is what the way is for."""
-    args = argparse.Namespace(**SCALES[scale], device=device, curves=None)
+    args = argparse.Namespace(**SCALES[scale], network="resnet", device=device, curves=None)
     ways = ("float32", *IN_TURNS)
     found = in_turns({way: lambda way=way: _in_own_process(args, way) for way in ways}, repeats)
     times = {way: [run["seconds"] for run in found[way]] for way in ways}
@@ -220,7 +242,7 @@ def rows(scale: str, repeats: int, device: str) -> list[Row]:
     return lines + [
         slower(f"peak memory, {way} : float32", memory[way], memory["float32"], None, "MiB", 1.0)
         for way in IN_TURNS
-        if WAYS[way].get("with_cp")
+        if any(WAYS[way].get(name) for name in SPARES_MEMORY)
     ]
 
 

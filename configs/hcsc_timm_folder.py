@@ -15,15 +15,13 @@ model_name = "tf_efficientnet_lite0"
 frozen_stages = -1
 norm_eval = True  # batch norms keep the statistics of the trained weights
 layer_decay = 1.0  # factor of the learning rate from one stage to the one before it
-recipe = dict(
-    start="timm", model_name=model_name, frozen_stages=frozen_stages, layer_decay=layer_decay
-)
+layer_weight_decay = 1.0  # the same of the weight decay
+recipe = dict(start="timm", model_name=model_name, frozen_stages=frozen_stages)
 # ---- what the recipe finds ----
 mean = [127.5, 127.5, 127.5]  # that the network wants, RGB
 std = [127.5, 127.5, 127.5]
 in_channels = 1280  # of the network's features
 whole_size = 224  # pixels of whole images: the network sees them as it was trained
-lr_multipliers = dict()  # parameter → dict(lr_mult=...), from layer_decay
 # -------------------------------
 
 model = dict(
@@ -38,7 +36,9 @@ model = dict(
     neck=dict(in_channels=in_channels, hid_channels=512),
 )
 optim_wrapper = dict(
-    paramwise_cfg=dict(custom_keys=lr_multipliers) if lr_multipliers else None,
+    paramwise_cfg=dict(layer_decay_rate=layer_decay, layer_weight_decay_rate=layer_weight_decay)
+    if layer_decay != 1 or layer_weight_decay != 1
+    else None,
     constructor="hcsc_mm.TrainedParametersConstructor",
 )
 custom_hooks = [dict(type="hcsc_mm.TrainedWeightsHook")]  # --checkpoint

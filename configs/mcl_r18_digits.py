@@ -10,8 +10,8 @@ The first stage is MoCo v2 with a tree of clusters at its end; a next one is tol
 _base_ = ["hcsc_r18_digits.py"]
 
 earlier = []  # checkpoints of the stages before
-max_epochs = 120
-warmup_epochs = max_epochs - 1  # the tree is for the next stage only: one of the final weights
+# the tree is for the next stage only: one of the final weights
+warmup_epochs = _base_.max_epochs - 1
 model = dict(
     type="hcsc_mm.MCL",
     head=dict(_delete_=True, type="hcsc_mm.InfoNCEHead", temperature=0.2),

@@ -47,6 +47,7 @@ class Cell:
         data, method = self.data_entry, self.method_entry
         measured = {name: getattr(data, name) for name in _MEASURED}
         measured |= {"trains": method.trains, "yardsticks": method.yardsticks}
+        measured |= {"chain": method.chain} if method.chain > 1 else {}
         text = json.dumps(
             [config_text(_Key(replace(self, seed=0))), measured, self.seed],
             sort_keys=True,
@@ -72,11 +73,14 @@ class Cell:
         if path is not None and not os.path.isfile(path):
             raise HCSCError(f"{self.data} starts from {path}, which does not exist")
 
-    def data_config(self) -> tuple[Config, dict[str, Any]]:
+    def data_config(self, **link: Any) -> tuple[Config, dict[str, Any]]:
         """The data's config with the options of the data and of the method; and what is wrong with
         those of the method that it does not know: they are for the method's own config.
+
+        Args:
+            **link: Further options of the method, of one of a chain's models.
         """
-        own = self.method_entry.options
+        own = {**self.method_entry.options, **link}
         options = {**self.data_entry.options, **own}
         cfg, _, unknown = load_config_with_known(self.data_entry.config, options, _OPTIONS)
         for name, error in unknown.items():
@@ -84,27 +88,46 @@ class Cell:
                 raise error
         return cfg, unknown
 
-    def build_config(self, folder: Path) -> Config:
+    def build_config(self, folder: Path, earlier: Sequence[str] = ()) -> Config:
         """The pre-training config of this cell, written into its folder and read from there.
 
+        Args:
+            folder: Where it is written; the run's own folder.
+            earlier: Checkpoints of the models before this one, of a method that is a chain.
+
         Raises:
-            HCSCError: an option that neither the data's config nor the method's knows, or a method
-                that does not stand on one HCSC config.
+            HCSCError: an option that neither the data's config nor the method's knows, a method
+                that does not stand on one HCSC config, or a chain of more models than epochs.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        data, unknown = self.data_config()
+        link = self._link(earlier)
+        data, unknown = self.data_config(**link)
         base = folder / f"{self.data}.py"
         data.dump(base)
         path = folder / f"{self.name}.py"
         write_method(self.method_entry.config, base, path)
-        cfg, _, still = load_config_with_known(str(path), self.method_entry.options, _OPTIONS)
+        options = {**self.method_entry.options, **link}
+        cfg, _, still = load_config_with_known(str(path), options, _OPTIONS)
         for name in unknown.keys() & still.keys():
             raise still[name]
         if self.data_entry.checkpoint is not None:
             start_from(cfg, self.data_entry.checkpoint)
         cfg.randomness = dict(cfg.get("randomness", {}), seed=self.seed)
-        cfg.work_dir, cfg.launcher, cfg.experiment_name = str(folder), "none", self.name
+        cfg.work_dir, cfg.launcher = str(folder), "none"
+        cfg.experiment_name = f"{self.name}-{len(earlier)}" if link else self.name
         return cfg
+
+    def _link(self, earlier: Sequence[str]) -> dict[str, Any]:
+        """Options of one of a chain's models."""
+        number = self.method_entry.chain
+        if number == 1:
+            return {}
+        whole = self.data_config()[0].train_cfg.max_epochs
+        if whole < number:
+            raise HCSCError(f"{self.name}: {whole} epochs are too few for a chain of {number}")
+        epochs = whole // number
+        lengths = {"max_epochs": epochs, "train_cfg.max_epochs": epochs}  # what follows, and it
+        return {**lengths, "earlier": list(earlier)}
 
 
 _MEASURED = ("train", "test", "gallery", "num_clusters", "k", "projection", "linear")

@@ -59,12 +59,16 @@ class MethodEntry:
         trains: Whether anything is trained; the row 'start' measures the weights at the start.
         yardsticks: Also cluster its features flat, and by Ward's method, that one of up to 8,000
             images.
+        chain: So many models after one another, which share the data's epochs, each told of the
+            checkpoints before it by ``earlier`` of its config, as MCL's stages; their features are
+            measured beside each other. 1 by default.
     """
 
     config: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     trains: bool = True
     yardsticks: bool = False
+    chain: int = 1
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,8 @@ def _check_kinds(entry: Any, where: str) -> None:
         value = getattr(entry, key, {})
         if not (isinstance(value, Mapping) or (key == "gallery" and value is None)):
             raise HCSCError(f"{where}: {key}={value!r} must be a dict")
+    if isinstance(entry, MethodEntry) and (type(entry.chain) is not int or entry.chain < 1):
+        raise HCSCError(f"{where}: chain={entry.chain!r} must be a whole number from 1")
     if isinstance(entry, DataEntry):
         try:
             check_num_prototypes(entry.num_clusters, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 from torch import Tensor, nn
@@ -48,19 +49,18 @@ def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
         Numbers and plain values: 'scores' by name, 'spread' of the embedding, 'collapsed',
         'seconds' of training (also before a stop, not before a kill), 'steps', 'images_seen'.
     """
-    cfg = cell.build_config(folder)
-    cfg.resume, cfg.load_from = cell.method_entry.trains, None
-    cfg.setdefault("log_level", "INFO")
-    runner = build_runner(cfg)
+    runners = []
     with _timed(folder / "seconds") as spent:
-        if cell.method_entry.trains:
-            runner.train()
-        else:
-            _start(unwrapped(runner.model), cell.data_entry.checkpoint)
-    model = unwrapped(runner.model)
-    model.eval()
+        for place in _places(cell, folder):
+            earlier = [str(_last_checkpoint(runner)) for runner in runners]
+            runners.append(_trained(cell, cell.build_config(place, earlier)))
+    runner = runners[-1]
+    cfg = runner.cfg
+    models = [unwrapped(one.model).eval() for one in runners]
     if cell.data_entry.projection and cell.method_entry.trains:
-        model = WithProjection(model)
+        models = [WithProjection(model) for model in models]
+    model = models[0] if len(models) == 1 else SideBySide(models)
+    steps = sum(one.iter for one in runners)
     train, test = (_features(runner, model, cell, part) for part in ("train", "test"))
     gallery = train
     if cell.data_entry.gallery is not None:
@@ -77,9 +77,31 @@ def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
         "spread": spread,
         "collapsed": cell.method_entry.trains and _is_collapsed(runner, spread, train.features),
         "seconds": sum(spent),
-        "steps": runner.iter if cell.method_entry.trains else 0,
-        "images_seen": runner.iter * cfg.train_dataloader.batch_size,
+        "steps": steps,
+        "images_seen": steps * cfg.train_dataloader.batch_size,
     }
+
+
+def _places(cell: Cell, folder: Path) -> list[Path]:
+    """A folder for each model of the chain; of a single one the cell's own."""
+    number = cell.method_entry.chain
+    return [folder] if number == 1 else [folder / f"model_{link}" for link in range(number)]
+
+
+def _trained(cell: Cell, cfg: Config) -> Runner:
+    """A runner at its last step, gone on from where it was stopped; or at its start."""
+    cfg.resume, cfg.load_from = cell.method_entry.trains, None
+    cfg.setdefault("log_level", "INFO")
+    runner = build_runner(cfg)
+    if cell.method_entry.trains:
+        runner.train()
+    else:
+        _start(unwrapped(runner.model), cell.data_entry.checkpoint)
+    return runner
+
+
+def _last_checkpoint(runner: Runner) -> str | None:
+    return runner.message_hub.runtime_info.get("last_ckpt")
 
 
 @contextmanager
@@ -113,6 +135,27 @@ class WithProjection(nn.Module):
         self.data_preprocessor = model.data_preprocessor
         self.backbone = _BackboneAndNeck(model.backbone, model.neck)
         self.eval()
+
+
+class SideBySide(nn.Module):
+    """Models whose backbones' features stand beside each other, each of unit length.
+
+    Args:
+        models: Each with ``backbone`` and ``data_preprocessor``, that of the first being all's.
+    """
+
+    def __init__(self, models: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.data_preprocessor = models[0].data_preprocessor
+        self.backbone = _Backbones(model.backbone for model in models)
+        self.eval()
+
+
+class _Backbones(nn.ModuleList):
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) → (B, all channels)."""
+        parts = [F.normalize(pool(backbone(images)), dim=1) for backbone in self]
+        return torch.cat(parts, dim=1)
 
 
 class _BackboneAndNeck(nn.Module):
@@ -170,7 +213,7 @@ def _trees(train: FeatureSet, cell: Cell, own: Tensor | None) -> dict[str, float
 
 def _own_tree(runner: Runner, cell: Cell) -> list[Tensor] | None:
     """Where the method's own clusters have the training images; None for methods without."""
-    last = runner.message_hub.runtime_info.get("last_ckpt")
+    last = _last_checkpoint(runner)
     saved = saved_tree(load_data(last, map_location="cpu"), path=last) if last else None
     if saved is None:
         return None

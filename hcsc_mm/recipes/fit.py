@@ -44,7 +44,6 @@ def fit_to_images(
     start: str = "scratch",
     model_name: str = "",
     frozen_stages: int = 0,
-    layer_decay: float = 1.0,
 ) -> Fitted:
     """Fit a config to its images and to this machine; see :func:`fit_recipe`.
 
@@ -52,10 +51,8 @@ def fit_to_images(
         cfg: The config as read so far; the images are those of its ``train_dataloader.dataset``.
         by_hand: Values that stay.
         start: 'scratch' (the default), or 'timm': a network of timm with trained weights. The
-            recipe then has its mean and std, its channels, and the learning rates of its
-            parameters, too.
+            recipe then has its mean and std, and its channels, too.
         model_name, frozen_stages: With 'timm', as in :class:`TIMMBackbone`.
-        layer_decay: With 'timm', as in :func:`layer_decay`.
 
     Raises:
         HCSCError: there are no images, or none whose size can be read, or no such network.
@@ -67,7 +64,7 @@ def fit_to_images(
     recipe = fit_recipe(material, by_hand)
     size = recipe.values["image_size"]
     if trained:
-        network = look_at_network(model_name, layer_decay, material, size, by_hand)
+        network = look_at_network(model_name, material, size, by_hand)
         recipe = Recipe({**recipe.values, **network.values}, {**recipe.reasons, **network.reasons})
         per_view = seconds_of(build_network(model_name), size, material.device)
     else:
@@ -121,13 +118,12 @@ def _size(sample: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def look_at_network(
-    model_name: str, decay: float, material: Material, size: int, by_hand: Mapping[str, Any]
+    model_name: str, material: Material, size: int, by_hand: Mapping[str, Any]
 ) -> Recipe:
     """What a network of timm adds to a recipe.
 
     Args:
         model_name: Name of the network.
-        decay: Factor of the learning rate from one stage to the one before it.
         material: What the recipe is fitted to.
         size: Pixels of the views.
         by_hand: Values that stay.
@@ -146,10 +142,6 @@ def look_at_network(
             max(size, native) if affordable else size,
             f"whole images have the {native} pixels that {model_name} was trained with; on a CPU "
             f"with more than {_MANY:,} images those of the views",
-        ),
-        "lr_multipliers": (
-            timm_backbone.layer_decay(model_name, decay),
-            f"layer_decay={decay} to the power of the stages behind a parameter",
         ),
     }
     return Recipe(

@@ -1,4 +1,4 @@
-"""The optimizer's groups of parameters, without a line in the log for each that is not trained."""
+"""The optimizer's groups of parameters: of what is trained, with rates that shrink by the layer."""
 
 from __future__ import annotations
 
@@ -7,17 +7,40 @@ from typing import Any
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
+from ..errors import HCSCError
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+# option of paramwise_cfg → what of a group it shrinks
+_SHRINKS = {"layer_decay_rate": "lr", "layer_weight_decay_rate": "weight_decay"}
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
-    """mmengine's ``DefaultOptimWrapperConstructor``, which warns of every parameter that needs no
-    gradient, for models that have a whole encoder of such: the key encoder.
+    """mmengine's ``DefaultOptimWrapperConstructor`` without its warning of every parameter that
+    needs no gradient, for models that have a whole encoder of such, the key encoder; and with rates
+    that shrink by the layer towards the image, on top of all that mmengine's options say.
+
+    Layers are those of the backbone's ``get_layer_depth``, which ``hcsc_mm.TIMMBackbone`` and
+    mmpretrain's transformers and ConvNeXts have; the last of them has the factor once, what
+    stands behind them not at all (BEiT: Bao et al., ICLR 2022, Appendix H).
 
     Args:
-        optim_wrapper_cfg, paramwise_cfg: As in mmengine.
+        optim_wrapper_cfg: As in mmengine.
+        paramwise_cfg: As in mmengine, and two factors from one layer to the one before it, in
+            (0, 1]; 1, the default, treats all alike. ``layer_decay_rate`` (mmpretrain's name) is of
+            the learning rate, ``layer_weight_decay_rate`` of the weight decay. AdamW and SGD shrink
+            a weight by the product of the two rates, so the first one weakens the decay, too.
+
+    Raises:
+        HCSCError: when it is called: a factor is out of range, or the backbone does not say how
+            deep its layers are.
     """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        self.rates = {
+            name: self.paramwise_cfg[name] for name in _SHRINKS if name in self.paramwise_cfg
+        }
 
     def add_params(
         self, params: list[dict], module: nn.Module, prefix: str = "", *args: Any, **kwargs: Any
@@ -25,3 +48,28 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
         """As in mmengine, of modules in which something is trained."""
         if any(weight.requires_grad for weight in module.parameters()):
             super().add_params(params, module, prefix, *args, **kwargs)
+        if not prefix and any(rate != 1 for rate in self.rates.values()):
+            self._shrink(params, module)
+
+    def _shrink(self, params: list[dict], model: nn.Module) -> None:
+        for name, rate in self.rates.items():
+            if not 0 < rate <= 1:
+                raise HCSCError(f"{name}={rate} must lie in (0, 1]; 1 trains all layers alike")
+        names = {id(weight): name for name, weight in model.named_parameters()}
+        for group in params:
+            (weight,) = group["params"]  # mmengine makes one group of each
+            depth, number = self._depth(model, names[id(weight)])
+            for option, rate in self.rates.items():
+                what = _SHRINKS[option]
+                whole = {"lr": self.base_lr, "weight_decay": self.base_wd or 0.0}[what]
+                group[what] = group.get(what, whole) * rate ** (number - 1 - depth)
+
+    def _depth(self, model: nn.Module, name: str) -> tuple[int, int]:
+        backbone = getattr(model, "backbone", None)
+        try:
+            return backbone.get_layer_depth(name, "backbone.")
+        except (AttributeError, NotImplementedError):  # mmpretrain's ResNet-18
+            raise HCSCError(
+                f"{type(backbone).__name__} does not say how deep its layers are; leave out "
+                f"{' and '.join(self.rates)}, or take the network from timm (hcsc_mm.TIMMBackbone)"
+            ) from None

@@ -49,7 +49,11 @@ def without(name):
         (dict(data=None), ["has no data", "a grid needs data, methods and seeds"]),
         (
             dict(methods=dict(hcsc=dict(confg=MOCO))),
-            ["hcsc has no 'confg'", "config, options, trains, yardsticks"],
+            ["hcsc has no 'confg'", "config, options, trains, yardsticks, chain"],
+        ),
+        (
+            dict(methods=dict(mcl=dict(config=MOCO, chain=0))),
+            ["mcl: chain=0", "a whole number from 1"],
         ),
         (
             dict(data=dict(digits=data_entry(num_cluster=(3, 2)))),

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from labelled import tiny_checkpoint
 from mmcv import imresize
+from mmengine.config import Config
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_mutual_info_score
@@ -30,6 +31,7 @@ from hcsc_mm.datasets import Digits
 from hcsc_mm.runtime.launch import build_runner
 
 START = MethodEntry(config=MOCO, trains=False)
+MCL = MOCO.replace("mocov2", "mcl")
 SIMSIAM = MOCO.replace("mocov2", "simsiam")
 
 
@@ -121,6 +123,71 @@ def test_a_tree_is_compared_with_labels_of_its_own_images_only(trained, tmp_path
     fewer = cell(MethodEntry(), seed=1, train=dict(IMAGES, split="train", indices=90))
     with pytest.raises(HCSCError, match="the pre-training has 100 images, and train names 90"):
         measure_cell(fewer, tmp_path)
+
+
+# Models after one another
+
+
+@pytest.fixture(scope="module")
+def chained(tmp_path_factory):
+    """Three stages of MCL in the epochs that another method has: their folder and numbers."""
+    folder = tmp_path_factory.mktemp("chain")
+    options = {**data_entry()["options"], "train_cfg.max_epochs": 6}
+    return folder, measure_cell(cell(MethodEntry(config=MCL, chain=3), options=options), folder)
+
+
+def test_the_models_of_a_chain_share_the_epochs_and_each_knows_those_before_it(chained):
+    folder, found = chained
+    configs = [Config.fromfile(folder / f"model_{link}" / "digits-m-0.py") for link in range(3)]
+    assert found["steps"] == 6 * (100 // 16)
+    states = [weights(folder / f"model_{link}" / "epoch_2.pth") for link in range(3)]
+    assert not (folder / "model_0/epoch_3.pth").exists()
+    assert all(largest_difference(states[0], other) > 0 for other in states[1:])
+    assert len({cfg.model.type for cfg in configs}) == 1
+    logs = [next((folder / f"model_{link}").glob("*/*.log")).read_text() for link in range(3)]
+    assert "earlier stages leave" not in logs[0]
+    assert "1 earlier stages leave" in logs[1] and "2 earlier stages leave" in logs[2]
+
+
+def test_features_of_a_chain_stand_beside_each_other_as_the_stages_measure_them(chained):
+    folder, found = chained
+    earlier = [str(folder / f"model_{link}" / "epoch_2.pth") for link in range(2)]
+    stages = f"knn.test_cfg.stages=[{','.join(earlier)}]"
+    options = [f"{k}={v}".replace(" ", "") for k, v in data_entry()["options"].items()]
+    tool(
+        "run_stages.py",
+        MCL,
+        *("--work-dir", folder / "stages", "--checkpoint", folder / "model_2/epoch_2.pth"),
+        *("--stages", "knn", "--cfg-options", *options, "--stage-options", stages, "knn.k=5"),
+        "knn.test_dataloader.dataset.indices=50",
+        "knn.test_cfg.train_dataloader.dataset.indices=100",
+    )
+    (result,) = json.loads((folder / "stages/results.json").read_text())
+    assert found["scores"]["knn"] == pytest.approx(result["metrics"]["knn/top1_k5"], abs=1e-4)
+
+
+def test_a_chain_goes_on_with_the_model_at_which_it_was_stopped(chained, tmp_path):
+    folder, whole = chained
+    for link, saved in enumerate(("epoch_2.pth", "epoch_1.pth")):
+        place = tmp_path / f"model_{link}"
+        place.mkdir()
+        (place / saved).write_bytes((folder / f"model_{link}" / saved).read_bytes())
+        (place / "last_checkpoint").write_text(str(place / saved))
+    options = {**data_entry()["options"], "train_cfg.max_epochs": 6}
+    again = measure_cell(cell(MethodEntry(config=MCL, chain=3), options=options), tmp_path)
+    assert again["scores"] == whole["scores"]
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        (MethodEntry(config=MCL, chain=3), "2 epochs are too few for a chain of 3"),
+        (MethodEntry(config=MOCO, chain=2), "earlier"),
+    ],
+)
+def test_a_chain_that_cannot_be_is_refused(method, words, tmp_path):
+    with pytest.raises(HCSCError, match=words):
+        cell(method).build_config(tmp_path)
 
 
 # The weights at the start, whose features can be had by hand

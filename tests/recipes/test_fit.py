@@ -127,8 +127,7 @@ def test_a_network_of_timm_brings_its_own_statistics_and_channels(images):
     assert cfg.model.data_preprocessor.mean == [127.5] * 3
     assert cfg.model.neck.in_channels == 1280
     assert (cfg.image_size, cfg.batch_size, cfg.temperature) == (64, 8, 0.07)
-    keys = cfg.optim_wrapper.paramwise_cfg.custom_keys
-    assert keys["backbone.timm_model.conv_head.weight"].lr_mult == 0.5
+    assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == 0.5
     assert fitted(images, TIMM).optim_wrapper.paramwise_cfg is None
     other = fitted(images, TIMM, model_name="resnet18")
     assert other.model.neck.in_channels == 512

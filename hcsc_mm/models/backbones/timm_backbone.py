@@ -79,7 +79,7 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
             self._set_pooling(model_name, pooling)
         else:
             self._check_maps(model_name, pooling)
-        stages = parameter_stages(self.timm_model)
+        self._stages = stages = parameter_stages(self.timm_model)
         number = max(stages.values()) + 1
         if not -1 <= frozen_stages <= number:
             raise HCSCError(
@@ -126,6 +126,21 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
             if self.norm_eval or name in self._frozen_norms:
                 layer.eval()
         return self
+
+    def get_layer_depth(self, param_name: str, prefix: str = "") -> tuple[int, int]:
+        """Where a parameter stands, for rates that shrink towards the image, as mmpretrain asks.
+
+        Args:
+            param_name: Its name; one that does not begin with ``prefix`` stands behind the stages.
+            prefix: What precedes this backbone's own names, such as 'backbone.'.
+
+        Returns:
+            Its stage, from 0, or the number of stages; and the number of stages + 1.
+        """
+        behind = max(self._stages.values()) + 1
+        name = param_name.removeprefix(f"{prefix}timm_model.")
+        stage = self._stages[name] if name != param_name else behind
+        return stage, behind + 1
 
     def _batch_norms(self) -> list[tuple[str, _BatchNorm]]:
         modules = self.timm_model.named_modules()
@@ -191,31 +206,6 @@ def parameter_stages(network: nn.Module) -> dict[str, int]:
     """Name of a parameter of timm's network → number of its stage, from 0."""
     groups = _timm().models.group_parameters(network, network.group_matcher(coarse=True))
     return {name: stage for stage, names in enumerate(groups.values()) for name in names}
-
-
-def layer_decay(model_name: str, decay: float) -> dict[str, dict[str, float]]:
-    """``paramwise_cfg.custom_keys`` for learning rates that shrink towards the image.
-
-    Args:
-        model_name: Name of a network of timm.
-        decay: Factor from one stage to the one before it, in (0, 1]; the last stage has it once.
-
-    Returns:
-        Parameter → ``dict(lr_mult=...)``; for 1.0 nothing.
-
-    Raises:
-        HCSCError: timm has no such network, or the factor is out of range.
-    """
-    if not 0 < decay <= 1:
-        raise HCSCError(f"layer_decay={decay} must lie in (0, 1]; 1 trains all stages alike")
-    if decay == 1:
-        return {}
-    stages = parameter_stages(build_network(model_name))
-    last = max(stages.values()) + 1
-    return {
-        f"backbone.timm_model.{name}": dict(lr_mult=decay ** (last - stage))
-        for name, stage in stages.items()
-    }
 
 
 def mean_and_std(model_name: str) -> tuple[list[float], list[float]]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from ...clustering import hierarchical_kmeans
 from ...registry import MODELS
 from ...structures import PrototypeHierarchy
 from ..selection import kept_shares
+from .knows_tree import KnowsTree
 from .momentum_contrast import MomentumContrast
 
 
 @MODELS.register_module()
-class HCSC(MomentumContrast):
+class HCSC(KnowsTree, MomentumContrast):
     """Hierarchical Contrastive Selective Coding (Guo et al., CVPR 2022).
 
     Until :meth:`set_hierarchy` gives it a hierarchy, the model is MoCo v2. From then on each step
@@ -61,24 +61,6 @@ class HCSC(MomentumContrast):
         """Train with this hierarchy from now on; None goes back to MoCo v2."""
         keys = self.queue.keys
         self.selection.set_hierarchy(None if hierarchy is None else hierarchy.to(keys.device), keys)
-
-    def build_hierarchy(
-        self, features: Tensor, num_prototypes: Sequence[int], **options: Any
-    ) -> PrototypeHierarchy:
-        """Cluster (n, D) features of this rank's shard, and the prototypes again, level by level.
-
-        Options are those of :func:`hierarchical_kmeans`.
-        """
-        return hierarchical_kmeans(features, num_prototypes, **options)
-
-    def load_hierarchy(self, state: Mapping[str, Any]) -> PrototypeHierarchy:
-        """A hierarchy from a checkpoint's entry."""
-        return PrototypeHierarchy.from_state_dict(state)
-
-    @property
-    def concentration_temperature(self) -> float:
-        """Mean of every level's concentrations: the head's temperature."""
-        return self.head.temperature
 
     def keep_shares(self) -> dict[str, float]:
         """Mean probability of keeping a negative, per level, for the log."""

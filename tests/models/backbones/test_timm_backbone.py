@@ -3,11 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.optim import build_optim_wrapper
 
 from hcsc_mm import HCSCError
 from hcsc_mm.models import TIMMBackbone, pool
-from hcsc_mm.models.backbones.timm_backbone import layer_decay, mean_and_std, out_channels
+from hcsc_mm.models.backbones.timm_backbone import mean_and_std, out_channels
 
 timm = pytest.importorskip("timm")
 NAME = "resnet18"  # stem and four stages
@@ -55,30 +54,6 @@ def test_state_dict_is_that_of_mmpretrains_wrapper():
     names = TIMMBackbone(NAME, frozen_stages=1).state_dict()
     assert "timm_model.layer4.1.conv2.weight" in names
     assert not [name for name in names if not name.startswith("timm_model.")]
-
-
-def test_learning_rates_shrink_by_the_stage():
-    model = torch.nn.Module()
-    model.backbone = TIMMBackbone(NAME)
-    wrapper = build_optim_wrapper(
-        model,
-        dict(
-            optimizer=dict(type="SGD", lr=1.0),
-            paramwise_cfg=dict(custom_keys=layer_decay(NAME, 0.5)),
-        ),
-    )
-    found = {}
-    for group in wrapper.optimizer.param_groups:
-        (weight,) = group["params"]
-        name = next(n for n, w in model.named_parameters() if w is weight)
-        found.setdefault(name.split(".")[2].replace("bn1", "conv1"), set()).add(group["lr"])
-    assert found == {
-        "conv1": {0.5**5},
-        "layer1": {0.5**4},
-        "layer2": {0.5**3},
-        "layer3": {0.5**2},
-        "layer4": {0.5},
-    }
 
 
 def test_a_network_says_what_it_wants_and_gives():
@@ -224,7 +199,6 @@ def test_activations_computed_again_give_the_same_gradients(cfg):
         (lambda: TIMMBackbone(NAME, frozen_stages=6), r"frozen_stages=6 .* must be -1 .* to 5"),
         (lambda: TIMMBackbone(**VIT, out_indices=(1, 2)), r"\[1, 2\] .* from 0 to 1"),
         (lambda: TIMMBackbone(**VIT, out_indices=(1,), pooling="mean"), "leave it or out_indices"),
-        (lambda: layer_decay(NAME, 0.0), "layer_decay=0.0 must lie in"),
     ],
 )
 def test_what_cannot_be_is_refused(call, message):
