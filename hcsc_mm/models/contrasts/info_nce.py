@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
 from torch import Tensor, nn
 
 from ...registry import MODELS
-from ..losses import selective_info_nce
+from ..losses import MOST_APART, info_nce_of_draws, selective_info_nce
 from .pairs import Pairs
 
 
@@ -27,3 +31,9 @@ class InfoNCE(nn.Module):
         return selective_info_nce(
             pairs.positive, pairs.negative, pairs.keep, rejected=pairs.rejected
         )
+
+    def of_draws(self, pairs: Pairs, keeps: Sequence[Tensor]) -> Tensor:
+        """(L,) :meth:`forward` for each of L draws in the place of ``pairs.keep``, all at once."""
+        if 2 / pairs.temperature > MOST_APART:  # logits of unit length lie within ± 1 / τ
+            return torch.stack([self(replace(pairs, keep=keep)) for keep in keeps])
+        return info_nce_of_draws(pairs.positive, pairs.negative, keeps, rejected=pairs.rejected)

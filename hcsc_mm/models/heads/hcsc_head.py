@@ -115,12 +115,13 @@ class HCSCHead(InfoNCEHead):
     def _instance_loss(self, pairs: Pairs, draw: Draw) -> Tensor:
         if not draw.instances:
             return self.contrast(pairs)
-        levels = [
-            self.contrast(replace(pairs, keep=keep, rejected=self.rule.rejected))
-            for keep in draw.instances
-        ]
-        total = torch.stack(levels)
-        return total.sum() if self.rule.instance_reduction == "sum" else total.mean()
+        pairs = replace(pairs, rejected=self.rule.rejected)
+        if hasattr(self.contrast, "of_draws"):  # what the levels share is computed once
+            levels = self.contrast.of_draws(pairs, draw.instances)
+        else:
+            one_by_one = (replace(pairs, keep=keep) for keep in draw.instances)
+            levels = torch.stack([self.contrast(one) for one in one_by_one])
+        return levels.sum() if self.rule.instance_reduction == "sum" else levels.mean()
 
     def _prototype_loss(
         self, query: Tensor, hierarchy: PrototypeHierarchy, path: Sequence[Tensor], draw: Draw
@@ -132,17 +133,14 @@ class HCSCHead(InfoNCEHead):
                 prototypes = hierarchy.prototypes[level].to(query)
                 logits = query @ prototypes.T / hierarchy.concentrations[level].to(query)  # (B, K)
             positive = logits.gather(1, own[:, None]).squeeze(1)  # (B,)
-            negative = logits.masked_fill(self._excluded(own, logits), float("-inf"))
+            negative = self._without_positives(logits, own)
             keep = draw.prototypes[level] if level < len(draw.prototypes) else None
             loss = selective_info_nce(positive, negative, keep, rejected=self.rule.rejected)
             levels.append(loss)
         return torch.stack(levels).mean()
 
-    def _excluded(self, own: Tensor, logits: Tensor) -> Tensor:
-        """Prototypes that are no negatives.
-
-        (1, K_l) for the whole batch's positives, or (B, K_l) for each query's own.
-        """
+    def _without_positives(self, logits: Tensor, own: Tensor) -> Tensor:
+        """(B, K_l) with −inf for the whole batch's positives, or for each query's own."""
         if self.rule.exclude == "batch":
-            return torch.zeros_like(logits[:1], dtype=torch.bool).index_fill_(1, own, True)
-        return torch.zeros_like(logits, dtype=torch.bool).scatter_(1, own[:, None], True)
+            return logits.index_fill(1, own, float("-inf"))
+        return logits.scatter(1, own[:, None], float("-inf"))

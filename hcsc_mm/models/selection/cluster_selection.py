@@ -15,7 +15,13 @@ from ...runtime import KeepsResumeState
 from ...structures import PrototypeHierarchy
 from ...utils.shard import all_gather_rows, shard_slice
 from .draws import bernoulli
-from .formula import Draw, keep_probability, log_partition, mean_keep_probability
+from .formula import (
+    Draw,
+    keep_probabilities,
+    keep_probability,
+    log_partition,
+    mean_keep_probability,
+)
 
 INSTANCE_CLAMP = (0.0, 0.999)  # of the released code, as is the next
 PROTOTYPE_CLAMP = (0.0001, 0.999)
@@ -156,17 +162,9 @@ class ClusterSelection(nn.Module, KeepsResumeState):
     def instance_probabilities(self, keys: Tensor, path: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """(B, Q) per level, of keeping each key."""
         hierarchy = self._known.hierarchy
-        return tuple(
-            keep_probability(
-                keys,
-                hierarchy.prototypes[level],
-                hierarchy.concentrations[level],
-                anchors,
-                clamp=INSTANCE_CLAMP,
-                log_partition=self._known.of_keys[level],
-            )
-            for level, anchors in enumerate(path)
-        )
+        levels = list(zip(hierarchy.prototypes, hierarchy.concentrations, strict=True))
+        found = keep_probabilities(keys, levels, path, self._known.of_keys, INSTANCE_CLAMP)
+        return found.unbind()
 
     def prototype_probabilities(self, path: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """(B, K_l) per level but the last, of keeping each prototype."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -82,12 +83,38 @@ def keep_probability(
     """
     if log_partition is None:
         log_partition = _log_partition(candidates, prototypes, concentrations)
+    level = [(prototypes, concentrations)]
+    return keep_probabilities(candidates, level, [anchors], [log_partition], clamp)[0]
+
+
+def keep_probabilities(
+    candidates: Tensor,
+    levels: Sequence[tuple[Tensor, Tensor]],
+    anchors: Sequence[Tensor],
+    log_partitions: Sequence[Tensor],
+    clamp: tuple[float, float],
+) -> Tensor:
+    """:func:`keep_probability` at several levels, of one product with the candidates.
+
+    Args:
+        candidates: (M, D), unit length.
+        levels: Prototypes (K_l, D) and concentrations (K_l,) of each.
+        anchors: (B,) int of each level.
+        log_partitions: (M,) of each level.
+        clamp: Bounds of the result.
+
+    Returns:
+        (L, B, M) in float32 or wider.
+    """
     with full_precision(candidates.device):
-        scaled_anchors = _scaled(prototypes[anchors], concentrations[anchors])  # (B, D)
-        log_posterior = inner_products(
-            scaled_anchors, at_least_float32(candidates), -log_partition
-        )  # (B, M)
-        # in place: a training step makes L of these
+        scaled = [
+            _scaled(prototypes[own], concentrations[own])
+            for (prototypes, concentrations), own in zip(levels, anchors, strict=True)
+        ]
+        product = inner_products(torch.cat(scaled), at_least_float32(candidates))  # (L·B, M)
+        log_posterior = product.view(len(levels), -1, len(candidates))
+        # in place: a training step makes one of these
+        log_posterior.sub_(torch.stack(list(log_partitions))[:, None])
         return log_posterior.exp_().neg_().add_(1).clamp_(*clamp)
 
 

@@ -1,6 +1,7 @@
 """The one loss of instances and prototypes."""
 
 import math
+from dataclasses import replace
 
 import oracles
 import pytest
@@ -8,7 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from hcsc_mm import HCSCError
-from hcsc_mm.models import selective_info_nce
+from hcsc_mm.models import InfoNCEHead, selective_info_nce
+from hcsc_mm.models.contrasts import InfoNCE
+from hcsc_mm.models.losses import info_nce_of_draws
 
 
 @pytest.fixture
@@ -131,3 +134,43 @@ def test_inputs_are_left_as_they_were(logits):
 def test_an_unknown_rule_is_refused_with_the_known_ones(logits):
     with pytest.raises(HCSCError, match=r"rejected='drop'.*'zero' or 'absent'"):
         selective_info_nce(*logits, rejected="drop")
+
+
+@pytest.mark.parametrize("rejected", ["zero", "absent"])
+@pytest.mark.parametrize("apart", [1.0, 15.0], ids=["temperature 1", "temperature 0.07"])
+def test_several_draws_at_once_are_one_by_one_in_loss_and_gradient(rejected, apart):
+    inputs = [apart * (2 * torch.rand(6, dtype=torch.float64) - 1)]
+    inputs += [apart * (2 * torch.rand(6, 20, dtype=torch.float64) - 1)]
+    keeps = [torch.rand(6, 20) < share for share in (0.9, 0.5, 0.0)]
+    weights = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    found = []
+    for way in ("together", "one by one"):
+        leaves = [value.clone().requires_grad_() for value in inputs]
+        if way == "together":
+            losses = info_nce_of_draws(*leaves, keeps, rejected=rejected)
+        else:
+            losses = torch.stack(
+                [selective_info_nce(*leaves, keep, rejected=rejected) for keep in keeps]
+            )
+        (weights * losses).sum().backward()
+        found.append([losses.detach(), *(leaf.grad for leaf in leaves)])
+    for together, alone in zip(*found, strict=True):
+        torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-14)
+    if rejected == "absent":  # of the last draw nothing is left
+        assert found[0][0][2] == 0
+
+
+def test_draws_of_a_temperature_whose_exponentials_overflow_are_taken_one_by_one():
+    keys = F.normalize(torch.randn(20, 8), dim=1)
+    query, key = keys[:6], -keys[:6]  # no positive could be worse
+    keeps = [torch.rand(6, 20) < 0.5 for _ in range(2)]
+    for temperature in (0.2, 0.005):  # 2 / 0.005 = 400: e⁴⁰⁰ is no float32
+        (pairs,) = InfoNCEHead(temperature).pairs([query], key, keys)
+        assert pairs.negative.max() - pairs.positive.min() > 1 / temperature
+        expected = [oracles.selective_info_nce(*pairs_of(pairs), k, "absent") for k in keeps]
+        ours = InfoNCE().of_draws(replace(pairs, rejected="absent"), keeps)
+        assert ours.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def pairs_of(pairs):
+    return pairs.positive.double(), pairs.negative.double()
