@@ -56,14 +56,8 @@ SCALES = {  # of a table in turns
     "small": dict(depth=18, size=64, batch=64, steps=6),
     "large": dict(depth=50, size=224, batch=256, steps=20),
 }
-SIZES = (
-    "size",
-    "batch",
-    "steps",
-    "depth",
-    "network",
-    "device",
-)  # what a run depends on, beside its way
+# what a run depends on, beside its way
+SIZES = ("size", "batch", "steps", "depth", "network", "device")
 
 
 def build(args: argparse.Namespace, with_cp: bool) -> torch.nn.Module:

@@ -22,7 +22,7 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
 
     Layers are those of the backbone's ``get_layer_depth``, which ``hcsc_mm.TIMMBackbone`` and
     mmpretrain's transformers and ConvNeXts have; the last of them has the factor once, what
-    stands behind them not at all (BEiT: Bao et al., ICLR 2022, Appendix H).
+    stands behind them not at all, as BEiT fine-tunes (Bao et al., ICLR 2022).
 
     Args:
         optim_wrapper_cfg: As in mmengine.
@@ -32,15 +32,14 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
             a weight by the product of the two rates, so the first one weakens the decay, too.
 
     Raises:
-        HCSCError: when it is called: a factor is out of range, or the backbone does not say how
-            deep its layers are.
+        HCSCError: when it is called: a factor is out of range, there is no weight decay to shrink,
+            or the backbone does not say how deep its layers are.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
-        self.rates = {
-            name: self.paramwise_cfg[name] for name in _SHRINKS if name in self.paramwise_cfg
-        }
+        given = {name: self.paramwise_cfg.get(name, 1) for name in _SHRINKS}
+        self.rates = {name: rate for name, rate in given.items() if rate != 1}
 
     def add_params(
         self, params: list[dict], module: nn.Module, prefix: str = "", *args: Any, **kwargs: Any
@@ -48,20 +47,22 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
         """As in mmengine, of modules in which something is trained."""
         if any(weight.requires_grad for weight in module.parameters()):
             super().add_params(params, module, prefix, *args, **kwargs)
-        if not prefix and any(rate != 1 for rate in self.rates.values()):
+        if not prefix and self.rates:
             self._shrink(params, module)
 
     def _shrink(self, params: list[dict], model: nn.Module) -> None:
         for name, rate in self.rates.items():
             if not 0 < rate <= 1:
                 raise HCSCError(f"{name}={rate} must lie in (0, 1]; 1 trains all layers alike")
+        if "layer_weight_decay_rate" in self.rates and self.base_wd is None:
+            raise HCSCError("layer_weight_decay_rate needs a weight_decay of the optimizer")
         names = {id(weight): name for name, weight in model.named_parameters()}
         for group in params:
             (weight,) = group["params"]  # mmengine makes one group of each
             depth, number = self._depth(model, names[id(weight)])
             for option, rate in self.rates.items():
                 what = _SHRINKS[option]
-                whole = {"lr": self.base_lr, "weight_decay": self.base_wd or 0.0}[what]
+                whole = {"lr": self.base_lr, "weight_decay": self.base_wd}[what]
                 group[what] = group.get(what, whole) * rate ** (number - 1 - depth)
 
     def _depth(self, model: nn.Module, name: str) -> tuple[int, int]:

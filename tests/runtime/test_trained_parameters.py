@@ -129,3 +129,12 @@ def test_a_factor_of_one_changes_nothing():
 def test_what_cannot_be_is_refused(backbone, paramwise, message):
     with pytest.raises(HCSCError, match=message):
         rates(Model(backbone()), OURS, **paramwise)
+
+
+def test_a_decay_that_is_not_there_cannot_shrink():
+    optimizer = dict(type="SGD", lr=1.0)
+    wrapper = dict(
+        optimizer=optimizer, constructor=OURS, paramwise_cfg=dict(layer_weight_decay_rate=0.5)
+    )
+    with pytest.raises(HCSCError, match="needs a weight_decay"):
+        build_optim_wrapper(Model(small_vit()), wrapper)
