@@ -10,7 +10,7 @@ import torch
 from distributed_workers import run_on_ranks
 from rows import encoded, rows_of
 from store_workers import Batches, KilledError, TrainingOnStore, config_of
-from stores import index, web_server, write_base, write_folder, write_shards, write_zip
+from stores import buckets, index, web_server, write_base, write_folder, write_shards, write_zip
 from tiny import largest_difference
 
 from hcsc_mm.runtime.launch import build_runner
@@ -31,6 +31,9 @@ def store(request, tmp_path, folder):
     if kind == "http":
         with web_server(folder) as address:
             yield dict(type="hcsc_mm.ImageFolder", data_root=address, ann_file="list.txt")
+    elif kind == "bucket":
+        with buckets(folder.parent):
+            yield dict(type="hcsc_mm.ImageFolder", data_root=f"s3://{folder.name}")
     else:
         yield MAKERS[kind](tmp_path, folder)
 
@@ -99,7 +102,7 @@ def expected(tmp_path_factory, folder):
     return run(tmp_path_factory.mktemp("expected"), files)
 
 
-@pytest.mark.parametrize("store", ["http", *MAKERS], indirect=True)
+@pytest.mark.parametrize("store", ["http", "bucket", *MAKERS], indirect=True)
 def test_batches_are_a_folder_s_before_and_after_a_resume_in_the_middle_of_an_epoch(
     tmp_path, store, expected
 ):

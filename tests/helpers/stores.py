@@ -1,8 +1,9 @@
-"""The same encoded images in a folder, tar shards, a zip, a data base, on a web server."""
+"""The same encoded images in a folder, tar shards, a zip, a data base, a bucket, on a server."""
 
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
 import threading
 import zipfile
@@ -11,8 +12,10 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from mmengine.fileio import io as fileio
 
 from hcsc_mm.datasets.tar_index import ALL, index_path
 from hcsc_mm.datasets.tar_shards import Indexed, index_shards
@@ -90,3 +93,44 @@ def web_server(folder: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+class _FolderClient:
+    """What mmengine's ``PetrelBackend`` calls of ``petrel_client``, which no registry has: buckets
+    are folders below ``root``.
+    """
+
+    root: Path
+
+    def __init__(self, **_):
+        pass
+
+    def _path(self, address: str) -> Path:
+        return self.root / address.removeprefix("s3://")
+
+    def Get(self, address: str) -> bytes:  # noqa: N802
+        return self._path(address).read_bytes()
+
+    def contains(self, address: str) -> bool:
+        return self._path(address).is_file()
+
+    def isdir(self, address: str) -> bool:
+        return self._path(address).is_dir()
+
+    def list(self, address: str) -> Iterator[str]:
+        for path in sorted(self._path(address).iterdir(), reverse=True):
+            yield f"{path.name}/" if path.is_dir() else path.name
+
+
+@contextmanager
+def buckets(root: Path) -> Iterator[None]:
+    """'s3://' reads the folders below ``root``."""
+    client = ModuleType("petrel_client.client")
+    client.Client = type("Client", (_FolderClient,), {"root": root})
+    package = ModuleType("petrel_client")
+    package.client = client
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "petrel_client", package)
+        patch.setitem(sys.modules, "petrel_client.client", client)
+        patch.setattr(fileio, "backend_instances", {})
+        yield
