@@ -50,9 +50,10 @@ BY_DEFAULT = [way for way in WAYS if way not in ("fp16", "float32 from weights i
 IN_TURNS = tuple(
     way for way in BY_DEFAULT if way not in ("float32", "bf16 + channels_last + compiled")
 )
+SPLITS = 4  # of batch norm
 SPARES_MEMORY = ("with_cp", "parts")
 SCALES = {  # of a table in turns
-    "tiny": dict(depth=18, size=32, batch=8, steps=4),
+    "tiny": dict(depth=18, size=32, batch=32, steps=4),
     "small": dict(depth=18, size=64, batch=64, steps=6),
     "large": dict(depth=50, size=224, batch=256, steps=20),
 }
@@ -62,7 +63,7 @@ SIZES = ("size", "batch", "steps", "depth", "network", "device")
 
 def build(args: argparse.Namespace, with_cp: bool) -> torch.nn.Module:
     torch.manual_seed(0)
-    norm = dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=4)
+    norm = dict(type="hcsc_mm.SplitBatchNorm2d", num_splits=SPLITS)
     common = dict(depth=args.depth, with_cp=with_cp, norm_cfg=norm)
     if args.network == "digits":  # of configs/hcsc_r18_digits.py
         backbone = dict(
@@ -154,6 +155,8 @@ def measure(args: argparse.Namespace) -> dict[str, float | list[float]]:
     losses, times = [], []
     draw = draws(args)
     half, parts = way.get("half"), way.get("parts", 1)
+    if args.batch % (parts * SPLITS):
+        raise SystemExit(f"error: {args.way} needs a --batch that {parts * SPLITS} divides")
     for _ in range(args.steps):
         views = [view.to(args.device) for view in draw()]
         if way.get("last"):

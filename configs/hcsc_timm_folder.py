@@ -14,7 +14,8 @@ model_name = "tf_efficientnet_lite0"
 # so many first stages stay as they are; -1: all of them, and the projection alone is trained
 frozen_stages = -1
 norm_eval = True  # batch norms keep the statistics of the trained weights
-layer_decay = 1.0  # factor of the learning rate from one stage to the one before it
+# factor of the learning rate from one stage that is trained to the one before it
+layer_decay = 1.0
 layer_weight_decay = 1.0  # the same of the weight decay
 recipe = dict(start="timm", model_name=model_name, frozen_stages=frozen_stages)
 # ---- what the recipe finds ----

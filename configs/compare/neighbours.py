@@ -26,7 +26,7 @@ methods = dict(
     interclr_online=dict(
         config=f"{configs}/interclr_r18_digits.py", options={"model.online": True}
     ),
-    mcl=dict(config=f"{configs}/mcl_r18_digits.py", chain=3),
+    mcl=dict(config=f"{configs}/mcl_r18_digits.py", chain=2),
     hirl=dict(config=f"{configs}/hirl_r18_digits.py"),
     hirl_simsiam=dict(config=f"{configs}/hirl-simsiam_r18_digits.py"),
     hirl_byol=dict(config=f"{configs}/hirl-byol_r18_digits.py"),

@@ -24,6 +24,7 @@ from .method_files import write_method
 # What says where a run lies, and not what it computes.
 _PLACES = ("work_dir", "experiment_name", "launcher", "stages", "title", "filename")
 _OPTIONS = "the grid's options "
+_APART = 1000  # from the seed of a chain's model to the next one's
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Cell:
 
         Raises:
             HCSCError: an option that neither the data's config nor the method's knows, a method
-                that does not stand on one HCSC config, or a chain of more models than epochs.
+                that does not stand on one HCSC config, or epochs that a chain cannot share evenly.
         """
         folder.mkdir(parents=True, exist_ok=True)
         link = self._link(earlier)
@@ -112,7 +113,8 @@ class Cell:
             raise still[name]
         if self.data_entry.checkpoint is not None:
             start_from(cfg, self.data_entry.checkpoint)
-        cfg.randomness = dict(cfg.get("randomness", {}), seed=self.seed)
+        seed = self.seed + _APART * len(earlier)  # each of a chain has weights of its own
+        cfg.randomness = dict(cfg.get("randomness", {}), seed=seed)
         cfg.work_dir, cfg.launcher = str(folder), "none"
         cfg.experiment_name = f"{self.name}-{len(earlier)}" if link else self.name
         return cfg
@@ -123,8 +125,8 @@ class Cell:
         if number == 1:
             return {}
         whole = self.data_config()[0].train_cfg.max_epochs
-        if whole < number:
-            raise HCSCError(f"{self.name}: {whole} epochs are too few for a chain of {number}")
+        if whole % number:
+            raise HCSCError(f"{self.name}: a chain of {number} cannot share {whole} epochs evenly")
         epochs = whole // number
         lengths = {"max_epochs": epochs, "train_cfg.max_epochs": epochs}  # what follows, and it
         return {**lengths, "earlier": list(earlier)}

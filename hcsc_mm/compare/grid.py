@@ -59,9 +59,10 @@ class MethodEntry:
         trains: Whether anything is trained; the row 'start' measures the weights at the start.
         yardsticks: Also cluster its features flat, and by Ward's method, that one of up to 8,000
             images.
-        chain: So many models after one another, which share the data's epochs, each told of the
-            checkpoints before it by ``earlier`` of its config, as MCL's stages; their features are
-            measured beside each other. 1 by default.
+        chain: So many models after one another, which share the data's epochs evenly, each told of
+            the checkpoints before it by ``earlier`` of its config, as MCL's stages. Their features
+            are measured beside each other, each of unit length, and no tree of one of them. 1 by
+            default.
     """
 
     config: str | None = None

@@ -49,24 +49,24 @@ def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
         Numbers and plain values: 'scores' by name, 'spread' of the embedding, 'collapsed',
         'seconds' of training (also before a stop, not before a kill), 'steps', 'images_seen'.
     """
-    runners = []
+    models, verdicts, earlier, steps = [], [], [], 0
     with _timed(folder / "seconds") as spent:
         for place in _places(cell, folder):
-            earlier = [str(_last_checkpoint(runner)) for runner in runners]
-            runners.append(_trained(cell, cell.build_config(place, earlier)))
-    runner = runners[-1]
+            runner = _trained(cell, cell.build_config(place, earlier))
+            models.append(unwrapped(runner.model).eval())
+            verdicts.append(runner.message_hub.runtime_info.get(VERDICT_KEY))
+            steps += runner.iter
+            if cell.method_entry.trains:
+                earlier.append(_last_checkpoint(runner, place))
     cfg = runner.cfg
-    models = [unwrapped(one.model).eval() for one in runners]
     if cell.data_entry.projection and cell.method_entry.trains:
         models = [WithProjection(model) for model in models]
     model = models[0] if len(models) == 1 else SideBySide(models)
-    steps = sum(one.iter for one in runners)
     train, test = (_features(runner, model, cell, part) for part in ("train", "test"))
     gallery = train
     if cell.data_entry.gallery is not None:
         gallery = _features(runner, model, cell, "gallery")
-    own = _own_tree(runner, cell) if cell.method_entry.trains else None
-    spread = _spread(train.features)
+    own = _own_tree(earlier[0], cell) if len(earlier) == 1 else None
     return {
         "scores": {
             **_knn(gallery, test, cell.data_entry.k),
@@ -74,8 +74,9 @@ def measure_cell(cell: Cell, folder: Path) -> dict[str, Any]:
             **_trees(train, cell, own),
             **similarity_scores(runner, cfg, model, train, cell.seed),
         },
-        "spread": spread,
-        "collapsed": cell.method_entry.trains and _is_collapsed(runner, spread, train.features),
+        "spread": _spread(train.features),
+        "collapsed": cell.method_entry.trains
+        and any(map(_is_collapsed, verdicts, train.features.chunk(len(models), dim=1))),
         "seconds": sum(spent),
         "steps": steps,
         "images_seen": steps * cfg.train_dataloader.batch_size,
@@ -100,8 +101,14 @@ def _trained(cell: Cell, cfg: Config) -> Runner:
     return runner
 
 
-def _last_checkpoint(runner: Runner) -> str | None:
-    return runner.message_hub.runtime_info.get("last_ckpt")
+def _last_checkpoint(runner: Runner, folder: Path) -> str:
+    """Of a run in this folder, which may have been moved since it was saved."""
+    last = runner.message_hub.runtime_info.get("last_ckpt")
+    if last is None:
+        raise HCSCError(
+            f"{folder} has no checkpoint of its last step; leave the checkpoint hook in"
+        )
+    return str(folder / Path(last).name)
 
 
 @contextmanager
@@ -211,10 +218,9 @@ def _trees(train: FeatureSet, cell: Cell, own: Tensor | None) -> dict[str, float
     return scores
 
 
-def _own_tree(runner: Runner, cell: Cell) -> list[Tensor] | None:
+def _own_tree(checkpoint: str, cell: Cell) -> list[Tensor] | None:
     """Where the method's own clusters have the training images; None for methods without."""
-    last = _last_checkpoint(runner)
-    saved = saved_tree(load_data(last, map_location="cpu"), path=last) if last else None
+    saved = saved_tree(load_data(checkpoint, map_location="cpu"), path=checkpoint)
     if saved is None:
         return None
     expected = len(DATASETS.build({**cell.data_entry.train, "pipeline": []}))
@@ -268,10 +274,10 @@ def _spread(features: Tensor) -> dict[str, float]:
     return {"std": float(relative_std(unit)), "rank": float(effective_rank(unit[:4096]))}
 
 
-def _is_collapsed(runner: Runner, spread: dict[str, float], features: Tensor) -> bool:
-    """What CollapseHook found of the keys; for methods without keys, of the features."""
-    verdict = runner.message_hub.runtime_info.get(VERDICT_KEY)
+def _is_collapsed(verdict: str | None, features: Tensor) -> bool:
+    """What CollapseHook found of a model's keys; for methods without keys, of the features."""
     if verdict is not None:
         return verdict == "collapsed"
+    spread = _spread(features)
     share = (spread["rank"] - 1) / max(1, min(features.shape) - 1)
     return spread["std"] < COLLAPSED_STD or share < COLLAPSED_RANK_SHARE

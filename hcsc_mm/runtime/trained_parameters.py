@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -20,7 +21,8 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
     needs no gradient, for models that have a whole encoder of such, the key encoder; and with rates
     that shrink by the layer towards the image, on top of all that mmengine's options say.
 
-    Layers are those of the backbone's ``get_layer_depth``, which ``hcsc_mm.TIMMBackbone`` and
+    Layers are those of the backbone's ``get_layer_depth``, which ``hcsc_mm.TIMMBackbone`` (timm's
+    groups: a transformer's blocks, a convolutional network's stages, for some the last norm) and
     mmpretrain's transformers and ConvNeXts have; the last of them has the factor once, what
     stands behind them not at all, as BEiT fine-tunes (Bao et al., ICLR 2022).
 
@@ -32,14 +34,21 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
             a weight by the product of the two rates, so the first one weakens the decay, too.
 
     Raises:
-        HCSCError: when it is called: a factor is out of range, there is no weight decay to shrink,
-            or the backbone does not say how deep its layers are.
+        HCSCError: a factor is out of range, or the optimizer has no rate for it to shrink; when it
+            is called: nothing of the backbone is trained, or it does not say how deep its layers
+            are.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
         given = {name: self.paramwise_cfg.get(name, 1) for name in _SHRINKS}
         self.rates = {name: rate for name, rate in given.items() if rate != 1}
+        whole = {"lr": self.base_lr, "weight_decay": self.base_wd}
+        for name, rate in self.rates.items():
+            if not isinstance(rate, (int, float)) or not 0 < rate < 1:
+                raise HCSCError(f"{name}={rate!r} must lie in (0, 1]; 1 trains all layers alike")
+            if whole[_SHRINKS[name]] is None:
+                raise HCSCError(f"{name} needs a {_SHRINKS[name]} of the optimizer")
 
     def add_params(
         self, params: list[dict], module: nn.Module, prefix: str = "", *args: Any, **kwargs: Any
@@ -51,26 +60,28 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
             self._shrink(params, module)
 
     def _shrink(self, params: list[dict], model: nn.Module) -> None:
-        for name, rate in self.rates.items():
-            if not 0 < rate <= 1:
-                raise HCSCError(f"{name}={rate} must lie in (0, 1]; 1 trains all layers alike")
-        if "layer_weight_decay_rate" in self.rates and self.base_wd is None:
-            raise HCSCError("layer_weight_decay_rate needs a weight_decay of the optimizer")
         names = {id(weight): name for name, weight in model.named_parameters()}
+        whole = {"lr": self.base_lr, "weight_decay": self.base_wd}
+        shrunk = False
         for group in params:
             (weight,) = group["params"]  # mmengine makes one group of each
             depth, number = self._depth(model, names[id(weight)])
+            shrunk = shrunk or depth < number - 1
             for option, rate in self.rates.items():
                 what = _SHRINKS[option]
-                whole = {"lr": self.base_lr, "weight_decay": self.base_wd}[what]
-                group[what] = group.get(what, whole) * rate ** (number - 1 - depth)
+                group[what] = group.get(what, whole[what]) * rate ** (number - 1 - depth)
+        if not shrunk:
+            raise HCSCError(
+                f"{' and '.join(self.rates)} of a backbone of which nothing is trained has no "
+                "effect; leave it out, or train stages (frozen_stages)"
+            )
 
     def _depth(self, model: nn.Module, name: str) -> tuple[int, int]:
         backbone = getattr(model, "backbone", None)
-        try:
-            return backbone.get_layer_depth(name, "backbone.")
-        except (AttributeError, NotImplementedError):  # mmpretrain's ResNet-18
-            raise HCSCError(
-                f"{type(backbone).__name__} does not say how deep its layers are; leave out "
-                f"{' and '.join(self.rates)}, or take the network from timm (hcsc_mm.TIMMBackbone)"
-            ) from None
+        if hasattr(backbone, "get_layer_depth"):
+            with suppress(NotImplementedError):  # mmpretrain's ResNet-18
+                return backbone.get_layer_depth(name, "backbone.")
+        raise HCSCError(
+            f"{type(backbone).__name__} does not say how deep its layers are; leave out "
+            f"{' and '.join(self.rates)}, or take the network from timm (hcsc_mm.TIMMBackbone)"
+        )

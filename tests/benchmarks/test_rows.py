@@ -73,7 +73,7 @@ def small_stores(monkeypatch):
 
 def small_precision(monkeypatch):
     monkeypatch.setitem(bench_precision.SCALES, "small", bench_precision.SCALES["tiny"])
-    monkeypatch.setattr(bench_precision, "IN_TURNS", ("checkpointed activations",))
+    monkeypatch.setattr(bench_precision, "IN_TURNS", ("accumulated in 4 parts",))
     return bench_precision
 
 

@@ -131,10 +131,20 @@ def test_what_cannot_be_is_refused(backbone, paramwise, message):
         rates(Model(backbone()), OURS, **paramwise)
 
 
-def test_a_decay_that_is_not_there_cannot_shrink():
-    optimizer = dict(type="SGD", lr=1.0)
-    wrapper = dict(
-        optimizer=optimizer, constructor=OURS, paramwise_cfg=dict(layer_weight_decay_rate=0.5)
-    )
-    with pytest.raises(HCSCError, match="needs a weight_decay"):
+def test_rates_of_a_backbone_that_is_not_trained_are_refused():
+    frozen = TIMMBackbone("resnet18", frozen_stages=-1)
+    with pytest.raises(HCSCError, match="of which nothing is trained"):
+        rates(Model(frozen), OURS, layer_decay_rate=0.5)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "words"),
+    [
+        (dict(type="SGD", lr=1.0), "layer_weight_decay_rate", "needs a weight_decay"),
+        (dict(type="AdamW"), "layer_decay_rate", "needs a lr"),
+    ],
+)
+def test_what_is_not_there_cannot_shrink(optimizer, rate, words):
+    wrapper = dict(optimizer=optimizer, constructor=OURS, paramwise_cfg={rate: 0.5})
+    with pytest.raises(HCSCError, match=words):
         build_optim_wrapper(Model(small_vit()), wrapper)

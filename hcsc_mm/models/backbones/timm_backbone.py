@@ -203,7 +203,11 @@ def build_network(model_name: str) -> nn.Module:
 
 
 def parameter_stages(network: nn.Module) -> dict[str, int]:
-    """Name of a parameter of timm's network → number of its stage, from 0."""
+    """Name of a parameter of timm's network → number of its stage, from 0; one stage where timm
+    names none.
+    """
+    if not hasattr(network, "group_matcher"):  # features_only
+        return dict.fromkeys((name for name, _ in network.named_parameters()), 0)
     groups = _timm().models.group_parameters(network, network.group_matcher(coarse=True))
     return {name: stage for stage, names in enumerate(groups.values()) for name in names}
 

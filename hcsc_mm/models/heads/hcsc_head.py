@@ -13,7 +13,7 @@ from ...errors import HCSCError
 from ...registry import MODELS
 from ...structures import PrototypeHierarchy
 from ...utils.precision import at_least_float32, full_precision
-from ..contrasts import Pairs
+from ..contrasts import InfoNCE, Pairs
 from ..losses import selective_info_nce
 from ..selection import Draw
 from .info_nce_head import InfoNCEHead, by_view
@@ -116,7 +116,7 @@ class HCSCHead(InfoNCEHead):
         if not draw.instances:
             return self.contrast(pairs)
         pairs = replace(pairs, rejected=self.rule.rejected)
-        if hasattr(self.contrast, "of_draws"):  # what the levels share is computed once
+        if type(self.contrast).forward is InfoNCE.forward:  # what levels share is computed once
             levels = self.contrast.of_draws(pairs, draw.instances)
         else:
             one_by_one = (replace(pairs, keep=keep) for keep in draw.instances)

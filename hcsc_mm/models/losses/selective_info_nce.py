@@ -51,13 +51,14 @@ def info_nce_of_draws(
     """:func:`selective_info_nce` of one batch's logits for each of several draws, whose
     exponentials are computed once.
 
-    A query's loss is log(1 + Σ_kept exp(negative − positive)), with exp(−positive) further in the
-    brackets for each rejected negative where that leaves a 1.
+    A query's loss is log(1 + Σ_kept exp(negative − positive)); with 'zero' each rejected negative
+    adds exp(−positive) to the sum.
 
     Args:
         positive: (B,) logits, already divided by their temperature.
-        negative: (B, M) logits, already divided by their temperature, finite; no further than
-            ``MOST_APART`` from the positive, nor that from 0.
+        negative: (B, M) logits, already divided by their temperature, finite, unlike there. They
+            lie no further than ``MOST_APART`` from the positive, and the positive no further than
+            that from 0: the caller sees to it, as exponentials would overflow.
         keeps: L masks (B, M), True = keep.
         rejected: As in :func:`selective_info_nce`.
 

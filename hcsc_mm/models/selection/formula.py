@@ -112,7 +112,7 @@ def keep_probabilities(
             for (prototypes, concentrations), own in zip(levels, anchors, strict=True)
         ]
         product = inner_products(torch.cat(scaled), at_least_float32(candidates))  # (L·B, M)
-        log_posterior = product.view(len(levels), -1, len(candidates))
+        log_posterior = product.view(len(levels), len(anchors[0]), len(candidates))
         # in place: a training step makes one of these
         log_posterior.sub_(torch.stack(list(log_partitions))[:, None])
         return log_posterior.exp_().neg_().add_(1).clamp_(*clamp)

@@ -15,6 +15,7 @@ from hcsc_mm.models import (
     NegativeQueue,
     selective_info_nce,
 )
+from hcsc_mm.models.contrasts import InfoNCE
 
 BATCH, LENGTH, DIM, NUM_PROTOTYPES = 5, 24, 6, (12, 7, 4)
 
@@ -227,3 +228,17 @@ def test_without_instance_draws_a_view_has_plain_info_nce(hierarchy, path, keys)
 def test_options_that_moved_to_selection_are_refused_with_their_new_place(old, new):
     with pytest.raises(HCSCError, match=new):
         HCSCHead(**{old: False})
+
+
+def test_a_contrast_that_changes_info_nce_is_asked_for_each_level(hierarchy, path, keys):
+    class Doubled(InfoNCE):
+        def forward(self, pairs):
+            return 2 * super().forward(pairs)
+
+    queries, key = views(1)
+    draws = [random_draw(hierarchy, seed=0)]
+    plain, doubled = (
+        HCSCHead(contrast=contrast).loss(queries, key, keys, hierarchy, path, draws)
+        for contrast in (InfoNCE(), Doubled())
+    )
+    torch.testing.assert_close(doubled["loss_instance"], 2 * plain["loss_instance"])
