@@ -13,16 +13,20 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.config import config as mmengine_config
 from mmengine.config.utils import RemoveAssignFromAST
 
 DELETE = "_delete_"  # mmengine's: do not keep the other entries
+COMPUTED = object()  # the value of a name that follows from others
 
 
-def read_with(path: str, changes: Mapping[str, Any]) -> Config:
+def read_with(
+    path: str, changes: Mapping[str, Any], again: Mapping[str, Any] = MappingProxyType({})
+) -> Config:
     """Read a config whose values at the top are others.
 
     Args:
@@ -32,7 +36,21 @@ def read_with(path: str, changes: Mapping[str, Any]) -> Config:
             of a list are addressed by '0', '1', …. What is imported, defined or looped over has no
             name in this sense, nor has what begins with an underscore, and all of a pure Python
             config and of one in JSON or YAML: changes of those change nothing.
+        again: From :func:`assigned_again`. What the last file assigns to these names, computed with
+            the changes, takes the place of what the files above it assign, if it is a number, a
+            text, None or a list of them; groups merge in mmengine's way.
     """
+    values = {name: value for name, value in again.items() if value is not COMPUTED}
+    cfg = _read(path, {**values, **changes})
+    computed = {
+        name: value
+        for name, value in cfg.to_dict().items()
+        if again.get(name) is COMPUTED and name not in changes and _is_plain(value)
+    }
+    return _read(path, {**values, **computed, **changes}) if computed else cfg
+
+
+def _read(path: str, changes: Mapping[str, Any]) -> Config:
     if not changes or Config._is_lazy_import(path):
         return Config.fromfile(path)
     with _transforming(partial(_Rebind, changes)):
@@ -44,22 +62,29 @@ def names_assigned_after(path: str, name: str) -> set[str]:
     ``name``; none for what is no config in mmengine's text form.
     """
     _, files = _recorded(path)
-    last = max((place for place, names in enumerate(files) if name in names), default=len(files))
-    return set().union(*files[last + 1 :])
+    last = max((at for at, file in enumerate(files) if name in file.assigned), default=len(files))
+    return set().union(*(file.assigned for file in files[last + 1 :]))
 
 
-def values_assigned_again(path: str) -> dict[str, Any]:
-    """Values that a file gives to names of files that it inherits from: ``batch_size = 32`` over
-    ``batch_size = 64``. Numbers, texts, None and lists of them; groups merge in mmengine's way.
+def assigned_again(path: str) -> dict[str, Any]:
+    """Names to which a file and one that it inherits from assign values, ``batch_size = 32`` over
+    ``batch_size = 64``, if a file above the last one reads them, with the value; COMPUTED for one
+    that is no literal, such as ``lr = 0.1 * batch_size``.
     """
-    cfg, files = _recorded(path)
+    _, files = _recorded(path)
     seen: set[str] = set()
-    again: set[str] = set()
-    for names in files:
-        again |= seen & names
-        seen |= names
-    values = {name: value for name, value in cfg.to_dict().items() if name in again}
-    return {name: value for name, value in values.items() if _is_plain(value) and name[0] != "_"}
+    read: set[str] = set()
+    again: dict[str, Any] = {}
+    for file in files:
+        both = seen & read
+        again |= {name: value for name, value in file.assigned.items() if name in both}
+        seen |= file.assigned.keys()
+        read |= file.read
+    return {
+        name: value
+        for name, value in again.items()
+        if name[0] != "_" and (value is COMPUTED or _is_plain(value))
+    }
 
 
 def _is_plain(value: Any) -> bool:
@@ -68,33 +93,70 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, (bool, int, float, str))
 
 
-def _recorded(path: str) -> tuple[Config, list[set[str]]]:
-    """A config, and the names that each of its files assigns, inherited files first."""
+class _File(NamedTuple):
+    """What a config file does at its top.
+
+    Attributes:
+        assigned: Name → value, see :func:`assigned_again`.
+        read: Names that it reads.
+    """
+
+    assigned: dict[str, Any]
+    read: set[str]
+
+
+def _recorded(path: str) -> tuple[Config, list[_File]]:
+    """A config, and what each of its files does, inherited files first."""
     if Config._is_lazy_import(path):
         return Config.fromfile(path), []
-    files: list[set[str]] = []  # mmengine reads what a file inherits from before the file
+    files: list[_File] = []  # mmengine reads what a file inherits from before the file
     with _transforming(partial(_Record, files)):
         return Config.fromfile(path), files
 
 
 class _Record(RemoveAssignFromAST):
-    """Notes the names that each file assigns at its top.
+    """Notes what each file does at its top.
 
     Args:
-        files: Where they go, a set per file.
+        files: Where it goes.
         key: mmengine's, see :class:`_Rebind`.
     """
 
-    def __init__(self, files: list[set[str]], key: str) -> None:
+    def __init__(self, files: list[_File], key: str) -> None:
         super().__init__(key)
         self.files = files
 
     def visit(self, node: ast.AST) -> Any:
         if isinstance(node, ast.Module):
             assigned = (ast.Assign, ast.AnnAssign, ast.AugAssign)
-            bound = [_bound_by(one) for one in node.body if isinstance(one, assigned)]
-            self.files.append({name for names in bound for name in names})
+            found: dict[str, Any] = {}
+            for one in node.body:
+                if isinstance(one, assigned):
+                    found |= dict.fromkeys(_bound_by(one), _value_of(one))
+            self.files.append(_File(found, _names_read(node)))
         return super().visit(node)
+
+
+def _names_read(file: ast.Module) -> set[str]:
+    """Names that a file's code reads, its own and those of ``_base_``."""
+    names = set()
+    for node in ast.walk(file):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            names.add(node.attr)
+    return names
+
+
+def _value_of(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> Any:
+    """The value of an assignment to one name, if it is a literal; else COMPUTED."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    if isinstance(node, ast.AugAssign) or not all(isinstance(one, ast.Name) for one in targets):
+        return COMPUTED
+    try:
+        return ast.literal_eval(node.value)
+    except (ValueError, TypeError):
+        return COMPUTED
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ...errors import HCSCError
 from ...utils.text import first_line
 from .fitted import FITTED, RECIPE, fit
 from .keys import Keys, UnknownKeyError
-from .names import DELETE, read_with, values_assigned_again
+from .names import DELETE, assigned_again, read_with
 from .options import UnfitError, value_of
 from .places import Path, path_of, places_of, prefixes, put_at, value_at
 from .roles import root_arguments
@@ -61,21 +61,25 @@ def read_config(
     """
     options = dict(options or {})
     _refuse_overlaps(options, flag)
-    again = values_assigned_again(path)  # in the files above all that follows from them follows
-    cfg, changes = _changed(path, options, flag, again)
+    again = assigned_again(path)  # in the files above all that follows from them follows
+    cfg, changes = _changed(path, options, flag, again, {})
     found = fit(path, cfg, options)
     if found is not None:
-        cfg, changes = _changed(path, options, flag, {**again, **found.values})
+        cfg, changes = _changed(path, options, flag, again, found.values)
         cfg.pop(RECIPE)  # a run from the dumped config is the same run
         cfg[FITTED] = dict(lines=found.lines, world_size=found.world_size)
     return cfg, changes
 
 
 def _changed(
-    path: str, options: dict[str, Any], flag: str, fitted: Mapping[str, Any]
+    path: str,
+    options: dict[str, Any],
+    flag: str,
+    again: Mapping[str, Any],
+    fitted: Mapping[str, Any],
 ) -> tuple[Config, dict[str, Any]]:
-    plain = read_with(path, fitted)
-    return _Change(path, plain, options, flag, fitted).made() if options else (plain, {})
+    plain = read_with(path, fitted, again)
+    return _Change(path, plain, options, flag, again, fitted).made() if options else (plain, {})
 
 
 def merge_options(cfg: Config, changes: Mapping[str, Any]) -> None:
@@ -118,7 +122,8 @@ class _Change:
         plain: The config as the file has it.
         options: Key → text or value.
         flag: Name of the flag, for messages.
-        fitted: Values at the top that inheriting files assign again, or a recipe has found.
+        again: What inheriting files assign again to names at the top.
+        fitted: Values at the top that a recipe has found.
     """
 
     def __init__(
@@ -127,10 +132,11 @@ class _Change:
         plain: Config,
         options: dict[str, Any],
         flag: str,
+        again: Mapping[str, Any],
         fitted: Mapping[str, Any],
     ) -> None:
         self.path, self.plain, self.options, self.flag = path, plain, options, flag
-        self.fitted = fitted
+        self.again, self.fitted = again, fitted
         self.read_at_top = root_arguments(plain).parameters
         self.before = self._outcome(plain)
 
@@ -256,7 +262,7 @@ class _Change:
     def _outcome_with(self, change: Mapping[str, Any]) -> dict | None:
         """What the runner reads of the changed config; None: its code fails."""
         try:
-            return self._outcome(read_with(self.path, {**self.fitted, **change}))
+            return self._outcome(read_with(self.path, {**self.fitted, **change}, self.again))
         except RAISED_BY_CONFIGS:
             return None
 
@@ -265,7 +271,7 @@ class _Change:
 
     def _read(self, at_top: Mapping[str, Any]) -> Config:
         try:
-            return read_with(self.path, {**self.fitted, **at_top})
+            return read_with(self.path, {**self.fitted, **at_top}, self.again)
         except RAISED_BY_CONFIGS as error:
             given = " ".join(f"{key}={value}" for key, value in at_top.items())
             raise HCSCError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hcsc_mm.runtime.configs import read_config
-from hcsc_mm.runtime.configs.names import values_assigned_again
+from hcsc_mm.runtime.configs.names import COMPUTED, assigned_again
 
 BASE = """
 batch_size = 64
@@ -52,9 +52,22 @@ def test_the_command_line_and_places_of_the_file_win(tmp_path):
     assert cfg.lr == 0.12 * 32 / 256 and cfg.optim_wrapper.optimizer.lr == 3.0
 
 
+def test_what_an_inheriting_file_computes_anew_follows_the_command_line(tmp_path):
+    written(tmp_path, "base", BASE)
+    own = "batch_size = 128\nlr = 1e-3 * batch_size / 128\n"
+    cfg, _ = read_config(written(tmp_path, "own", own, "base.py"), {"batch_size": "256"})
+    assert cfg.lr == cfg.optim_wrapper.optimizer.lr == 2e-3
+    inherited = "lr = _base_.batch_size / 64\n"
+    cfg, _ = read_config(written(tmp_path, "inherited", inherited, "base.py"), {"batch_size": "32"})
+    assert cfg.lr == cfg.optim_wrapper.optimizer.lr == 0.5
+
+
 def test_groups_merge_as_in_mmengine_and_single_files_have_nothing_again(tmp_path):
     base = written(tmp_path, "base", BASE)
     child = written(tmp_path, "child", "view = dict(size=64)\nnew = 1\n", "base.py")
-    assert values_assigned_again(base) == values_assigned_again(child) == {}
+    assert assigned_again(base) == {}
+    assert assigned_again(child) == {"view": COMPUTED}
+    other = written(tmp_path, "other", "custom_hooks = []\n", "base.py")
+    assert assigned_again(other) == {}  # nobody reads it
     cfg, _ = read_config(child)
     assert cfg.view.size == 64 and cfg.custom_hooks[0]["of"] == 32
