@@ -24,6 +24,7 @@ from mmengine.dist import get_rank
 
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
+from hcsc_mm.clustering.kmeans import SEEDINGS
 from hcsc_mm.explore.build import BuildOptions, build_tree
 from hcsc_mm.explore.embedding_flags import add_embedding_flags
 from hcsc_mm.explore.page import write_page
@@ -89,6 +90,11 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     add_embedding_flags(parser)
     parser.add_argument("--seed", type=int, default=0, help="of a new clustering")
     parser.add_argument(
+        "--seeding",
+        choices=SEEDINGS,
+        help="what a new clustering begins with (default: k-means++); makes a new tree",
+    )
+    parser.add_argument(
         "--redo", action="store_true", help="replace a tree of other inputs in the folder"
     )
     parser.add_argument(
@@ -149,6 +155,7 @@ def main() -> None:
             num_workers=args.num_workers,
             unreadable=args.unreadable,
             seed=args.seed,
+            seeding=args.seeding,
             redo=args.redo,
             keep=args.keep,
         )

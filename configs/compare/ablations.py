@@ -27,6 +27,7 @@ methods = dict(
     levels_2=dict(options={**base, f"{clustering}.num_prototypes": (60, 30)}),
     levels_4=dict(options={**base, f"{clustering}.num_prototypes": (120, 60, 30, 10)}),
     random_seeding=dict(options={**base, f"{clustering}.seeding": "random"}),
+    ward_seeding=dict(options={**base, f"{clustering}.seeding": "ward"}),
     bank=dict(options={**base, f"{clustering}.features": "bank"}),
     symmetric=dict(options={**base, "model.symmetric": True}),
     momentum_constant=dict(

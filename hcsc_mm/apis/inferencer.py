@@ -182,6 +182,7 @@ class HierarchyInferencer:
         batch_size: int = 64,
         channel_order: str | None = None,
         seed: int = 0,
+        seeding: str = "k-means++",
     ) -> PrototypeHierarchy:
         """Make a tree of images, for weights that have none, and place images in it from now on.
 
@@ -192,13 +193,14 @@ class HierarchyInferencer:
                 number of images, see :func:`default_num_prototypes`.
             batch_size, channel_order: How images are read, as in :meth:`__call__`.
             seed: Seeds the clustering; equal seeds give equal trees.
+            seeding: What it begins with: 'k-means++', 'random' or 'ward', see :func:`kmeans`.
         """
         found = images
         if not isinstance(images, EmbeddedImages):
             found = self._embed(images, batch_size, channel_order)
         num_prototypes = num_prototypes or default_num_prototypes(len(found))
         features = torch.from_numpy(found.embedding)
-        self.hierarchy = hierarchical_kmeans(features, num_prototypes, seed=seed)
+        self.hierarchy = hierarchical_kmeans(features, num_prototypes, seed=seed, seeding=seeding)
         return self.hierarchy
 
     def _tree(self) -> PrototypeHierarchy:

@@ -43,8 +43,8 @@ def hierarchical_kmeans(
         warm_start: The last hierarchy; its prototypes are the first centroids of a single run per
             level.
         seed: Seeds the choice of first centroids; equal seeds give equal trees.
-        seeding: How the first centroids are chosen: 'k-means++' (the default), or 'random' as in
-            the released code, see :func:`kmeans`.
+        seeding: How the first centroids are chosen: 'k-means++' (the default), 'random' as in the
+            released code, or 'ward', see :func:`kmeans`.
         memory_mb: Memory that the torch back end may use beyond the features and the result, in MiB
             per rank.
         sharded: Each rank keeps the prototypes of its own rows alone, 4 bytes a row, instead of

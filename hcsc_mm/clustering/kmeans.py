@@ -16,13 +16,13 @@ from ..utils.ranks import wait_for_ranks
 from ..utils.shard import global_sum, shard_slice
 from .lloyd import Nearest, Partition, lloyd
 from .nearest import nearest_centroid
-from .seeding import GREEDY_POINTS, sample_rows, seed_centroids
+from .seeding import GREEDY_POINTS, sample_rows, seed_centroids, ward_centroids
 
 # Restarts of a large problem are compared by how well their seeds fit a sample of so many rows per
 # cluster. Iterations on the sample would fit it too closely: from where they end, all rows end 1 %
 # worse (50,000 rows in 3000 clusters).
 _SAMPLE_ROWS_PER_CLUSTER = 4
-SEEDINGS = ("k-means++", "random")
+SEEDINGS = ("k-means++", "random", "ward")
 # Rows that are looked through at once for what is not finite.
 _CHECK_ROWS = 2**16
 
@@ -57,10 +57,12 @@ def kmeans(
     From k-means++ seeds the ranks share the restarts' work evenly. On more than 4096 rows they are
     compared on a sample, of at least 4 rows per cluster, and only the best one is run on all rows.
     From random rows every restart makes all its iterations on all rows, as FAISS does: up to five
-    times the work, and another kind of minimum. A cluster that loses all members takes the row that
-    is farthest from its centroid (the second empty one the second farthest, and so on); from random
-    rows half of a large cluster, as in FAISS. The result depends on ``seed`` and ``seeding`` only,
-    not on the number of ranks.
+    times the work, and another kind of minimum. From the clusters that Ward's method finds in up to
+    4096 rows there is one run, for collections of a few thousand: the smallest sum of squared
+    distances of the three there, and the best tree (docs/recipe.md). A cluster that loses all
+    members takes the row that is farthest from its centroid (the second empty one the second
+    farthest, and so on); from random rows half of a large cluster, as in FAISS. The result depends
+    on ``seed`` and ``seeding`` only, not on the number of ranks.
 
     Args:
         features: (n, D) float, this rank's rows; the ranks' shards in rank order are the data set.
@@ -71,13 +73,14 @@ def kmeans(
             distances is kept.
         init: (K, D) first centroids instead of seeding; there is one run then.
         seed: Seeds the choice of first centroids.
-        seeding: How they are chosen: 'k-means++' (the default), or 'random': as many rows, drawn
-            without repetition, as in the released code.
+        seeding: How they are chosen: 'k-means++' (the default), 'random': as many rows, drawn
+            without repetition, as in the released code, or 'ward': means of Ward's clusters of up
+            to 4096 rows, for at most as many clusters, without restarts.
         memory_mb: Memory that may be used beyond features, centroids and result, in MiB per rank.
 
     Raises:
         HCSCError: features that are not (n, D) floating point or not finite, fewer rows than
-            clusters, or init of another shape.
+            clusters, init of another shape, or too many clusters for 'ward'.
     """
     return cluster(
         features,
@@ -103,7 +106,7 @@ def cluster(
     nearest: Nearest,
 ) -> KMeansResult:
     """:func:`kmeans` with any search for the nearest centroid."""
-    check_seeding(seeding)
+    check_seeding(seeding, num_clusters)
     num_rows = check_kmeans_input(features, num_clusters, init)
     check_whole("k-means", 1, num_clusters=num_clusters, num_restarts=num_restarts)
     check_whole("k-means", 0, num_iterations=num_iterations)
@@ -116,6 +119,8 @@ def cluster(
             features, num_rows, num_clusters, num_iterations, num_restarts, seed, nearest, name
         )
         return KMeansResult(found.centroids, found.assignment, found.squared_distance)
+    elif seeding == "ward":
+        start = _from_ward(features, num_rows, num_clusters, seed)
     else:
         size = min(num_rows, max(GREEDY_POINTS, _SAMPLE_ROWS_PER_CLUSTER * num_clusters))
         whole = size == num_rows
@@ -129,13 +134,24 @@ def cluster(
     return KMeansResult(found.centroids, found.assignment, found.squared_distance)
 
 
-def check_seeding(seeding: str) -> str:
-    """Refuse a kind of seeds that does not exist."""
+def check_seeding(seeding: str, num_clusters: int) -> str:
+    """Refuse a kind of seeds that does not exist, or not for so many clusters."""
     if seeding not in SEEDINGS:
         raise HCSCError(
             f"seeding={seeding!r} is unknown; choose one of {', '.join(map(repr, SEEDINGS))}"
         )
+    if seeding == "ward" and num_clusters > GREEDY_POINTS:
+        raise HCSCError(
+            f"seeding='ward' merges {GREEDY_POINTS} rows at most into clusters, and {num_clusters} "
+            "are wanted; take 'k-means++'"
+        )
     return seeding
+
+
+def _from_ward(features: Tensor, num_rows: int, num_clusters: int, seed: int) -> Tensor:
+    """(K, D) means of Ward's clusters, the same on all ranks."""
+    sample = sample_rows(features, num_rows, min(num_rows, GREEDY_POINTS), seed)
+    return _same_everywhere(ward_centroids(sample, num_clusters), 0)
 
 
 def _best_of_full_runs(

@@ -45,6 +45,8 @@ class BuildOptions:
         num_workers: Loader processes, per process.
         unreadable: 'list' images that cannot be read in the table, or 'stop' at the first.
         seed: Seeds a new clustering.
+        seeding: What a new clustering begins with, see :func:`kmeans`; it makes a new tree. None:
+            the weights' own tree, or 'k-means++'.
         redo: Build anew in a folder that holds a tree of other inputs.
         keep: Keep what the steps have left: with other options the build then goes on from there.
         exhaustive: Up to so many images all are compared with all, see :func:`search`.
@@ -57,6 +59,7 @@ class BuildOptions:
     num_workers: int = 2
     unreadable: str = "list"
     seed: int = 0
+    seeding: str | None = None
     redo: bool = False
     keep: bool = False
     exhaustive: int = EXHAUSTIVE
@@ -120,7 +123,8 @@ class _Build:
         self.sources, self.out, self.options = sources, out, options
         self.work = out / _WORK
         embedder = sources.embedder
-        self.origin = origin_of_tree(embedder, sources.images, options.num_prototypes)
+        new = options.num_prototypes is not None or options.seeding is not None
+        self.origin = origin_of_tree(embedder, sources.images, new)
         own = embedder.hierarchy if embedder else None
         tree = {
             "numbers of prototypes": options.num_prototypes,
@@ -128,6 +132,8 @@ class _Build:
             "the weights' tree": "" if own is None else _digest_of_tree(own),
             "origin": self.origin,
         }
+        if options.seeding is not None:  # folders of before know nothing of it
+            tree["seeding"] = options.seeding
         inputs = {**sources.facts(), "unreadable images": options.unreadable}
         files = {"type": options.dtype, "npy": options.npy}
         steps = [
@@ -179,6 +185,7 @@ class _Build:
             self.embeddings(),
             options.num_prototypes,
             options.seed,
+            options.seeding or "k-means++",
         )
         if get_rank() == 0:
             hierarchy.to("cpu").save(self.work / "tree.pt")

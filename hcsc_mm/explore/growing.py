@@ -19,21 +19,19 @@ from .tree_images import TreeImages
 TRAINED, ASSIGNED, CLUSTERED = "trained", "assigned", "clustered"
 
 
-def origin_of_tree(
-    embedder: Embedder | None, images: TreeImages | None, num_prototypes: Sequence[int] | None
-) -> str:
+def origin_of_tree(embedder: Embedder | None, images: TreeImages | None, new: bool) -> str:
     """Where the tree comes from.
 
     'trained': the weights' own tree of these very images, taken as it is. 'assigned': the weights'
     own tree, and each image goes to its nearest prototype. 'clustered': a new tree, for weights
-    without one, or whose tree is not of these weights any more, or if its size is given.
+    without one, or whose tree is not of these weights any more, or if one is wanted.
 
     Args:
         embedder: The weights; None: embeddings were given.
         images: The images; None: embeddings were given.
-        num_prototypes: Wanted numbers of prototypes, if any.
+        new: Whether numbers of prototypes, or how to cluster, are given.
     """
-    if embedder is None or num_prototypes is not None or embedder.hierarchy is None:
+    if embedder is None or new or embedder.hierarchy is None:
         return CLUSTERED
     if embedder.fits is False:
         print_log(f"the tree is made anew, from the weights of {embedder.name}", "current")
@@ -54,6 +52,7 @@ def grow(
     embeddings: Embeddings,
     num_prototypes: Sequence[int] | None,
     seed: int,
+    seeding: str = "k-means++",
 ) -> PrototypeHierarchy:
     """The tree over the images that can be read, called by all processes.
 
@@ -63,12 +62,13 @@ def grow(
         embeddings: Embeddings of the images that can be read.
         num_prototypes: K per level, the finest first; None: by the number of images, said aloud.
         seed: Seeds the clustering.
+        seeding: What the clustering begins with, see :func:`kmeans`.
 
     Returns:
         A hierarchy whose images are the n of the embeddings, equal on all processes.
 
     Raises:
-        HCSCError: more prototypes than images, or too few images.
+        HCSCError: more prototypes than images, or than ``seeding`` takes, or too few images.
     """
     number = len(embeddings.embedding)
     if origin == CLUSTERED:
@@ -81,7 +81,9 @@ def grow(
             )
         check_num_prototypes(num_prototypes, number)
         mine = embeddings.embedding[shard_slice(number)]
-        return hierarchical_kmeans(torch.from_numpy(mine), num_prototypes, seed=seed)
+        return hierarchical_kmeans(
+            torch.from_numpy(mine), num_prototypes, seed=seed, seeding=seeding
+        )
     tree = embedder.hierarchy
     if origin == TRAINED:
         return replace(tree, assignment=tree.assignment[torch.from_numpy(embeddings.rows)])

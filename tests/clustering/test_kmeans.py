@@ -9,8 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from cases import blobs, unit_rows
-from sklearn.cluster import KMeans
+from sklearn.cluster import AgglomerativeClustering, KMeans
+from sklearn.metrics import adjusted_rand_score
 
 from hcsc_mm import HCSCError
 from hcsc_mm.clustering import faiss_kmeans, kmeans
@@ -408,6 +410,34 @@ def test_random_rows_come_to_other_clusters_than_kmeans_plus_plus(cluster):
         for seeding in ("random", "k-means++")
     }
     assert objectives["random"] > 1.2 * objectives["k-means++"]  # some blobs have no seed
+
+
+@both
+def test_from_wards_clusters_there_is_one_run(cluster):
+    """From scikit-learn's means, to a smaller sum of squares than from k-means++ seeds."""
+    features = F.normalize(
+        unit_rows(700, 16) + 0.4 * unit_rows(70, 16, seed=1).repeat(10, 1), dim=1
+    )
+    found = cluster(features, 70, seeding="ward")
+    merged = AgglomerativeClustering(70).fit_predict(features.numpy())
+    means = torch.stack([features[torch.from_numpy(merged == k)].mean(dim=0) for k in range(70)])
+    alone = cluster(features, 70, init=means)
+    assert torch.equal(found.assignment, alone.assignment)
+    torch.testing.assert_close(found.centroids, alone.centroids)
+    others = cluster(features, 70).squared_distance.sum()
+    assert found.squared_distance.sum() < others
+
+
+@both
+def test_of_many_rows_a_sample_is_merged(cluster):
+    features, groups = blobs(5000, 20, 8, spread=0.05)
+    found = cluster(features, 20, seeding="ward")
+    assert adjusted_rand_score(groups, found.assignment) == 1
+
+
+def test_more_clusters_than_rows_are_merged_are_refused():
+    with pytest.raises(HCSCError, match="merges 4096 rows at most into clusters, and 4097 are"):
+        kmeans(unit_rows(4200, 4), 4097, seeding="ward")
 
 
 @both

@@ -16,6 +16,7 @@ from small_trees import QUICK, build, build_from_rows, checkpoint, embed_all, ph
 
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import load_embedder
+from hcsc_mm.clustering import hierarchical_kmeans
 from hcsc_mm.explore import build as building
 from hcsc_mm.explore import tables
 from hcsc_mm.explore.build import BuildOptions, build_tree
@@ -147,19 +148,32 @@ def test_embeddings_that_are_not_those_of_the_training_are_said(
     )
 
 
-@pytest.mark.parametrize("why", ["numbers", "no tree", "stale"])
+@pytest.mark.parametrize("why", ["numbers", "seeding", "no tree", "stale"])
 def test_a_new_tree_is_made_where_there_is_none_or_another_is_wanted(
     why, images, weights, tmp_path, caplog
 ):
     options, file = {}, weights
     if why == "numbers":
         options = {"num_prototypes": (5, 2)}
+    elif why == "seeding":
+        options = {"seeding": "ward"}
     else:
         changes = {"hierarchy": None} if why == "no tree" else {"weights": OLDER}
         file = checkpoint(tmp_path / "other.pth", images / "train", **changes)
     tree = build(file, images / "train", tmp_path / "tree", **options)
     assert tree.facts.origin == "clustered"
     assert tree.facts.num_prototypes == ((5, 2) if why == "numbers" else (6,))  # 24 images / 4
+
+
+def test_a_tree_is_made_anew_where_its_clustering_is_to_begin_with_something_else(tmp_path):
+    for seeding in ("k-means++", "ward"):
+        tree = build_from_rows(
+            rows_in_blobs(), tmp_path / "tree", num_prototypes=(20, 4), seeding=seeding
+        )
+        rows = torch.from_numpy(rows_in_blobs())
+        expected = hierarchical_kmeans(rows, (20, 4), seeding=seeding)
+        ours = tree.hierarchy.prototypes[0]
+        torch.testing.assert_close(ours, expected.prototypes[0], rtol=1e-4, atol=1e-5)
 
 
 def test_half_precision_is_the_default_and_the_numbers_are_of_full_precision(

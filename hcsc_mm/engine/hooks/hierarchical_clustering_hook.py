@@ -58,8 +58,8 @@ class HierarchicalClusteringHook(
             :func:`hierarchical_kmeans`.
         warm_start: Begin k-means at the last prototypes instead of new seeds. Off by default.
         seed: First seed of k-means; the epoch is added to it. 0 by default.
-        seeding: What k-means begins with: 'k-means++' (the default), or 'random' rows and five full
-            restarts, as in the released code, from which the published numbers come; see
+        seeding: What k-means begins with: 'k-means++' (the default), 'random' rows and five full
+            restarts, as in the released code, from which the published numbers come, or 'ward'; see
             :func:`kmeans`.
         features: 'extract' (the default): one pass over the training images before each
             clustering. 'bank': the images' latest keys of the epoch before, which costs next to
@@ -125,7 +125,7 @@ class HierarchicalClusteringHook(
         self.shard_checkpoint_above = shard_checkpoint_above
         self._kmeans = {
             "backend": resolve_backend(backend),
-            "seeding": check_seeding(seeding),
+            "seeding": check_seeding(seeding, max(num_prototypes)),
             "memory_mb": memory_mb,
         }
         self._extraction = {
