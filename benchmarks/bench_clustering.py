@@ -9,7 +9,17 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from measure import Row, absolute, faster, in_turns, seconds, slower
+from measure import (
+    Row,
+    absolute,
+    faster,
+    forget_peak,
+    in_turns,
+    peak_mib,
+    resident_mib,
+    seconds,
+    slower,
+)
 from torch import Tensor, multiprocessing
 from yardsticks.clustering import faiss_hierarchy
 
@@ -176,12 +186,7 @@ def _write_peak(_: int, folder: str, num_rows: int, num_clusters: int) -> None:
     kmeans(
         features[:500], 20, num_iterations=2
     )  # libraries take their own memory at the first call
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (proc(5))
-    before = _status_mb("VmRSS")
+    forget_peak()
+    before = resident_mib()
     kmeans(features, num_clusters, num_iterations=2, memory_mb=BUDGET_MB)
-    Path(folder, "peak").write_text(str(_status_mb("VmHWM") - before))
-
-
-def _status_mb(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
+    Path(folder, "peak").write_text(str(peak_mib() - before))

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from measure import Row, in_turns, slower
+from measure import Row, forget_peak, in_turns, peak_mib, slower
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
 from precision_curves import print_curves
@@ -188,7 +187,7 @@ def _peak(device: str) -> float:
     """MiB of this process at most: the device's memory on a GPU, else the resident one."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return peak_mib()
 
 
 def main() -> None:
@@ -212,6 +211,8 @@ def main() -> None:
     args.size = args.size or (16 if args.curves else 64)
     args.network = args.network or ("digits" if args.curves else "resnet")
     if args.way:
+        if args.device == "cpu":
+            forget_peak()
         print(json.dumps(measure(args)))
     elif args.curves:
         settings = {name: getattr(args, name) for name in SIZES}

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
@@ -159,3 +160,23 @@ def _row(
 def _wait(device: torch.device | str) -> None:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
+
+
+def forget_peak() -> None:
+    """Let this process's peak memory begin anew (proc(5)): at its start it has its parent's."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_mib() -> float:
+    """MiB of memory that this process has held at most."""
+    return _status_mib("VmHWM")
+
+
+def resident_mib() -> float:
+    """MiB of memory that this process holds."""
+    return _status_mib("VmRSS")
+
+
+def _status_mib(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:"))
