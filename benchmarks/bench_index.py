@@ -13,12 +13,12 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import shutil
 import time
 from pathlib import Path
 
 import numpy as np
+from measure import peak_mib
 
 import hcsc_mm  # noqa: F401
 from hcsc_mm.datasets.fingerprint import fingerprint
@@ -80,7 +80,7 @@ def main() -> None:
             "reading them, s": round(
                 seconds_of(lambda: read_labels(dataset, range(args.images))), 2
             ),
-            "peak MiB of that process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+            "peak MiB of that process": int(peak_mib()),
         }
     finally:
         shutil.rmtree(folder)

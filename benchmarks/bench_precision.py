@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from measure import Row, forget_peak, in_turns, peak_mib, slower
+from measure import Row, in_turns, peak_mib, slower
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
 from precision_curves import print_curves
@@ -211,8 +211,6 @@ def main() -> None:
     args.size = args.size or (16 if args.curves else 64)
     args.network = args.network or ("digits" if args.curves else "resnet")
     if args.way:
-        if args.device == "cpu":
-            forget_peak()
         print(json.dumps(measure(args)))
     elif args.curves:
         settings = {name: getattr(args, name) for name in SIZES}

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
+from measure import peak_mib
 
 import hcsc_mm  # noqa: F401
 from hcsc_mm.explore import build as building
@@ -51,7 +51,7 @@ def main() -> None:
         "seconds": round(total, 1),
         "of which": {name: round(value, 1) for name, value in seconds.items()},
         "peak MiB of its own": own.stop(),
-        "peak MiB with mapped files": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak MiB with mapped files": int(peak_mib()),
         "files": sizes,
     }
     print(json.dumps(report, indent=2))

@@ -163,12 +163,14 @@ def _wait(device: torch.device | str) -> None:
 
 
 def forget_peak() -> None:
-    """Let this process's peak memory begin anew (proc(5)): at its start it has its parent's."""
+    """Let this process's peak memory begin anew (proc(5))."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_mib() -> float:
-    """MiB of memory that this process has held at most."""
+    """MiB of memory that this process has held at most. (``ru_maxrss`` of ``getrusage`` would be at
+    least that of the process which started it.)
+    """
     return _status_mib("VmHWM")
 
 
