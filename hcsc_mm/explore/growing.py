@@ -52,7 +52,7 @@ def grow(
     embeddings: Embeddings,
     num_prototypes: Sequence[int] | None,
     seed: int,
-    seeding: str = "k-means++",
+    seeding: str,
 ) -> PrototypeHierarchy:
     """The tree over the images that can be read, called by all processes.
 

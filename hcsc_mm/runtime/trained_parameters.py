@@ -43,11 +43,11 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
         given = {name: self.paramwise_cfg.get(name, 1) for name in _SHRINKS}
         self.rates = {name: rate for name, rate in given.items() if rate != 1}
-        whole = {"lr": self.base_lr, "weight_decay": self.base_wd}
+        self._whole = {"lr": self.base_lr, "weight_decay": self.base_wd}
         for name, rate in self.rates.items():
             if not isinstance(rate, (int, float)) or not 0 < rate < 1:
                 raise HCSCError(f"{name}={rate!r} must lie in (0, 1]; 1 trains all layers alike")
-            if whole[_SHRINKS[name]] is None:
+            if self._whole[_SHRINKS[name]] is None:
                 raise HCSCError(f"{name} needs a {_SHRINKS[name]} of the optimizer")
 
     def add_params(
@@ -61,7 +61,6 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
 
     def _shrink(self, params: list[dict], model: nn.Module) -> None:
         names = {id(weight): name for name, weight in model.named_parameters()}
-        whole = {"lr": self.base_lr, "weight_decay": self.base_wd}
         shrunk = False
         for group in params:
             (weight,) = group["params"]  # mmengine makes one group of each
@@ -69,7 +68,7 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
             shrunk = shrunk or depth < number - 1
             for option, rate in self.rates.items():
                 what = _SHRINKS[option]
-                group[what] = group.get(what, whole[what]) * rate ** (number - 1 - depth)
+                group[what] = group.get(what, self._whole[what]) * rate ** (number - 1 - depth)
         if not shrunk:
             raise HCSCError(
                 f"{' and '.join(self.rates)} of a backbone of which nothing is trained has no "

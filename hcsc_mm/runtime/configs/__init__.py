@@ -1,8 +1,9 @@
 """Configs that obey: what the command line changes, and what it may say."""
 
 from .keys import UnknownKeyError
+from .names import RAISED_BY_CONFIGS
 from .options import OptionsAction
-from .read import RAISED_BY_CONFIGS, check_kept, merge_options, read_config
+from .read import check_kept, merge_options, read_config
 
 __all__ = [
     "RAISED_BY_CONFIGS",

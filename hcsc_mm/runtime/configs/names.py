@@ -22,6 +22,20 @@ from mmengine.config.utils import RemoveAssignFromAST
 
 DELETE = "_delete_"  # mmengine's: do not keep the other entries
 COMPUTED = object()  # the value of a name that follows from others
+# What the code of a config file may raise. An interrupt is none of it.
+RAISED_BY_CONFIGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 
 
 def read_with(
@@ -61,7 +75,7 @@ def names_assigned_after(path: str, name: str) -> set[str]:
     """Names that are assigned at the top of files which inherit from the last one that assigns
     ``name``; none for what is no config in mmengine's text form.
     """
-    _, files = _recorded(path)
+    files = _recorded(path)
     last = max((at for at, file in enumerate(files) if name in file.assigned), default=len(files))
     return set().union(*(file.assigned for file in files[last + 1 :]))
 
@@ -71,11 +85,10 @@ def assigned_again(path: str) -> dict[str, Any]:
     ``batch_size = 64``, if a file above the last one reads them, with the value; COMPUTED for one
     that is no literal, such as ``lr = 0.1 * batch_size``.
     """
-    _, files = _recorded(path)
     seen: set[str] = set()
     read: set[str] = set()
     again: dict[str, Any] = {}
-    for file in files:
+    for file in _recorded(path):
         both = seen & read
         again |= {name: value for name, value in file.assigned.items() if name in both}
         seen |= file.assigned.keys()
@@ -105,13 +118,14 @@ class _File(NamedTuple):
     read: set[str]
 
 
-def _recorded(path: str) -> tuple[Config, list[_File]]:
-    """A config, and what each of its files does, inherited files first."""
+def _recorded(path: str) -> list[_File]:
+    """What each file of a config does, inherited files first; nothing for a pure Python config."""
     if Config._is_lazy_import(path):
-        return Config.fromfile(path), []
+        return []
     files: list[_File] = []  # mmengine reads what a file inherits from before the file
     with _transforming(partial(_Record, files)):
-        return Config.fromfile(path), files
+        Config.fromfile(path)
+    return files
 
 
 class _Record(RemoveAssignFromAST):
@@ -127,6 +141,7 @@ class _Record(RemoveAssignFromAST):
         self.files = files
 
     def visit(self, node: ast.AST) -> Any:
+        """As mmengine's; of a whole file, note it before."""
         if isinstance(node, ast.Module):
             assigned = (ast.Assign, ast.AnnAssign, ast.AugAssign)
             found: dict[str, Any] = {}

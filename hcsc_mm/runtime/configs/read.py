@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 from mmengine.config import Config
@@ -15,26 +15,13 @@ from ...errors import HCSCError
 from ...utils.text import first_line
 from .fitted import FITTED, RECIPE, fit
 from .keys import Keys, UnknownKeyError
-from .names import DELETE, assigned_again, read_with
+from .names import DELETE, RAISED_BY_CONFIGS, assigned_again, read_with
 from .options import UnfitError, value_of
 from .places import Path, path_of, places_of, prefixes, put_at, value_at
 from .roles import root_arguments
 from .wanted import Wanted, kind_of, of_value
 
-# What the code of a config file may raise. An interrupt is none of it.
-RAISED_BY_CONFIGS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
+_Reader = Callable[[Mapping[str, Any]], Config]  # changes at the top → the config
 
 
 def read_config(
@@ -61,25 +48,24 @@ def read_config(
     """
     options = dict(options or {})
     _refuse_overlaps(options, flag)
-    again = assigned_again(path)  # in the files above all that follows from them follows
-    cfg, changes = _changed(path, options, flag, again, {})
+    # what is assigned again: in the files above all that follows from it follows
+    read = partial(read_with, path, again=assigned_again(path))
+    cfg, changes = _changed(path, options, flag, read)
     found = fit(path, cfg, options)
     if found is not None:
-        cfg, changes = _changed(path, options, flag, again, found.values)
+        cfg, changes = _changed(
+            path, options, flag, lambda changes: read({**found.values, **changes})
+        )
         cfg.pop(RECIPE)  # a run from the dumped config is the same run
         cfg[FITTED] = dict(lines=found.lines, world_size=found.world_size)
     return cfg, changes
 
 
 def _changed(
-    path: str,
-    options: dict[str, Any],
-    flag: str,
-    again: Mapping[str, Any],
-    fitted: Mapping[str, Any],
+    path: str, options: dict[str, Any], flag: str, read: _Reader
 ) -> tuple[Config, dict[str, Any]]:
-    plain = read_with(path, fitted, again)
-    return _Change(path, plain, options, flag, again, fitted).made() if options else (plain, {})
+    plain = read({})
+    return _Change(path, plain, options, flag, read).made() if options else (plain, {})
 
 
 def merge_options(cfg: Config, changes: Mapping[str, Any]) -> None:
@@ -122,8 +108,7 @@ class _Change:
         plain: The config as the file has it.
         options: Key → text or value.
         flag: Name of the flag, for messages.
-        again: What inheriting files assign again to names at the top.
-        fitted: Values at the top that a recipe has found.
+        read: Reads it with other values at the top.
     """
 
     def __init__(
@@ -132,11 +117,10 @@ class _Change:
         plain: Config,
         options: dict[str, Any],
         flag: str,
-        again: Mapping[str, Any],
-        fitted: Mapping[str, Any],
+        read: _Reader,
     ) -> None:
         self.path, self.plain, self.options, self.flag = path, plain, options, flag
-        self.again, self.fitted = again, fitted
+        self.read_with = read
         self.read_at_top = root_arguments(plain).parameters
         self.before = self._outcome(plain)
 
@@ -262,7 +246,7 @@ class _Change:
     def _outcome_with(self, change: Mapping[str, Any]) -> dict | None:
         """What the runner reads of the changed config; None: its code fails."""
         try:
-            return self._outcome(read_with(self.path, {**self.fitted, **change}, self.again))
+            return self._outcome(self.read_with(change))
         except RAISED_BY_CONFIGS:
             return None
 
@@ -271,7 +255,7 @@ class _Change:
 
     def _read(self, at_top: Mapping[str, Any]) -> Config:
         try:
-            return read_with(self.path, {**self.fitted, **at_top}, self.again)
+            return self.read_with(at_top)
         except RAISED_BY_CONFIGS as error:
             given = " ".join(f"{key}={value}" for key, value in at_top.items())
             raise HCSCError(
