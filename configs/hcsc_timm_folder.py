@@ -17,6 +17,7 @@ norm_eval = True  # batch norms keep the statistics of the trained weights
 # factor of the learning rate from one stage that is trained to the one before it
 layer_decay = 1.0
 layer_weight_decay = 1.0  # the same of the weight decay
+norm_projection = False  # see hcsc_folder.py; on features that are trained it has not been tried
 recipe = dict(start="timm", model_name=model_name, frozen_stages=frozen_stages)
 # ---- what the recipe finds ----
 mean = [127.5, 127.5, 127.5]  # that the network wants, RGB

@@ -13,7 +13,7 @@ from .memories import NegativeQueue
 from .necks import PoolingNeck, ProjectionNeck
 from .selection import ClusterSelection, Draw, keep_probability, log_partition
 from .selfsup import HCSC, PCL, MomentumContrast, find_hcsc
-from .utils import MomentumEncoder, SplitBatchNorm2d, pool
+from .utils import MomentumEncoder, SplitBatchNorm1d, SplitBatchNorm2d, pool
 
 __all__ = [
     "HCSC",
@@ -33,6 +33,7 @@ __all__ = [
     "Pairs",
     "PoolingNeck",
     "ProjectionNeck",
+    "SplitBatchNorm1d",
     "SplitBatchNorm2d",
     "TIMMBackbone",
     "ViewRecipe",

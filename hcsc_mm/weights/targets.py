@@ -26,7 +26,7 @@ class Model:
     Attributes:
         shape: Sizes of the network.
         backbone: Tensors of the encoder that was asked for, by name, float32.
-        projection: Its projection, if :class:`ProjectionNeck` can hold it; otherwise empty.
+        projection: Its projection, if it is linear layers with ReLU between them; otherwise empty.
         key: Backbone and projection of the key encoder, as far as the file has them.
         queue: ``keys`` (Q, D) and ``pointer``, or empty.
     """

@@ -16,7 +16,7 @@ from ...structures import ClustersImages
 from ...utils.samples import check_numbered
 from ..data_preprocessors import check_channels
 from ..data_preprocessors.value_range import check_not_normalized
-from ..utils.split_batch_norm import SplitBatchNorm2d
+from ..utils.split_batch_norm import SplitBatchNorm1d, SplitBatchNorm2d
 
 
 class ChecksContrast(ChecksTraining):
@@ -49,11 +49,13 @@ class ChecksContrast(ChecksTraining):
                 f"model.queue_len to at most {max(total_batch, num_images // 2)}."
             )
         shared = self.momentum_encoder  # what is not in it, the head, sees queries alone
-        if get_world_size() == 1 and takes_statistics(shared, besides=SplitBatchNorm2d):
+        apart = (SplitBatchNorm1d, SplitBatchNorm2d)
+        if get_world_size() == 1 and takes_statistics(shared, besides=apart):
             warnings.append(
                 "On one process query and key share their batch-norm statistics, which lets the "
                 "network cheat (MoCo, Section 3.3). Use "
-                "norm_cfg=dict(type='hcsc_mm.SplitBatchNorm2d', num_splits=8) in the backbone."
+                "norm_cfg=dict(type='hcsc_mm.SplitBatchNorm2d', num_splits=8) in the backbone, and "
+                "SplitBatchNorm1d in a neck with batch norms."
             )
         return warnings
 

@@ -11,22 +11,8 @@ from ...errors import HCSCError
 from ...registry import MODELS
 
 
-@MODELS.register_module()
-class SplitBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm with separate statistics for each of several parts of the batch, as if each part
-    were on a GPU of its own.
-
-    Query and key encoder would otherwise see the same images in the same batch and could tell a
-    positive by its statistics; with the key batch shuffled first (``HCSC(shuffle_key_batch=True)``)
-    they do not (MoCo, Section 3.3, and its CIFAR recipe). In eval mode it *is* batch norm, and its
-    state dict has the same keys.
-
-    Args:
-        num_features: Number of channels, C.
-        num_splits: Parts of a training batch; the batch must be divisible by it.
-        eps, momentum, device, dtype: Passed on to ``torch.nn.BatchNorm2d``. The affine part and the
-            running statistics cannot be left out.
-    """
+class _InParts(nn.Module):
+    """Mixin of a batch norm: separate statistics for each of several parts of the batch."""
 
     _abbr_ = "bn"  # mmcv names layers by it: the keys stay those of plain batch norm
 
@@ -37,43 +23,44 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         *,
         eps: float = 1e-5,
         momentum: float = 0.1,
+        affine: bool = True,
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(num_features, eps=eps, momentum=momentum, device=device, dtype=dtype)
+        super().__init__(
+            num_features, eps=eps, momentum=momentum, affine=affine, device=device, dtype=dtype
+        )
         if num_splits < 1:
             raise HCSCError(f"num_splits={num_splits} must be at least 1")
         self.num_splits = num_splits
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) → (B, C, H, W).
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, …) → (B, C, …).
 
         Raises:
             HCSCError: in training mode, if num_splits does not divide B.
         """
         if not self.training:
-            return super().forward(images)
-        batch, channels, height, width = images.shape
+            return super().forward(features)
+        self._check_input_dim(features)
+        batch, channels, *positions = features.shape
         if batch % self.num_splits:
             raise HCSCError(
                 f"batch {batch} is not divisible by num_splits={self.num_splits}; change the batch "
                 "size, set num_splits in norm_cfg, or drop the last batch"
             )
-        if self._lies_channels_last(images):
-            return self._part_by_part(images)
-        # Image i goes to part i % num_splits: each part becomes C further channels of a batch of B
+        if _lies_channels_last(features):
+            return self._part_by_part(features)
+        # Row i goes to part i % num_splits: each part becomes C further channels of a batch of B
         # / num_splits.
-        parts = images.reshape(-1, channels * self.num_splits, height, width)
-        mean, var = (
-            self.running_mean.repeat(self.num_splits),
-            self.running_var.repeat(self.num_splits),
-        )
+        parts = features.reshape(-1, channels * self.num_splits, *positions)
+        mean, var = self._repeated(self.running_mean), self._repeated(self.running_var)
         output = F.batch_norm(
             parts,
             mean,
             var,
-            self.weight.repeat(self.num_splits),
-            self.bias.repeat(self.num_splits),
+            self._repeated(self.weight),
+            self._repeated(self.bias),
             training=True,
             momentum=self.momentum,
             eps=self.eps,
@@ -82,18 +69,16 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             self.running_mean.copy_(mean.view(self.num_splits, channels).mean(dim=0))
             self.running_var.copy_(var.view(self.num_splits, channels).mean(dim=0))
             self.num_batches_tracked += 1
-        output = output.view(batch, channels, height, width)
+        output = output.view(features.shape)
         # Inside a checkpoint of activations (with_cp=True) gradients are off for what has them;
         # PyTorch refuses a view that leaves one and is changed in place, as a residual sum is.
         learns = self.affine and self.weight.requires_grad
         recomputed = learns and not torch.is_grad_enabled()
         return output.clone() if recomputed else output
 
-    @staticmethod
-    def _lies_channels_last(images: Tensor) -> bool:
-        """Whether the channels of a pixel lie side by side, and those of one image do not."""
-        last = images.is_contiguous(memory_format=torch.channels_last)
-        return last and not images.is_contiguous()
+    def _repeated(self, values: Tensor | None) -> Tensor | None:
+        """(C,) → (num_splits · C,)."""
+        return None if values is None else values.repeat(self.num_splits)
 
     def _part_by_part(self, images: Tensor) -> Tensor:
         """As :meth:`forward`, for images that lie channels last, and stay so: as further channels
@@ -121,6 +106,36 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             self.running_var.copy_(torch.stack(variances).mean(dim=0))
             self.num_batches_tracked += 1
         return _Collect.apply(*outputs)
+
+
+@MODELS.register_module()
+class SplitBatchNorm2d(_InParts, nn.BatchNorm2d):
+    """Batch norm of feature maps (B, C, H, W) with separate statistics for each of several parts of
+    the batch, as if each part were on a GPU of its own.
+
+    Query and key encoder would otherwise see the same images in the same batch and could tell a
+    positive by its statistics; with the key batch shuffled first (``HCSC(shuffle_key_batch=True)``)
+    they do not (MoCo, Section 3.3, and its CIFAR recipe). In eval mode it *is* batch norm, and its
+    state dict has the same keys.
+
+    Args:
+        num_features: Number of channels, C.
+        num_splits: Parts of a training batch; the batch must be divisible by it.
+        eps, momentum, affine, device, dtype: Passed on to ``torch.nn.BatchNorm2d``. The running
+            statistics cannot be left out.
+    """
+
+
+@MODELS.register_module()
+class SplitBatchNorm1d(_InParts, nn.BatchNorm1d):
+    """:class:`SplitBatchNorm2d` of vectors (B, C), for the layers of a projection."""
+
+
+def _lies_channels_last(features: Tensor) -> bool:
+    """Whether the channels of a pixel lie side by side, and those of one image do not."""
+    if features.ndim != 4 or features.is_contiguous():
+        return False
+    return features.is_contiguous(memory_format=torch.channels_last)
 
 
 class _Deal(torch.autograd.Function):

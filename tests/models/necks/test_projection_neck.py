@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from hcsc_mm import HCSCError
-from hcsc_mm.models import ProjectionNeck
+from hcsc_mm.models import ProjectionNeck, SplitBatchNorm1d
 
 
 @pytest.fixture
@@ -79,3 +79,36 @@ def test_input_is_left_as_it_was(neck):
     copy = features.clone()
     neck(features)
     assert torch.equal(features, copy)
+
+
+SPLIT = {"type": "hcsc_mm.SplitBatchNorm1d", "num_splits": 2}
+
+
+def test_a_norm_stands_before_each_relu():
+    neck = ProjectionNeck(6, 10, 4, num_layers=3, norm_cfg=SPLIT)
+    kinds = [type(layer) for layer in neck.mlp]
+    hidden = [nn.Linear, SplitBatchNorm1d, nn.ReLU]
+    assert kinds == [*hidden, *hidden, nn.Linear]
+    assert [layer.num_features for layer in neck.mlp if isinstance(layer, SplitBatchNorm1d)] == [
+        10,
+        10,
+    ]
+
+
+def test_the_last_norm_takes_out_what_embeddings_of_a_part_have_in_common():
+    neck = ProjectionNeck(6, 10, 4, norm_cfg=SPLIT, norm_last=True)
+    assert neck.mlp[-1].weight is None
+    features = torch.randn(8, 6) + 20
+    embedding = neck(features)
+    raw = neck.mlp[:-1](features)  # before the last norm
+    for part in (slice(0, None, 2), slice(1, None, 2)):
+        spread = raw[part].var(dim=0, correction=0)
+        even = (raw[part] - raw[part].mean(dim=0)) / (spread + 1e-5).sqrt()
+        torch.testing.assert_close(
+            embedding[part], F.normalize(even, dim=1), atol=1e-5, rtol=1e-5
+        )
+
+
+def test_a_last_norm_of_no_kind_is_refused():
+    with pytest.raises(HCSCError, match="norm_last=True of ProjectionNeck needs a norm_cfg"):
+        ProjectionNeck(6, norm_last=True)

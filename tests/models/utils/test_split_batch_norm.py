@@ -6,7 +6,7 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from hcsc_mm import HCSCError
-from hcsc_mm.models import SplitBatchNorm2d
+from hcsc_mm.models import SplitBatchNorm1d, SplitBatchNorm2d
 
 
 def pair(num_splits, **kwargs):
@@ -32,8 +32,8 @@ def test_in_eval_mode_it_is_batch_norm_for_any_batch():
 
 @pytest.mark.parametrize(
     "kwargs",
-    [{}, {"momentum": 0.3, "eps": 0.1}],
-    ids=["default", "other_numbers"],
+    [{}, {"momentum": 0.3, "eps": 0.1}, {"affine": False}],
+    ids=["default", "other_numbers", "without_scale"],
 )
 def test_with_one_part_it_is_batch_norm_in_training(kwargs):
     split, plain = pair(1, **kwargs)
@@ -73,6 +73,24 @@ def test_gradients_are_those_of_separate_batch_norms():
     torch.testing.assert_close(images.grad, twin.grad, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(split.weight.grad, plain.weight.grad, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(split.bias.grad, plain.bias.grad, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_vectors_are_normalised_as_maps_of_one_position(affine):
+    vectors, maps = SplitBatchNorm1d(5, 4, affine=affine), SplitBatchNorm2d(5, 4, affine=affine)
+    features = torch.randn(16, 5) * torch.arange(1, 17).view(-1, 1)
+    torch.testing.assert_close(vectors(features), maps(features[:, :, None, None])[:, :, 0, 0])
+    for name, value in maps.state_dict().items():
+        torch.testing.assert_close(vectors.state_dict()[name], value)
+    assert ("weight" in vectors.state_dict()) == affine
+
+
+@pytest.mark.parametrize(
+    ("norm", "shape"), [(SplitBatchNorm1d(5, 2), (4, 5, 3, 3)), (SplitBatchNorm2d(5, 2), (4, 5))]
+)
+def test_a_shape_of_the_other_kind_is_refused(norm, shape):
+    with pytest.raises(ValueError, match="expected"):
+        norm(torch.randn(shape))
 
 
 def test_channels_last_images_give_the_same():
