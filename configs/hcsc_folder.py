@@ -29,7 +29,7 @@ base_channels = 32  # of the ResNet-18; 64 is the usual one
 blur_prob = 0.5
 batch_size = 64  # on one process; divisible by num_splits
 num_splits = 4  # parts of the batch with batch-norm statistics of their own
-norm_projection = True  # batch norms in the projection, its last layer's without scale and shift
+norm_projection = True  # a batch norm before the projection's ReLU
 num_workers = 1
 max_epochs = 25
 every_epochs = 1  # from one clustering, and one checkpoint, to the next
@@ -84,7 +84,6 @@ model = dict(
         norm_cfg=dict(type="hcsc_mm.SplitBatchNorm1d", num_splits=num_splits)
         if norm_projection
         else None,
-        norm_last=norm_projection,
     ),
     head=dict(temperature=temperature),
 )

@@ -183,7 +183,7 @@ def _choose_batch(draft: _Draft, material: Material) -> None:
         draft.put(
             "norm_projection",
             batch // splits >= _FEWEST_PER_SPLIT,
-            f"where a part has {_FEWEST_PER_SPLIT} images or more: batch norms in the projection, "
+            f"where a part has {_FEWEST_PER_SPLIT} images or more: a batch norm in the projection, "
             "with which few steps teach more and keep more dimensions",
         )
     fits = images <= 1000

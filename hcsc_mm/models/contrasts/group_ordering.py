@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,6 +29,9 @@ class GroupOrdering(nn.Module):
     large batch and positives all other whole crops; here, they are the queue's keys and the image's
     one key. The temperature of the head has no effect.
 
+    Of few classes the hardest keys of a whole queue are images of the query's own kind, and a network
+    that moves away from them alone learns nothing; ``candidates`` looks for them among a random few.
+
     What HCSC's draw rejects is not sorted, and the head's rule must be ``rejected="absent"``: a
     query with fewer kept negatives has fewer terms, and their places are filled by the least
     similarity there is, −1.
@@ -39,18 +44,23 @@ class GroupOrdering(nn.Module):
 
     rejected_rules = ("absent",)
 
-    def __init__(self, num_negatives: int = 10, steepness: float = 1.0) -> None:
+    def __init__(
+        self, num_negatives: int = 10, steepness: float = 1.0, candidates: int | None = None
+    ) -> None:
         super().__init__()
-        if num_negatives < 1 or steepness <= 0:
+        if num_negatives < 1 or steepness <= 0 or (candidates is not None and candidates < 1):
             raise HCSCError(
-                f"num_negatives={num_negatives} of GroupOrdering must be at least 1, and "
-                f"steepness={steepness} above 0"
+                f"num_negatives={num_negatives} and candidates={candidates} of GroupOrdering must "
+                f"be at least 1, and steepness={steepness} above 0"
             )
         self.num_negatives = num_negatives
         self.steepness = steepness
+        self.candidates = candidates
 
     def forward(self, pairs: Pairs) -> Tensor:
         """() mean over the batch's similarities that are sorted."""
+        if self.candidates is not None:
+            pairs = replace(pairs, keep=self._drawn(pairs))
         entries, kept = pairs.hardest(self.num_negatives)  # (B, n)
         logits = torch.cat(
             [pairs.negative.gather(1, entries).flip(1), pairs.positive[:, None]], dim=1
@@ -63,3 +73,12 @@ class GroupOrdering(nn.Module):
             target[:, -1] = 1
             terms = F.binary_cross_entropy(last, target, reduction="none")
         return (terms * is_sorted).sum() / is_sorted.sum()
+
+    def _drawn(self, pairs: Pairs) -> Tensor:
+        """(B, Q) bool: so many of each query's negatives, and of all of them alike."""
+        order = torch.rand_like(pairs.negative)
+        if pairs.keep is not None:
+            order = order.masked_fill(~pairs.keep, -1.0)
+        entries = order.topk(min(self.candidates, order.shape[1]), dim=1).indices
+        drawn = torch.zeros_like(order, dtype=torch.bool).scatter_(1, entries, True)
+        return drawn if pairs.keep is None else drawn & pairs.keep

@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 from contrast_cases import (
     check_against_oracle,
     dot,
@@ -54,9 +55,41 @@ def test_one_negative_has_a_closed_form():
     assert GroupOrdering()(pairs_of(query, key, keys)).item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_impossible_options_are_refused():
-    with pytest.raises(HCSCError, match="steepness=0 above 0"):
-        GroupOrdering(steepness=0)
+@pytest.mark.parametrize("keep", [None, some_kept()])
+def test_the_hardest_are_looked_for_among_the_candidates(keep):
+    query, key, keys = embeddings()
+    pairs, contrast = pairs_of(query, key, keys, keep=keep), GroupOrdering(2, 1.5, candidates=2)
+    torch.manual_seed(1)
+    drawn = contrast._drawn(pairs)
+    torch.manual_seed(1)
+    loss = contrast(pairs).item()
+    assert loss == pytest.approx(slow_loss(rows(query), rows(key), rows(keys), 2, 1.5, drawn))
+    assert loss != pytest.approx(slow_loss(rows(query), rows(key), rows(keys), 2, 1.5, keep))
+
+
+@pytest.mark.parametrize("keep", [None, some_kept()])
+def test_candidates_are_drawn_evenly_from_what_selection_keeps(keep):
+    pairs, contrast = pairs_of(*embeddings(), keep=keep), GroupOrdering(candidates=2)
+    drawn = torch.stack([contrast._drawn(pairs) for _ in range(2000)]).float()  # (2000, B, Q)
+    kept = torch.ones(3, 9) if keep is None else keep.float()
+    assert (drawn.sum(dim=2) == 2).all()
+    even = 2 * kept / kept.sum(dim=1, keepdim=True)  # how often a key should be drawn
+    torch.testing.assert_close(drawn.mean(dim=0), even, atol=0.05, rtol=0)
+
+
+def test_as_many_candidates_as_keys_are_all():
+    query, key, keys = embeddings()
+    pairs = pairs_of(query, key, keys, keep=some_kept())
+    assert GroupOrdering(4, candidates=9)(pairs).item() == GroupOrdering(4)(pairs).item()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"steepness": 0}, "steepness=0 above 0"), ({"candidates": 0}, "candidates=0 of Group")],
+)
+def test_impossible_options_are_refused(options, message):
+    with pytest.raises(HCSCError, match=message):
+        GroupOrdering(**options)
 
 
 @pytest.mark.parametrize("hcsc", [False, True])
