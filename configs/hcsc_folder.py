@@ -29,7 +29,6 @@ base_channels = 32  # of the ResNet-18; 64 is the usual one
 blur_prob = 0.5
 batch_size = 64  # on one process; divisible by num_splits
 num_splits = 4  # parts of the batch with batch-norm statistics of their own
-norm_projection = True  # a batch norm before the projection's ReLU
 num_workers = 1
 max_epochs = 25
 every_epochs = 1  # from one clustering, and one checkpoint, to the next
@@ -81,8 +80,10 @@ model = dict(
     neck=dict(
         in_channels=features,
         hid_channels=features,
+        # few steps teach more so, and keep more dimensions; the paper's projection has None. Of two
+        # images in a part it would leave nothing but a sign
         norm_cfg=dict(type="hcsc_mm.SplitBatchNorm1d", num_splits=num_splits)
-        if norm_projection
+        if batch_size >= 4 * num_splits
         else None,
     ),
     head=dict(temperature=temperature),

@@ -17,7 +17,6 @@ norm_eval = True  # batch norms keep the statistics of the trained weights
 # factor of the learning rate from one stage that is trained to the one before it
 layer_decay = 1.0
 layer_weight_decay = 1.0  # the same of the weight decay
-norm_projection = False  # see hcsc_folder.py; on features that are trained it has not been tried
 recipe = dict(start="timm", model_name=model_name, frozen_stages=frozen_stages)
 # ---- what the recipe finds ----
 mean = [127.5, 127.5, 127.5]  # that the network wants, RGB
@@ -35,7 +34,13 @@ model = dict(
         frozen_stages=frozen_stages,
         norm_eval=norm_eval,
     ),
-    neck=dict(in_channels=in_channels, hid_channels=512),
+    neck=dict(
+        _delete_=True,  # without hcsc_folder.py's batch norm, which has not been tried here
+        type="hcsc_mm.ProjectionNeck",
+        in_channels=in_channels,
+        hid_channels=512,
+        out_channels=128,
+    ),
 )
 optim_wrapper = dict(
     paramwise_cfg=dict(layer_decay_rate=layer_decay, layer_weight_decay_rate=layer_weight_decay)

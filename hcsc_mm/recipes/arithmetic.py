@@ -23,7 +23,6 @@ _STEPS_OF_A_PROJECTION = 400
 _LARGEST_BATCH = {"cpu": 64, "accelerator": 256}
 _MOST_EPOCHS = 400
 _IMAGES_PER_SPLIT = 16  # as on each of MoCo's GPUs; fewer make the statistics noisy
-_FEWEST_PER_SPLIT = 4  # vectors whose statistics are worth the name
 _STEPS_APART = 40  # of clusterings and of checkpoints, at least
 _CROP = 0.2  # of the area, the smallest crop of a view: a side of √0.2 = 1 / 2.24
 
@@ -179,12 +178,6 @@ def _choose_batch(draft: _Draft, material: Material) -> None:
             splits,
             f"parts of the batch with statistics of their own: of {_IMAGES_PER_SPLIT} images, at "
             "least 2 parts",
-        )
-        draft.put(
-            "norm_projection",
-            batch // splits >= _FEWEST_PER_SPLIT,
-            f"where a part has {_FEWEST_PER_SPLIT} images or more: a batch norm in the projection, "
-            "with which few steps teach more and keep more dimensions",
         )
     fits = images <= 1000
     workers = 0 if fits else max(1, min(4, material.cores // material.world_size - 1))

@@ -42,7 +42,6 @@ def test_numbers_of_grocery_on_two_cores():
         "blur_prob": 0.5,
         "batch_size": 64,
         "num_splits": 4,
-        "norm_projection": True,
         "num_workers": 1,
         "max_epochs": 25,  # 1000 / 41
         "every_epochs": 1,
@@ -67,8 +66,6 @@ def test_small_images_keep_their_size_and_get_a_small_stem():
 def test_few_images_get_small_batches_and_rare_clusterings():
     values = fitted(40)
     assert (values["batch_size"], values["num_splits"], values["queue_len"]) == (8, 2, 16)
-    assert values["norm_projection"]  # over 4 images
-    assert not fitted(30)["norm_projection"]  # would be over 2
     assert values["num_prototypes"] == (8, 3)
     assert values["every_epochs"] == 8  # of 5 steps
 
