@@ -12,7 +12,12 @@ _base_ = ["proof.py"]
 title = "Neighbours"
 configs = "{{ fileDirname }}/.."
 data = dict(_delete_=True, digits=_base_.digits, omniglot=_base_.omniglot)
+norms = dict(type="hcsc_mm.SplitBatchNorm1d", num_splits=4)
 methods = dict(
+    mocov2_norm=dict(  # with FT's projection
+        config=f"{configs}/mocov2_r18_digits.py",
+        options={"model.neck.norm_cfg": norms, "model.neck.norm_last": True},
+    ),
     simsiam=dict(config=f"{configs}/simsiam_r18_digits.py"),
     byol=dict(config=f"{configs}/byol_r18_digits.py"),
     nnclr=dict(config=f"{configs}/nnclr_r18_digits.py"),
@@ -33,6 +38,7 @@ methods = dict(
 )
 differences = (
     *((name, "mocov2") for name in (*methods, "hcsc_paper")),
+    ("ft", "mocov2_norm"),
     ("hirl_simsiam", "simsiam"),
     ("hirl_byol", "byol"),
 )

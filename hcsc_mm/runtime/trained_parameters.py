@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -10,6 +11,7 @@ from torch import nn
 
 from ..errors import HCSCError
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
+from .configs.roles import PARAMWISE, SHRINKING
 
 # option of paramwise_cfg → what of a group it shrinks
 _SHRINKS = {"layer_decay_rate": "lr", "layer_weight_decay_rate": "weight_decay"}
@@ -34,13 +36,20 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
             a weight by the product of the two rates, so the first one weakens the decay, too.
 
     Raises:
-        HCSCError: a factor is out of range, or the optimizer has no rate for it to shrink; when it
-            is called: nothing of the backbone is trained, or it does not say how deep its layers
-            are.
+        HCSCError: an option that nobody reads, a factor that is out of range, or an optimizer that
+            has no rate for it to shrink; when it is called: nothing of the backbone is trained, or
+            it does not say how deep its layers are.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        known = PARAMWISE.keys() | SHRINKING.keys()
+        for name in self.paramwise_cfg.keys() - known:
+            close = get_close_matches(name, sorted(known), 1)
+            raise HCSCError(
+                f"nobody reads paramwise_cfg.{name}; "
+                + (f"did you mean {close[0]}" if close else f"there are {', '.join(sorted(known))}")
+            )
         given = {name: self.paramwise_cfg.get(name, 1) for name in _SHRINKS}
         self.rates = {name: rate for name, rate in given.items() if rate != 1}
         self._whole = {"lr": self.base_lr, "weight_decay": self.base_wd}

@@ -118,6 +118,8 @@ def test_a_factor_of_one_changes_nothing():
     [
         (small_vit, dict(layer_decay_rate=0.0), r"layer_decay_rate=0.0 must lie in \(0, 1\]"),
         (small_vit, dict(layer_weight_decay_rate=1.5), "layer_weight_decay_rate=1.5 must lie in"),
+        (small_vit, dict(norm_decay=0.0), "paramwise_cfg.norm_decay; did you mean norm_decay_mult"),
+        (small_vit, dict(foo=0.0), "paramwise_cfg.foo; there are bias_decay_mult, bias_lr_mult"),
         (lambda: torch.nn.Linear(4, 4), dict(layer_decay_rate=0.5), "Linear does not say how deep"),
         (
             lambda: MODELS.build(dict(type="mmpretrain.ResNet", depth=18)),

@@ -56,7 +56,7 @@ _ENV = {
     "mp_cfg": dict,
     "resource_limit": int,
 }
-_PARAMWISE = {  # of DefaultOptimWrapperConstructor
+PARAMWISE = {  # of DefaultOptimWrapperConstructor
     "bias_decay_mult": float | None,
     "bias_lr_mult": float | None,
     "bypass_duplicate": bool,
@@ -66,6 +66,8 @@ _PARAMWISE = {  # of DefaultOptimWrapperConstructor
     "flat_decay_mult": float | None,
     "norm_decay_mult": float | None,
 }
+SHRINKING = {"layer_decay_rate": float, "layer_weight_decay_rate": float}
+_OURS = "TrainedParametersConstructor"  # reads these, too
 # What a builder takes out before the constructor sees the rest, by the place of the group.
 _OPTIM_WRAPPER = {"constructor": str, "paramwise_cfg": dict | None, "optimizer": dict}
 # A new group at this place means nothing without one of these entries.
@@ -117,8 +119,10 @@ def mmengine_arguments(path: Path, group: Mapping, cfg: Config) -> tuple[str, Ar
         taken = _without(arguments_of(clip), ("parameters",))
         return f"torch's {clip.__name__}", _with(taken, {"type": str})
     if path == ("optim_wrapper", "paramwise_cfg"):
-        default = "constructor" not in (cfg.get("optim_wrapper") or {})
-        return "mmengine", Arguments(_parameters(_PARAMWISE), closed=default)
+        kind = (cfg.get("optim_wrapper") or {}).get("constructor")
+        if kind in (_OURS, f"hcsc_mm.{_OURS}"):
+            return _OURS, Arguments(_parameters({**PARAMWISE, **SHRINKING}), closed=True)
+        return "mmengine", Arguments(_parameters(PARAMWISE), closed=kind is None)
     if path[-1].endswith("dataloader") and "type" not in group:
         return "the data loader", _with(arguments_of(DataLoader), _DATALOADER)
     kind = _type_without_type(path, group)

@@ -1,5 +1,7 @@
 """Which keys a config may have besides those that it has."""
 
+import copy
+
 import pytest
 from mmengine.config import Config
 from tiny import ROOT
@@ -98,6 +100,18 @@ def test_another_type_has_other_keys():
     clip = "optim_wrapper.clip_grad"
     taken = Keys(CFG, {f"{clip}.type": "value"}).wanted(path_of(f"{clip}.clip_value"))
     assert taken.kinds == {"int", "float"}
+
+
+def test_options_of_our_constructor_are_known_where_it_is_named():
+    cfg = copy.deepcopy(CFG)
+    cfg.optim_wrapper.constructor = "hcsc_mm.TrainedParametersConstructor"
+    place = "optim_wrapper.paramwise_cfg"
+    taken = Keys(cfg, {}).wanted(path_of(f"{place}.layer_decay_rate"))
+    assert taken.kinds == {"int", "float"}
+    with pytest.raises(UnknownKeyError, match="did you mean .*layer_decay_rate"):
+        Keys(cfg, {}).wanted(path_of(f"{place}.layer_decay_rates"))
+    with pytest.raises(UnknownKeyError, match="layer_decay_rate"):
+        Keys(CFG, {}).wanted(path_of(f"{place}.layer_decay_rate"))
 
 
 def test_fields_of_a_dataclass_in_a_list_are_known():
