@@ -14,6 +14,8 @@ from ..structures import PrototypeHierarchy, Shard
 from ..utils.shard import all_gather_rows, first_row, global_sum, shard_slice, total_rows
 from .faiss_kmeans import faiss_kmeans
 from .kmeans import kmeans
+from .seeding import GREEDY_POINTS
+from .ward import ward_centroids
 
 BACKENDS = {"torch": kmeans, "faiss": faiss_kmeans}
 
@@ -44,7 +46,8 @@ def hierarchical_kmeans(
             level.
         seed: Seeds the choice of first centroids; equal seeds give equal trees.
         seeding: How the first centroids are chosen: 'k-means++' (the default), 'random' as in the
-            released code, or 'ward', see :func:`kmeans`.
+            released code, or 'ward', see :func:`kmeans`. Ward's method weighs up to 4096 prototypes
+            by their images where it makes the next level of them.
         memory_mb: Memory that the torch back end may use beyond the features and the result, in MiB
             per rank.
         sharded: Each rank keeps the prototypes of its own rows alone, 4 bytes a row, instead of
@@ -68,9 +71,11 @@ def hierarchical_kmeans(
         )
     sharded = sharded and get_world_size() > 1
     members, assignments, prototypes, concentrations = features, [], [], []
-    shard = None
+    shard, sizes = None, None  # (K,) images of each prototype of the last level
     for level, num_clusters in enumerate(num_prototypes):
         init = None if warm_start is None else warm_start.prototypes[level].to(features.device)
+        if init is None and seeding == "ward" and level and len(sizes) <= GREEDY_POINTS:
+            init = ward_centroids(prototypes[-1], num_clusters, sizes.clamp(min=1))
         result = cluster(
             members, num_clusters, init=init, seed=seed, seeding=seeding, memory_mb=memory_mb
         )
@@ -83,6 +88,7 @@ def hierarchical_kmeans(
             shard = Shard(first_row(features), num_rows, totals[1].long())
         else:
             assignment = all_gather_rows(assignment)
+        sizes = totals[1].long() if level == 0 else _summed(sizes, assignment, num_clusters)
         assignments.append(assignment)
         if (
             get_world_size() > 1
@@ -121,6 +127,11 @@ def concentration(
         ``temperature``.
     """
     return _concentration(_totals(distance, assignment.long(), num_clusters), temperature)
+
+
+def _summed(sizes: Tensor, assignment: Tensor, num_clusters: int) -> Tensor:
+    """(K,) int64 images of the clusters of prototypes that have so many each."""
+    return sizes.new_zeros(num_clusters).index_add_(0, assignment.long(), sizes)
 
 
 def _totals(distance: Tensor, assignment: Tensor, num_clusters: int) -> Tensor:

@@ -16,7 +16,8 @@ from ..utils.ranks import wait_for_ranks
 from ..utils.shard import global_sum, shard_slice
 from .lloyd import Nearest, Partition, lloyd
 from .nearest import nearest_centroid
-from .seeding import GREEDY_POINTS, sample_rows, seed_centroids, ward_centroids
+from .seeding import GREEDY_POINTS, sample_rows, seed_centroids
+from .ward import ward_centroids
 
 # Restarts of a large problem are compared by how well their seeds fit a sample of so many rows per
 # cluster. Iterations on the sample would fit it too closely: from where they end, all rows end 1 %

@@ -80,22 +80,6 @@ def seed_centroids(points: Tensor, num_clusters: int, seeds: Sequence[int]) -> l
     return [points[of_restart] for of_restart in all_gather_rows(chosen)]
 
 
-def ward_centroids(points: Tensor, num_clusters: int) -> Tensor:
-    """(K, D) means of the clusters that Ward's method merges (n, D) points into: at each step the
-    two whose union adds least to the sum of squared distances (Ward, 1963; scikit-learn's).
-
-    All distances between the points are kept: 4 n² bytes.
-    """
-    # here: it takes a second to import, and only these seeds need it
-    from sklearn.cluster import AgglomerativeClustering
-
-    found = AgglomerativeClustering(num_clusters, linkage="ward").fit_predict(points.cpu().numpy())
-    clusters = torch.from_numpy(found).to(points.device)
-    sums = points.new_zeros(num_clusters, points.shape[1], dtype=torch.float64)
-    sums.index_add_(0, clusters, points.double())
-    return (sums / torch.bincount(clusters, minlength=num_clusters)[:, None]).to(points)
-
-
 def greedy_seeds(
     points: Tensor, num_clusters: int, generators: Sequence[torch.Generator]
 ) -> Tensor:

@@ -203,11 +203,16 @@ def _linear(train: FeatureSet, test: FeatureSet) -> dict[str, float]:
 
 
 def _trees(train: FeatureSet, cell: Cell, own: Tensor | None) -> dict[str, float]:
-    """A tree of the backbone's features for every method; the method's own; the yardsticks."""
-    features = F.normalize(train.features, dim=1)
+    """Trees of the backbone's features for every method, from k-means++ and from Ward's clusters;
+    the method's own; the yardsticks.
+    """
+    features, rows = F.normalize(train.features, dim=1), torch.arange(len(train.features))
     numbers = cell.data_entry.num_clusters
     tree = hierarchical_kmeans(features, numbers, seed=cell.seed)
-    scores = _tree("features", tree.path(torch.arange(len(features))), numbers, train)
+    scores = _tree("features", tree.path(rows), numbers, train)
+    if len(features) <= _MOST_WARD_IMAGES:
+        tree = hierarchical_kmeans(features, numbers, seed=cell.seed, seeding="ward")
+        scores.update(_tree("from_ward", tree.path(rows), numbers, train))
     if own is not None:
         scores.update(_tree("own", [level[train.sample_idx.cpu()] for level in own], None, train))
     if cell.method_entry.yardsticks:

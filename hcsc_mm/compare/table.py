@@ -88,6 +88,7 @@ def markdown(grid: Grid, summary: Mapping[str, Any], results: Results | None = N
 # Names of scores begin like this: what stands in one table, column after column.
 _FEATURES = ("knn", "linear", "features/")
 _FURTHER = (
+    ('The same tree with `seeding="ward"`:', ("from_ward/",)),
     ("The method's own clusters, of its last clustering:", ("own/",)),
     ("Yardsticks, on the same features:", ("flat/", "ward/")),
     ("Features of two views of about a thousand training images:", ("similarity/",)),

@@ -4,7 +4,7 @@ many classes a tree suggests (generalized category discovery, Vaze et al., CVPR 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..clustering.nearest import nearest_centroid
+from ..clustering.ward import ward_merges
 from ..errors import HCSCError
 
 _ITERATIONS = 100  # at most
@@ -148,39 +149,6 @@ def _means(features: Tensor, assignment: Tensor, otherwise: Tensor) -> Tensor:
     sums.index_add_(0, assignment[own], features[own].double())
     counts = torch.bincount(assignment[own], minlength=len(otherwise))[:, None]
     return torch.where(counts > 0, (sums / counts.clamp(min=1)).to(otherwise), otherwise)
-
-
-def ward_merges(sizes: NDArray, means: NDArray) -> Iterator[tuple[int, int]]:
-    """Merge clusters two by two, each time those whose union adds least to the sum of squares about
-    the means (Ward 1963).
-
-    Args:
-        sizes: (K,) images of each cluster, at least 1.
-        means: (K, D) of them.
-
-    Yields:
-        K − 1 times the cluster that stays, with the union's images, and the one that is gone.
-    """
-    sizes, means = sizes.astype(np.float64), means.astype(np.float64)
-    cost = np.stack([_added(sizes, means, one) for one in range(len(sizes))])
-    np.fill_diagonal(cost, np.inf)
-    for _ in range(len(sizes) - 1):
-        stays, gone = np.unravel_index(cost.argmin(), cost.shape)
-        total = sizes[stays] + sizes[gone]
-        means[stays] = (sizes[stays] * means[stays] + sizes[gone] * means[gone]) / total
-        sizes[stays], sizes[gone] = total, np.inf
-        added = _added(sizes, means, stays)
-        added[[stays, gone]] = np.inf
-        added[np.isinf(sizes)] = np.inf
-        cost[stays], cost[:, stays] = added, added
-        cost[gone], cost[:, gone] = np.inf, np.inf
-        yield int(stays), int(gone)
-
-
-def _added(sizes: NDArray, means: NDArray, one: int) -> NDArray:
-    """(K,) what the union with each other cluster adds to the sum of squares."""
-    weights = sizes[one] / (1 + sizes[one] / sizes)  # n m / (n + m), n where m is infinite
-    return weights * np.square(means - means[one]).sum(axis=1)
 
 
 def number_of_classes(node: NDArray, features: NDArray, labels: NDArray, known: NDArray) -> int:

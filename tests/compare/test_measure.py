@@ -24,6 +24,7 @@ from tiny import DIGITS, ROOT, largest_difference
 from torch import nn
 
 from hcsc_mm import HCSCError
+from hcsc_mm.clustering import hierarchical_kmeans
 from hcsc_mm.compare import Cell, measure_cell
 from hcsc_mm.compare.grid import DataEntry, MethodEntry
 from hcsc_mm.compare.measure import WithProjection
@@ -249,6 +250,16 @@ def test_wards_clusters_are_scikit_learns(start):
         clusters = AgglomerativeClustering(number).fit_predict(F.normalize(train).numpy())
         agreement = adjusted_mutual_info_score(labels, clusters)
         assert found["scores"][f"ward/{number}/ami"] == pytest.approx(agreement, abs=1e-6)
+
+
+def test_a_tree_from_wards_clusters_is_scored_beside_that_of_kmeans_plus_plus(start):
+    found, ((train, labels), _) = start
+    features = F.normalize(train)
+    tree = hierarchical_kmeans(features, (12, 6, 3), seeding="ward")
+    for level, nodes in enumerate(tree.path(torch.arange(len(features)))):
+        agreement = adjusted_mutual_info_score(labels, nodes)
+        score = found["scores"][f"from_ward/{level}_{(12, 6, 3)[level]}/ami"]
+        assert score == pytest.approx(agreement, abs=1e-6)
 
 
 def test_the_spread_is_that_of_the_features_at_unit_length(start):

@@ -9,19 +9,18 @@ import pytest
 import torch
 from cases import blobs, unit_rows
 from mmpretrain.registry import DATASETS
-from scipy.cluster.hierarchy import linkage
 from scipy.optimize import linear_sum_assignment
 from tiny import DIGITS, TINY
 
 from hcsc_mm import HCSCError
 from hcsc_mm.clustering import hierarchical_kmeans
+from hcsc_mm.clustering.ward import ward_merges
 from hcsc_mm.evaluation import CategoryDiscovery, FeatureSet
 from hcsc_mm.evaluation.category_discovery import (
     discovery_accuracy,
     draw_labelled,
     known_class_kmeans,
     number_of_classes,
-    ward_merges,
 )
 from hcsc_mm.stages import Chain, ChainOptions
 
@@ -181,18 +180,6 @@ def test_mergers_are_the_cheapest_of_all_pairs(seed):
     for (stays, gone), after in zip(ward_merges(sizes, means), expected[1:], strict=True):
         clusters[stays] |= clusters.pop(gone)
         assert set(map(frozenset, clusters.values())) == set(map(frozenset, after))
-
-
-def test_mergers_of_single_images_are_scipys():
-    features = unit_rows(50, 4).double().numpy()
-    expected = linkage(features, "ward")
-    clusters = {one: frozenset([one]) for one in range(50)}
-    known = dict(clusters)  # scipy's numbers
-    merges = ward_merges(np.ones(50, dtype=int), features)
-    for step, (stays, gone) in enumerate(merges):
-        known[50 + step] = known[int(expected[step, 0])] | known[int(expected[step, 1])]
-        clusters[stays] |= clusters.pop(gone)
-        assert clusters[stays] == known[50 + step]
 
 
 @pytest.mark.parametrize("seed", range(8))
