@@ -1,5 +1,5 @@
-"""MoCo v2 with transformed features on scikit-learn's digits; but for the projection's norms all else
-as hcsc_r18_digits.py.
+"""MoCo v2 with transformed features on scikit-learn's digits; but for the projection's norms as
+hcsc_r18_digits.py.
 
 python tools/train.py configs/ft_r18_digits.py
 """

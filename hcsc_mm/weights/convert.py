@@ -199,7 +199,9 @@ def describe_unused(
                 and not model.projection
             )
             what = part.replace(".", " encoder's ") + (
-                ", which has more than linear layers and ReLU, and is not converted" if no_room else ""
+                ", which has more than linear layers and ReLU, and is not converted"
+                if no_room
+                else ""
             )
             groups.setdefault(what, []).extend(names)
     for name in contents.rest:

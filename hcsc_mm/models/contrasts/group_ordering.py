@@ -29,8 +29,9 @@ class GroupOrdering(nn.Module):
     large batch and positives all other whole crops; here, they are the queue's keys and the image's
     one key. The temperature of the head has no effect.
 
-    Of few classes the hardest keys of a whole queue are images of the query's own kind, and a network
-    that moves away from them alone learns nothing; ``candidates`` looks for them among a random few.
+    Of few classes the hardest keys of a whole queue are images of the query's own kind, and a
+    network that moves away from them alone learns nothing; ``candidates`` looks for them among a
+    random few.
 
     What HCSC's draw rejects is not sorted, and the head's rule must be ``rejected="absent"``: a
     query with fewer kept negatives has fewer terms, and their places are filled by the least

@@ -104,9 +104,7 @@ def test_the_last_norm_takes_out_what_embeddings_of_a_part_have_in_common():
     for part in (slice(0, None, 2), slice(1, None, 2)):
         spread = raw[part].var(dim=0, correction=0)
         even = (raw[part] - raw[part].mean(dim=0)) / (spread + 1e-5).sqrt()
-        torch.testing.assert_close(
-            embedding[part], F.normalize(even, dim=1), atol=1e-5, rtol=1e-5
-        )
+        torch.testing.assert_close(embedding[part], F.normalize(even, dim=1), atol=1e-5, rtol=1e-5)
 
 
 def test_a_last_norm_of_no_kind_is_refused():

@@ -108,7 +108,7 @@ def test_options_of_our_constructor_are_known_where_it_is_named():
     place = "optim_wrapper.paramwise_cfg"
     taken = Keys(cfg, {}).wanted(path_of(f"{place}.layer_decay_rate"))
     assert taken.kinds == {"int", "float"}
-    with pytest.raises(UnknownKeyError, match="did you mean .*layer_decay_rate"):
+    with pytest.raises(UnknownKeyError, match=r"did you mean .*layer_decay_rate"):
         Keys(cfg, {}).wanted(path_of(f"{place}.layer_decay_rates"))
     with pytest.raises(UnknownKeyError, match="layer_decay_rate"):
         Keys(CFG, {}).wanted(path_of(f"{place}.layer_decay_rate"))
