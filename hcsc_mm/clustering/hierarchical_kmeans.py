@@ -76,6 +76,8 @@ def hierarchical_kmeans(
         init = None if warm_start is None else warm_start.prototypes[level].to(features.device)
         if init is None and seeding == "ward" and level and len(sizes) <= GREEDY_POINTS:
             init = ward_centroids(prototypes[-1], num_clusters, sizes.clamp(min=1))
+            if get_world_size() > 1:
+                broadcast(init)
         result = cluster(
             members, num_clusters, init=init, seed=seed, seeding=seeding, memory_mb=memory_mb
         )
