@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
 from ..errors import HCSCError
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
-from .configs.roles import PARAMWISE, SHRINKING
+from .configs.roles import PARAMWISE
 
 # option of paramwise_cfg → what of a group it shrinks
 _SHRINKS = {"layer_decay_rate": "lr", "layer_weight_decay_rate": "weight_decay"}
@@ -41,14 +41,17 @@ class TrainedParametersConstructor(DefaultOptimWrapperConstructor):
             it does not say how deep its layers are.
     """
 
+    # what it reads of paramwise_cfg → the type
+    options: ClassVar[dict[str, Any]] = {**PARAMWISE, **dict.fromkeys(_SHRINKS, float)}
+
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
-        known = PARAMWISE.keys() | SHRINKING.keys()
-        for name in self.paramwise_cfg.keys() - known:
-            close = get_close_matches(name, sorted(known), 1)
+        for name in self.paramwise_cfg.keys() - self.options.keys():
+            known = sorted(self.options)
+            close = get_close_matches(name, known, 1)
             raise HCSCError(
                 f"nobody reads paramwise_cfg.{name}; "
-                + (f"did you mean {close[0]}" if close else f"there are {', '.join(sorted(known))}")
+                + (f"did you mean {close[0]}" if close else f"there are {', '.join(known)}")
             )
         given = {name: self.paramwise_cfg.get(name, 1) for name in _SHRINKS}
         self.rates = {name: rate for name, rate in given.items() if rate != 1}

@@ -12,7 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
-from mmengine.registry import RUNNERS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, RUNNERS
 from mmengine.runner import (
     EpochBasedTrainLoop,
     IterBasedTrainLoop,
@@ -66,8 +66,6 @@ PARAMWISE = {  # of DefaultOptimWrapperConstructor
     "flat_decay_mult": float | None,
     "norm_decay_mult": float | None,
 }
-SHRINKING = {"layer_decay_rate": float, "layer_weight_decay_rate": float}
-_OURS = "TrainedParametersConstructor"  # reads these, too
 # What a builder takes out before the constructor sees the rest, by the place of the group.
 _OPTIM_WRAPPER = {"constructor": str, "paramwise_cfg": dict | None, "optimizer": dict}
 # A new group at this place means nothing without one of these entries.
@@ -120,8 +118,9 @@ def mmengine_arguments(path: Path, group: Mapping, cfg: Config) -> tuple[str, Ar
         return f"torch's {clip.__name__}", _with(taken, {"type": str})
     if path == ("optim_wrapper", "paramwise_cfg"):
         kind = (cfg.get("optim_wrapper") or {}).get("constructor")
-        if kind in (_OURS, f"hcsc_mm.{_OURS}"):
-            return _OURS, Arguments(_parameters({**PARAMWISE, **SHRINKING}), closed=True)
+        found = OPTIM_WRAPPER_CONSTRUCTORS.get(kind) if isinstance(kind, str) else None
+        if hasattr(found, "options"):  # ours says what it reads
+            return found.__name__, Arguments(_parameters(found.options), closed=True)
         return "mmengine", Arguments(_parameters(PARAMWISE), closed=kind is None)
     if path[-1].endswith("dataloader") and "type" not in group:
         return "the data loader", _with(arguments_of(DataLoader), _DATALOADER)
