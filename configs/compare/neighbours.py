@@ -35,6 +35,7 @@ methods = dict(
     hirl=dict(config=f"{configs}/hirl_r18_digits.py"),
     hirl_simsiam=dict(config=f"{configs}/hirl-simsiam_r18_digits.py"),
     hirl_byol=dict(config=f"{configs}/hirl-byol_r18_digits.py"),
+    adainf=dict(config=f"{configs}/adainf_r18_digits.py"),
 )
 differences = (
     *((name, "mocov2") for name in (*methods, "hcsc_paper")),

@@ -40,7 +40,7 @@ def uniformity(embeddings: Tensor, scale: float = 2.0) -> Tensor:
 
 
 def tolerance(embeddings: Tensor, groups: Tensor) -> Tensor:
-    """Mean similarity of two images of one group (Wang & Liu, CVPR 2021, tolerance).
+    """Mean similarity of two images of one group (tolerance: Wang & Liu, CVPR 2021, Eq. 11).
 
     The paper's formula has an indicator of equal labels inside an expectation over all pairs; as in
     its words, the mean here is over the pairs of equal labels, so that it does not depend on how
@@ -62,7 +62,7 @@ def hard_gradient_share(negatives: Tensor, temperature: float, share: float = 0.
     """Share of InfoNCE's gradient by the negatives that falls on the hardest of them.
 
     The gradient by a negative's similarity s_ij is in proportion to exp(s_ij / τ) (Wang & Liu, CVPR
-    2021, "relative penalty on negative samples"): the smaller τ, the more the hardest get.
+    2021, Section 3.2, Eq. 5, the relative penalty): the smaller τ, the more the hardest get.
 
     Args:
         negatives: (N, M) similarities of each anchor to its negatives, M at least 1.

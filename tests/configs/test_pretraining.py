@@ -108,7 +108,7 @@ def build_dataset(config: Config, folder: Path, monkeypatch):
     """
     pixels = np.random.default_rng(0).integers(0, 256, (3, 90, 120, 3), dtype=np.uint8)
     dataset = dict(config.train_dataloader.dataset, data_root=str(folder))
-    if dataset["type"] == "hcsc_mm.Digits":
+    if dataset["type"] in ("hcsc_mm.Digits", "hcsc_mm.InflatedImages"):
         del dataset["data_root"]
     elif dataset["type"].startswith("CIFAR"):
         kind = DATASETS.get(dataset["type"])

@@ -26,7 +26,7 @@ class AttractionAndRepulsion(nn.Module):
     queue; and a view's attraction is scaled by V, so that each view's loss is as large as with one
     view, whose weight is 1. With two crops the attraction is thus the plain distance. The released
     code for ImageNet, on MoCo v3, stops the gradient of the weights and uses an RBF cost by
-    default, which is not offered.
+    default, which is not offered. The paper's equation numbers are not known here.
 
     What HCSC's draw rejects repels nothing: the head's rule must be ``rejected="absent"``. The
     temperature of the head has no effect.

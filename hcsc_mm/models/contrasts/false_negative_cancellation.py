@@ -26,15 +26,17 @@ class FalseNegativeCancellation(nn.Module):
 
     The support of a query is the image's key and its other query views: with two crops the key
     alone, where the paper makes further crops for it; local crops serve. Scores need no gradient.
-    Formulas and defaults are from memory of the paper, not verified; its other aggregate, the mean,
-    is not offered. Candidates are what HCSC's draw keeps: what it rejects is neither a negative nor
-    attracted. The queue begins with random directions: until it has been filled once, the false
-    negatives are random.
+    The attraction is that of the released code (google-research/fnc, ``objective.py``), which has a
+    support of eight further crops beside both views and takes the other views for positives, too;
+    elimination is not in it, and the paper's equation numbers are not known here. Candidates are
+    what HCSC's draw keeps: what it rejects is neither a negative nor attracted. The queue begins
+    with random directions: until it has been filled once, the false negatives are random.
 
     Args:
         mode: 'eliminate' or 'attract'; 'attract' by default.
         num_false: Most negatives of a query to take for false ones, at least 1; 10 by default.
         min_score: Least score of a false negative, a cosine in [−1, 1]; −1, every one, by default.
+            The released code has 0.7.
     """
 
     rejected_rules = ("zero", "absent")

