@@ -36,7 +36,7 @@ class InflatedImages(BaseDataset):
         real_share: Of the real images among all samples, in (0, 1); 0.5 by default. So many are
             drawn that each real image is listed once.
         variance: Share of the pixels' variance that the components keep, in (0, 1); 0.9 by default.
-        bandwidth: Standard deviation of the kernels in units of each component's, above 0; 0.5 by
+        bandwidth: Standard deviation of the kernels in units of each component's, above 0; 0.6 by
             default, what cross-validated likelihood finds on the training digits.
         seed: Of the draws, 0 by default; they are equal in every process.
 
@@ -49,7 +49,7 @@ class InflatedImages(BaseDataset):
         images: Mapping[str, Any],
         real_share: float = 0.5,
         variance: float = 0.9,
-        bandwidth: float = 0.5,
+        bandwidth: float = 0.6,
         seed: int = 0,
         **kwargs,
     ) -> None:

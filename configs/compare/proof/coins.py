@@ -9,12 +9,3 @@ warmup_epochs = 8
 grace_epochs = 20
 queue_len = 512
 num_prototypes = (64, 8, 3)
-model = dict(
-    neck=dict(
-        _delete_=True,  # as these cells were run: without hcsc_folder.py's batch norm
-        type="hcsc_mm.ProjectionNeck",
-        in_channels=_base_.features,
-        hid_channels=_base_.features,
-        out_channels=128,
-    ),
-)

@@ -17,15 +17,6 @@ view = dict(
     jitter_prob=0.0,
     grey_prob=0.0,
 )
-model = dict(
-    data_preprocessor=dict(views=[view, view]),
-    neck=dict(
-        _delete_=True,  # as these cells were run: without hcsc_folder.py's batch norm
-        type="hcsc_mm.ProjectionNeck",
-        in_channels=_base_.features,
-        hid_channels=_base_.features,
-        out_channels=128,
-    ),
-)
+model = dict(data_preprocessor=dict(views=[view, view]))
 
 stages = ["{{ fileDirname }}/../../benchmarks/fewshot_omniglot.py"]
