@@ -35,7 +35,7 @@ model = dict(
         norm_eval=norm_eval,
     ),
     neck=dict(
-        _delete_=True,  # without hcsc_folder.py's batch norm: no better trees with it (docs/recipe.md)
+        _delete_=True,  # without hcsc_folder.py's batch norm: no better trees (docs/recipe.md)
         type="hcsc_mm.ProjectionNeck",
         in_channels=in_channels,
         hid_channels=512,
