@@ -41,7 +41,7 @@ class InflatedImages(BaseDataset):
         seed: Of the draws, 0 by default; they are equal in every process.
 
     Raises:
-        HCSCError: a value out of range, or images of several sizes.
+        HCSCError: a value out of range, images of several sizes, or files that nothing reads.
     """
 
     def __init__(
@@ -85,6 +85,11 @@ class InflatedImages(BaseDataset):
         first = next(iter(self.images.get("pipeline", ())), {})
         load = [first] if "LoadImage" in str(first.get("type")) else []
         stored = DATASETS.build({**self.images, "pipeline": load})
+        if "img" not in stored[0]:
+            raise HCSCError(
+                "InflatedImages draws from decoded images; begin the pipeline of its images with "
+                "dict(type='hcsc_mm.LoadImage')"
+            )
         found = [stored[row]["img"] for row in range(len(stored))]
         sizes = {image.shape for image in found}
         if len(sizes) > 1:

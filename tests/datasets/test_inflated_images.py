@@ -72,6 +72,12 @@ def test_images_of_several_sizes_are_refused(tmp_path):
         InflatedImages(dict(type="hcsc_mm.ImageFolder", data_root=str(folder), pipeline=load))
 
 
+def test_files_that_nothing_reads_are_refused(tmp_path):
+    folder = write_folder(tmp_path / "blank", encoded([np.zeros((8, 8, 3), np.uint8)] * 3))
+    with pytest.raises(HCSCError, match="LoadImage"):
+        InflatedImages(dict(type="hcsc_mm.ImageFolder", data_root=str(folder)))
+
+
 @pytest.mark.parametrize(
     "wrong", [dict(real_share=1), dict(real_share=0), dict(variance=1.0), dict(bandwidth=0)]
 )
