@@ -28,13 +28,15 @@ def similarity_scores(
         runner: Its method builds the loader.
         cfg: The cell's config, whose training pipeline makes the views.
         model: With ``backbone`` and ``data_preprocessor``.
-        train: The training images' features, of which the labels are taken.
+        train: The training images' features, of which the labels are taken. What the config lists
+            beyond them, as generated images are, is not measured.
         seed: Of the images that are drawn, about a thousand, and of their views.
     """
     loader = {**cfg.train_dataloader, "num_workers": 0, "persistent_workers": False}
     with host_generators_kept():
         seed_host_generators(np.random.SeedSequence(seed))
-        one, other, images = _embed(runner.build_dataloader(loader, seed=seed), model)
+        loader = runner.build_dataloader(loader, seed=seed)
+        one, other, images = _embed(loader, model, train.num_samples)
     scores = of_two_views(one, other, _TEMPERATURES)
     if train.labels is not None and train.labels.ndim == 1:
         place = torch.full((train.num_samples,), -1, dtype=torch.long, device=one.device)
@@ -45,15 +47,21 @@ def similarity_scores(
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
-def _embed(loader: torch.utils.data.DataLoader, model: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
-    """(N, C) features of two views each, at unit length, and (N,) numbers of the images."""
+def _embed(
+    loader: torch.utils.data.DataLoader, model: nn.Module, end: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(N, C) features of two views each, at unit length, and (N,) numbers of the images, below
+    ``end``.
+    """
     features: tuple[list[Tensor], list[Tensor]] = ([], [])
     images: list[int] = []
     for batch in loader:
         views = model.data_preprocessor(batch, True)["inputs"][:2]
+        numbers = [int(sample.sample_idx) for sample in batch["data_samples"]]
+        kept = [number < end for number in numbers]
         for rows, view in zip(features, views, strict=True):
-            rows.append(F.normalize(pool(model.backbone(view)).float(), dim=1))
-        images += [int(sample.sample_idx) for sample in batch["data_samples"]]
+            rows.append(F.normalize(pool(model.backbone(view)).float(), dim=1)[kept])
+        images += [number for number in numbers if number < end]
         if len(images) >= _IMAGES:
             break
     one, other = (torch.cat(rows) for rows in features)

@@ -43,6 +43,17 @@ def test_equal_views_are_aligned_and_all_else_is_as_of_whole_images(untrained):
     assert found["similarity/tolerance"] == pytest.approx(expected, abs=1e-5)
 
 
+def test_images_beyond_the_labelled_ones_are_not_measured(untrained):
+    runner, cfg, train = untrained
+    cfg.train_dataloader.drop_last = False
+    expected = similarity_scores(runner, cfg, runner.model, train, seed=3)
+    cfg.train_dataloader.dataset = dict(
+        type="hcsc_mm.InflatedImages", images=cfg.train_dataloader.dataset
+    )
+    found = similarity_scores(runner, cfg, runner.model, train, seed=3)
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
 def test_nothing_that_is_drawn_later_changes_and_a_seed_gives_the_same_numbers(untrained):
     runner, cfg, train = untrained
     state = torch.get_rng_state()
