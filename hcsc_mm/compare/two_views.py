@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -61,7 +63,7 @@ def _embed(
         kept = [number < end for number in numbers]
         for rows, view in zip(features, views, strict=True):
             rows.append(F.normalize(pool(model.backbone(view)).float(), dim=1)[kept])
-        images += [number for number in numbers if number < end]
+        images += compress(numbers, kept)
         if len(images) >= _IMAGES:
             break
     one, other = (torch.cat(rows) for rows in features)

@@ -85,12 +85,13 @@ class InflatedImages(BaseDataset):
         first = next(iter(self.images.get("pipeline", ())), {})
         load = [first] if "LoadImage" in str(first.get("type")) else []
         stored = DATASETS.build({**self.images, "pipeline": load})
-        if "img" not in stored[0]:
+        samples = [stored[row] for row in range(len(stored))]
+        if "img" not in samples[0]:
             raise HCSCError(
                 "InflatedImages draws from decoded images; begin the pipeline of its images with "
                 "dict(type='hcsc_mm.LoadImage')"
             )
-        found = [stored[row]["img"] for row in range(len(stored))]
+        found = [sample["img"] for sample in samples]
         sizes = {image.shape for image in found}
         if len(sizes) > 1:
             raise HCSCError(
