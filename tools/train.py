@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 
 if __name__ == "__main__":  # before the imports, which take seconds
     for name in ("SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):  # Windows lacks one
-            # "start me again": there is nothing to save yet
-            signal.signal(getattr(signal, name), lambda *_: sys.exit(75))
+            # "start me again": there is nothing to save yet. Not sys.exit: where the signal comes
+            # amid a destructor or a weak reference's callback, Python drops an exception
+            signal.signal(getattr(signal, name), lambda *_: os._exit(75))
 
 try:
     import hcsc_mm  # noqa: F401  first: it checks what is installed

@@ -54,19 +54,28 @@ def signals_noted() -> Iterator[None]:
 
 
 def training_begins() -> None:
-    """From here on there is something to save."""
+    """From here on there is something to save.
+
+    Raises:
+        PreemptedError: a signal came before, and what ran then let its exception drop.
+    """
     global _has_begun
+    if _received:
+        raise _nothing_saved(_received[0])
     _has_begun = True
 
 
 def _note(number: int, _: FrameType | None) -> None:
-    name = signal.Signals(number)
+    _received.append(signal.Signals(number))
     if not _has_begun:
-        raise PreemptedError(
-            f"stopped by {name.name}, for which no checkpoint was saved; exit code {EXIT_CODE}; "
-            "start again with --resume auto"
-        )
-    _received.append(name)
+        raise _nothing_saved(_received[0])
+
+
+def _nothing_saved(name: signal.Signals) -> PreemptedError:
+    return PreemptedError(
+        f"stopped by {name.name}, for which no checkpoint was saved; exit code {EXIT_CODE}; "
+        "start again with --resume auto"
+    )
 
 
 def leave_signals_to_the_main_process() -> None:

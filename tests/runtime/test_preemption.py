@@ -75,6 +75,25 @@ def test_handlers_are_as_before_when_a_run_has_ended():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+class Dropping:
+    """Gets a signal where Python drops what its handler raises."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_signal_whose_exception_was_dropped_ends_the_run_before_its_first_step(tmp_path):
+    runner = build_runner(tiny_config(tmp_path))
+    with pytest.raises(PreemptedError) as stop, signals_noted():
+        Dropping()
+        runner.train()
+    assert "start again with --resume auto" in stop.value.message
+    assert runner.iter == 0
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def test_hook_asks_for_the_checkpoints_that_it_needs(tmp_path):
     with pytest.raises(HCSCError, match="ResumableCheckpointHook"):
         train(
