@@ -23,7 +23,8 @@ from ..runtime.launch import load_config
 from ..runtime.pretrained import compare_weights, configs_of_type, load_weights, weights_under
 from ..runtime.sync_batch_norm import without_sync_batch_norm
 from ..structures.checkpoint_entry import SavedTree, saved_tree
-from ..weights import TARGETS, read_checkpoint, select, sort_weights
+from ..weights import read_checkpoint
+from ..weights.targets import clustering_encoder
 from .embedder import Embedder, TrainingImages, make_embedder, standard_pipeline
 from .named_backbones import LIBRARIES, mmpretrain_config
 from .registered_types import registered_only
@@ -207,9 +208,7 @@ def _shrunk_as_in_training(
 def _of_known_layout(path: str, source: tuple[str, str | None]) -> Embedder:
     """A network whose layout the converter knows, the key encoder if there is one."""
     try:
-        contents = sort_weights(read_checkpoint(path).weights)
-        encoder = "key" if "key.backbone" in contents.parts else "query"
-        model = select(contents, encoder, TARGETS["hcsc_mm"])
+        model = clustering_encoder(read_checkpoint(path).weights)
         backbone = model.shape.loaded(model.backbone, **model.shape.pooled)
     except HCSCError as error:
         raise HCSCError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torchvision
@@ -14,6 +14,7 @@ from ..errors import HCSCError
 from ..runtime.pretrained import compare_weights
 from ..utils.text import first_line
 from ..weights import read_checkpoint
+from ..weights.targets import clustering_encoder
 from .embedder import standard_pipeline
 
 # Backbone, neck, preprocessing and pipeline, as :func:`make_embedder` takes them.
@@ -89,11 +90,14 @@ def mmpretrain_config(name: str) -> tuple[Config | None, str | None]:
 
 
 def _load(network: nn.Module, path: str) -> None:
-    """All weights of a network from a file; others in it, such as a classifier's, do not matter."""
-    own = network.state_dict()
-    given = {
-        name.removeprefix("module."): value for name, value in read_checkpoint(path).weights.items()
-    }
+    """All weights of a network from a file, under its own names or in a layout that
+    ``tools/convert_checkpoint.py`` reads; others in it, such as a classifier's, do not matter.
+    """
+    own, weights = network.state_dict(), read_checkpoint(path).weights
+    given = {name.removeprefix("module."): value for name, value in weights.items()}
+    if own.keys().isdisjoint(given):
+        with suppress(HCSCError):  # no layout that is known: what is missing is said below
+            given = clustering_encoder(weights).backbone
     given = {name: value for name, value in given.items() if name in own}
     compare_weights(own, given, path)
     network.load_state_dict(given, strict=False)

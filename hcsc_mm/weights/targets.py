@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import HCSCError
-from .contents import Contents
+from .contents import Contents, sort_weights
 from .convnext import MARK as CONVNEXT_MARK
 from .convnext import recognize_convnext
 from .efficientnet_lite import EfficientNetLite0
@@ -100,6 +100,20 @@ def select(contents: Contents, encoder: str, target: Target, num_heads: int | No
             "projection gives"
         )
     return Model(shape, backbone, projection, (key, key_projection if key else {}), queue)
+
+
+def clustering_encoder(weights: Weights) -> Model:
+    """The encoder that clusters, of a file of any layout: the key encoder if there is one.
+
+    Args:
+        weights: All tensors of the file, by its names.
+
+    Raises:
+        HCSCError: no layout or network that is known, or not whole.
+    """
+    contents = sort_weights(weights)
+    encoder = "key" if "key.backbone" in contents.parts else "query"
+    return select(contents, encoder, TARGETS["hcsc_mm"])
 
 
 def _recognize(backbone: Weights, num_heads: int | None) -> Shape:

