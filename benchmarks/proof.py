@@ -205,7 +205,8 @@ over the seeds. No value was chosen by a score on test images.
 - The method's own clusters: those that HCSC has trained with. Yardsticks: k-means at one K
   (`flat`), and Ward's agglomerative clustering (scikit-learn, up to 8,000 images).
 - `difference`: one method minus another with the same seed; in bold, what the seeds support.
-- `seconds`: of training, on two cores that had other work besides, so they compare nothing.
+- `seconds`: of training, the median of the seeds, on two cores that had other work besides; some
+  runs were paused. They compare nothing.
 """
 
 ANY_FOLDER = """

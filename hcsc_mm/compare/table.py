@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ..utils.files import write_text, written_whole
@@ -33,7 +34,8 @@ def summarise(grid: Grid, results: Results) -> dict[str, Any]:
     """Means, standard deviations and single values of every score, by data and method.
 
     No cell of the grid is left out: a method without results has 'seeds' = 0, one that collapsed
-    says in how many of its seeds, 'scored' is the number of seeds that have scores.
+    says in how many of its seeds, 'scored' is the number of seeds that have scores, and their
+    'seconds' are shown by their median.
     """
     summary: dict[str, Any] = {}
     for data in grid.data:
@@ -232,7 +234,9 @@ def _row(found: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> list[s
     cells = [f"{found['scored']} of {found['seeds']}" if some else str(found["seeds"])]
     for _, name in columns:
         cells.append(shown(found["scores"].get(name), _digits(name)))
-    cells.append(shown(found["seconds"], 0))
+    # a run that was paused, or beside a busy one, says little about the others
+    times = found["seconds"]
+    cells.append("–" if times is None else f"{median(times['values']):.0f}")
     words = []
     if found["collapsed"]:
         words.append(f"collapsed in {found['collapsed']} of {found['seeds']}")
