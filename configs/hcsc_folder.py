@@ -42,6 +42,7 @@ momentum_end = 0.001
 queue_len = 1024
 temperature = 0.2
 num_prototypes = (264, 88, 29)  # finest first
+seeding = "k-means++"  # what a clustering begins with; from trained weights "ward"
 # -----------------------------------------------------------------------------------------
 
 whole_size = image_size  # pixels of whole images, which are clustered and embedded
@@ -94,6 +95,7 @@ default_hooks = dict(
     clustering=dict(
         type="hcsc_mm.HierarchicalClusteringHook",
         num_prototypes=num_prototypes,
+        seeding=seeding,
         warmup_epochs=warmup_epochs,
         interval=every_epochs,
         pipeline=[load, *centre_crop],

@@ -23,6 +23,7 @@ mean = [127.5, 127.5, 127.5]  # that the network wants, RGB
 std = [127.5, 127.5, 127.5]
 in_channels = 1280  # of the network's features
 whole_size = 224  # pixels of whole images: the network sees them as it was trained
+seeding = "ward"  # what a clustering begins with: the better trees of few images
 # -------------------------------
 
 model = dict(

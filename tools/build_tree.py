@@ -92,7 +92,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--seeding",
         choices=SEEDINGS,
-        help="what a new clustering begins with (default: k-means++); makes a new tree",
+        help="what a new clustering begins with (default: ward, for more than 4,096 images "
+        "k-means++); makes a new tree",
     )
     parser.add_argument(
         "--redo", action="store_true", help="replace a tree of other inputs in the folder"

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..clustering import default_num_prototypes, hierarchical_kmeans
+from ..clustering import default_num_prototypes, default_seeding, hierarchical_kmeans
 from ..errors import HCSCError
 from ..structures import PrototypeHierarchy
 from ..utils.progress import track
@@ -182,7 +182,7 @@ class HierarchyInferencer:
         batch_size: int = 64,
         channel_order: str | None = None,
         seed: int = 0,
-        seeding: str = "k-means++",
+        seeding: str | None = None,
     ) -> PrototypeHierarchy:
         """Make a tree of images, for weights that have none, and place images in it from now on.
 
@@ -193,12 +193,14 @@ class HierarchyInferencer:
                 number of images, see :func:`default_num_prototypes`.
             batch_size, channel_order: How images are read, as in :meth:`__call__`.
             seed: Seeds the clustering; equal seeds give equal trees.
-            seeding: What it begins with: 'k-means++', 'random' or 'ward', see :func:`kmeans`.
+            seeding: What it begins with: 'k-means++', 'random' or 'ward', see :func:`kmeans`; by
+                default from the number of images, see :func:`default_seeding`.
         """
         found = images
         if not isinstance(images, EmbeddedImages):
             found = self._embed(images, batch_size, channel_order)
         num_prototypes = num_prototypes or default_num_prototypes(len(found))
+        seeding = seeding or default_seeding(len(found))
         features = torch.from_numpy(found.embedding)
         self.hierarchy = hierarchical_kmeans(features, num_prototypes, seed=seed, seeding=seeding)
         return self.hierarchy

@@ -1,4 +1,4 @@
-from .default_levels import default_num_prototypes
+from .default_levels import default_num_prototypes, default_seeding
 from .faiss_kmeans import faiss_kmeans
 from .hierarchical_kmeans import (
     check_num_prototypes,
@@ -13,6 +13,7 @@ __all__ = [
     "check_num_prototypes",
     "concentration",
     "default_num_prototypes",
+    "default_seeding",
     "faiss_kmeans",
     "hierarchical_kmeans",
     "kmeans",

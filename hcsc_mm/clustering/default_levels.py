@@ -1,10 +1,11 @@
-"""Numbers of prototypes for images that nobody has given any for."""
+"""What images are clustered by where nobody says so: numbers of prototypes, and first centroids."""
 
 from __future__ import annotations
 
 import math
 
 from ..errors import HCSCError
+from .seeding import GREEDY_POINTS
 
 # 3 · √N prototypes: 3000 for a million images, near HCSC's 3000 for ImageNet's 1.28 million.
 # k-means then takes N · √N products; a fixed number of images per prototype would take N².
@@ -12,6 +13,16 @@ _PER_ROOT = 3
 _SMALLEST_LEAF = 4  # images per prototype of level 0, on average
 _TOP = 16  # prototypes of the last level: as many as are looked at in one view
 _FAN_OUT = 6  # children per prototype, about
+
+
+def default_seeding(num_images: int) -> str:
+    """What :func:`kmeans` begins with: 'ward' up to 4,096 images, which Ward's method then merges
+    all, and whose trees agree better with classes (docs/recipe.md); 'k-means++' beyond.
+
+    Args:
+        num_images: N.
+    """
+    return "ward" if num_images <= GREEDY_POINTS else "k-means++"
 
 
 def default_num_prototypes(num_images: int) -> tuple[int, ...]:

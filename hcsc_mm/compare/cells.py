@@ -23,6 +23,12 @@ from .method_files import write_method
 
 # What says where a run lies, and not what it computes.
 _PLACES = ("work_dir", "experiment_name", "launcher", "stages", "title", "filename")
+# What configs have got later, with the value that means what ran before they had it.
+_AS_BEFORE = {
+    "seeding": "k-means++",
+    "default_hooks.clustering.seeding": "k-means++",
+    "default_hooks.key_momentum": None,
+}
 _OPTIONS = "the grid's options "
 _APART = 1000  # from the seed of a chain's model to the next one's
 
@@ -155,12 +161,20 @@ def config_text(key: _Key) -> str:
         cfg = key.cell.build_config(Path(folder)).to_dict()
         for hook in cfg.get("custom_hooks") or []:
             hook.pop("checkpoint", None)  # its bytes count, not its path
-        hooks = cfg.get("default_hooks", {})
-        hooks.pop("tree_picture", None)  # draws, and changes no number
-        if hooks.get("key_momentum") is None:  # left out: as if no config had named it
-            hooks.pop("key_momentum", None)
+        cfg.get("default_hooks", {}).pop("tree_picture", None)  # draws, and changes no number
+        for name, value in _AS_BEFORE.items():
+            _leave_out(cfg, name.split("."), value)
         kept = {name: value for name, value in cfg.items() if name not in _PLACES}
         return json.dumps(kept, sort_keys=True, default=repr)
+
+
+def _leave_out(values: dict[str, Any], path: Sequence[str], as_before: Any) -> None:
+    """Remove an entry that says no more than that all is as before."""
+    *parents, name = path
+    for parent in parents:
+        values = values.get(parent) or {}
+    if name in values and values[name] == as_before:
+        del values[name]
 
 
 @cache

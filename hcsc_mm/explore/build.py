@@ -46,7 +46,7 @@ class BuildOptions:
         unreadable: 'list' images that cannot be read in the table, or 'stop' at the first.
         seed: Seeds a new clustering.
         seeding: What a new clustering begins with, see :func:`kmeans`; it makes a new tree. None:
-            the weights' own tree, or 'k-means++'.
+            the weights' own tree, or by the number of images, see :func:`default_seeding`.
         redo: Build anew in a folder that holds a tree of other inputs.
         keep: Keep what the steps have left: with other options the build then goes on from there.
         exhaustive: Up to so many images all are compared with all, see :func:`search`.
@@ -185,7 +185,7 @@ class _Build:
             self.embeddings(),
             options.num_prototypes,
             options.seed,
-            options.seeding or "k-means++",
+            options.seeding,
         )
         if get_rank() == 0:
             hierarchy.to("cpu").save(self.work / "tree.pt")

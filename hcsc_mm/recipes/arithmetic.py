@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from ..clustering import check_num_prototypes
+from ..clustering import check_num_prototypes, default_seeding
 from ..errors import HCSCError
 
 _SMALL = 40  # pixels; images of fewer get a stem that does not shrink them
@@ -273,6 +273,13 @@ def _choose_hierarchy(draft: _Draft, material: Material) -> None:
         "most 3 levels",
     )
     check_num_prototypes(tuple(levels), images)
+    if material.trained:
+        draft.put(
+            "seeding",
+            default_seeding(images),
+            "what each clustering begins with: Ward's clusters of up to 4,096 images, whose trees "
+            "of trained features are better, beyond that k-means++",
+        )
 
 
 def _check_batch(batch: int, material: Material) -> None:

@@ -10,6 +10,7 @@ from small_trees import checkpoint, photos
 
 from hcsc_mm import HCSCError
 from hcsc_mm.apis import HierarchyInferencer
+from hcsc_mm.clustering import hierarchical_kmeans
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +112,11 @@ def test_weights_without_a_tree_get_one_by_clustering(images, tmp_path):
     with pytest.raises(HCSCError, match=r"bare\.pth has no tree; call cluster"):
         inferencer(images)
     hierarchy = inferencer.cluster(images, (5, 2))
+    embeddings = torch.from_numpy(inferencer.embed(images).embedding)
+    from_ward = hierarchical_kmeans(embeddings, (5, 2), seeding="ward")  # as of any few images
+    torch.testing.assert_close(hierarchy.prototypes[0], from_ward.prototypes[0])
     found = inferencer(images)
-    assert [one.prototypes[0] for one in found] == hierarchy.assign(
-        torch.from_numpy(inferencer.embed(images).embedding)
-    )[0].tolist()
+    assert [one.prototypes[0] for one in found] == hierarchy.assign(embeddings)[0].tolist()
     hierarchy.save(tmp_path / "hierarchy.pt")
     again = HierarchyInferencer(weights, hierarchy=tmp_path / "hierarchy.pt")(images)
     assert [one.prototypes for one in again] == [one.prototypes for one in found]

@@ -235,6 +235,19 @@ def test_a_cell_is_the_same_whether_a_schedule_is_left_out_or_was_never_there(sa
     assert done.inputs() == before
 
 
+def test_a_key_that_came_later_makes_no_other_cell_where_all_is_as_before(saved):
+    done, _ = saved
+    own, before = Path(done.method_entry.config), done.inputs()
+    text = own.read_text()
+    hook = "default_hooks = dict(clustering=dict(seeding=seeding))"
+    own.write_text(f"{text}seeding = 'k-means++'\n{hook}\n")
+    forget()
+    assert done.inputs() == before
+    own.write_text(f"{text}seeding = 'ward'\n{hook}\n")
+    forget()
+    assert done.inputs() != before
+
+
 def test_a_cell_that_broke_down_is_in_the_table_and_run_again(saved):
     done, folder = saved
     write(done, folder, broken=True, error="broke down")

@@ -176,6 +176,15 @@ def test_a_tree_is_made_anew_where_its_clustering_is_to_begin_with_something_els
         torch.testing.assert_close(ours, expected.prototypes[0], rtol=1e-4, atol=1e-5)
 
 
+def test_few_images_are_clustered_from_wards_clusters_unless_somebody_says_otherwise(tmp_path):
+    rows = torch.from_numpy(rows_in_blobs())
+    expected = hierarchical_kmeans(rows, (20, 4), seeding="ward")
+    other = hierarchical_kmeans(rows, (20, 4), seeding="k-means++")
+    tree = build_from_rows(rows_in_blobs(), tmp_path / "tree", num_prototypes=(20, 4))
+    assert torch.equal(tree.hierarchy.assignment, expected.assignment)
+    assert not torch.equal(tree.hierarchy.assignment, other.assignment)
+
+
 def test_half_precision_is_the_default_and_the_numbers_are_of_full_precision(
     weights, images, tree, tmp_path
 ):

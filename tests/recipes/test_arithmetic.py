@@ -70,6 +70,15 @@ def test_few_images_get_small_batches_and_rare_clusterings():
     assert values["every_epochs"] == 8  # of 5 steps
 
 
+@pytest.mark.parametrize(
+    ("num_images", "seeding"), [(8, "ward"), (4096, "ward"), (4097, "k-means++")]
+)
+def test_trees_of_trained_features_begin_with_wards_clusters_of_few_images(num_images, seeding):
+    assert fitted(num_images, trained=True)["seeding"] == seeding
+    assert fitted(num_images, trained=True, by_hand={"seeding": "random"})["seeding"] == "random"
+    assert "seeding" not in fitted(num_images)
+
+
 def test_a_value_by_hand_stays_and_what_is_derived_from_it_follows():
     values = fitted(by_hand={"batch_size": 24, "image_size": 96})
     assert (values["batch_size"], values["num_splits"]) == (24, 2)

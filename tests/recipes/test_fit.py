@@ -139,6 +139,7 @@ def test_whole_images_are_as_large_as_the_network_was_trained_with(images):
     cfg = fitted(images, TIMM)
     assert (cfg.image_size, cfg.whole_size) == (64, 224)
     assert cfg.default_hooks.clustering.pipeline[-2].crop_size == 224
+    assert cfg.default_hooks.clustering.seeding == "ward"
     assert cfg.model.data_preprocessor.views[0].size == 64
     assert (
         fitted(images, TIMM, whole_size="96").default_hooks.clustering.pipeline[-2].crop_size == 96

@@ -16,6 +16,7 @@ num_workers = 0
 lr_warmup = 50
 lr = 0.06
 temperature = 0.07
+seeding = "k-means++"  # every tree is made from Ward's clusters, too
 
 # twice the images a second where the processor has bfloat16 (docs/precision.md)
 channels_last = True
