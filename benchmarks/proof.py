@@ -20,7 +20,7 @@ from typing import Any
 
 import no_collapse
 from proof_data import prepare
-from proof_summary import against_peers, readme_block, write_readme
+from proof_summary import against_peers, methods_block, readme_block, write_block
 
 from hcsc_mm.compare import Grid, read_grid, save_comparison
 from hcsc_mm.compare.cells import collect
@@ -53,7 +53,9 @@ def main() -> None:
     )
     parser.add_argument("--table", action="store_true", help="run nothing, write the page")
     parser.add_argument(
-        "--readme", action="store_true", help="run nothing, write the page and the README's table"
+        "--readme",
+        action="store_true",
+        help="run nothing, write the page and the tables of the README and of docs/methods.md",
     )
     args, further = parser.parse_known_args()
     code = 0
@@ -68,7 +70,8 @@ def main() -> None:
             all_results = read_all()
             write_text(RESULTS.with_suffix(".md"), page(all_results))
             if args.readme:
-                write_readme(readme_block(*all_results["cpu"]), Path("README.md"))
+                write_block(readme_block(*all_results["cpu"]), Path("README.md"))
+                write_block(methods_block(*all_results["neighbours"]), Path("docs/methods.md"))
     sys.exit(code)
 
 

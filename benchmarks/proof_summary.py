@@ -1,5 +1,5 @@
-"""The proof in short: one table for the README's first screen, and one of what HCSC is ahead of its
-peers or behind them.
+"""The proof in short: one table for the README's first screen, one of the neighbours for
+docs/methods.md, and one of what HCSC is ahead of its peers or behind them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hcsc_mm.utils.files import write_text
 from hcsc_mm.utils.tables import markdown_table, mean_std, shown
 
 BEGIN, END = "<!-- what it gives: python benchmarks/proof.py --readme -->", "<!-- end -->"
+BEGIN_ROWS = "<!-- rows of results: python benchmarks/proof.py --readme -->"
 METHODS = {
     "start": "start",
     "mocov2": "MoCo v2",
@@ -62,6 +63,22 @@ there are classes, with these (adjusted mutual information; 1: the same). Mean �
 """
 
 
+def methods_block(grid: Grid, results: Results) -> str:
+    """What docs/methods.md has between its markers: method × data."""
+    rows = [
+        [
+            f"`{method}`",
+            *(
+                _both(results.get(data, {}).get(method, ()), level_of_classes(grid, data))
+                for data in grid.data
+            ),
+        ]
+        for method in grid.methods
+    ]
+    heads = ["row", *(DATA.get(data, data) for data in grid.data)]
+    return f"{BEGIN_ROWS}\n{markdown_table(heads, rows)}{END}"
+
+
 def level_of_classes(grid: Grid, data: str) -> str:
     """The AMI of that level, as a score's name."""
     numbers, wanted = grid.data[data].num_clusters, CLASSES[data.removesuffix("_lite0")]
@@ -80,17 +97,18 @@ def _both(cells: Sequence[Mapping[str, Any]], ami: str) -> str:
     return f"{shown(knn, 1)} · {shown(tree, 2)} ({words})"
 
 
-def write_readme(block: str, path: Path) -> None:
-    """Put the block in the place of the one that is there.
+def write_block(block: str, path: Path) -> None:
+    """Put a block, of which the first line and the last are markers, in the place of the one that
+    is there.
 
     Raises:
-        HCSCError: the file has no two lines of markers.
+        HCSCError: the file has no two lines of such markers.
     """
-    text = path.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise HCSCError(f"{path} must have the lines {BEGIN!r} and {END!r} once each")
-    head, rest = text.split(BEGIN)
-    write_text(path, head + block + rest.split(END)[1])
+    text, begin = path.read_text(encoding="utf-8"), block.partition("\n")[0]
+    head, found, rest = text.partition(begin)
+    if not found or begin in rest or END not in rest:
+        raise HCSCError(f"{path} must have the line {begin!r} once, and {END!r} after it")
+    write_text(path, head + block + rest.partition(END)[2])
 
 
 def against_peers(grid: Grid, results: Results) -> list[str]:

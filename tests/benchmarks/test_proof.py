@@ -176,24 +176,45 @@ def test_differences_to_the_peers_say_what_the_seeds_support(short):
     )
 
 
-def test_the_readmes_block_is_replaced_and_the_rest_stays(tmp_path):
-    path, block = tmp_path / "README.md", f"{proof_summary.BEGIN}\nnew\n{proof_summary.END}"
-    path.write_text(f"# A\n\n{proof_summary.BEGIN}\nold\n{proof_summary.END}\n\nrest\n")
-    proof_summary.write_readme(block, path)
-    assert path.read_text() == f"# A\n\n{block}\n\nrest\n"
-    path.write_text("# A\n")
-    with pytest.raises(HCSCError, match=r"README\.md must have the lines"):
-        proof_summary.write_readme(block, path)
+@pytest.mark.parametrize("begin", [proof_summary.BEGIN, proof_summary.BEGIN_ROWS])
+def test_a_block_is_replaced_and_the_rest_stays(begin, tmp_path):
+    other = f"<!-- other -->\nold\n{proof_summary.END}"
+    path, block = tmp_path / "README.md", f"{begin}\nnew\n{proof_summary.END}"
+    path.write_text(f"# A\n\n{other}\n{begin}\nold\n{proof_summary.END}\n\nrest\n{other}\n")
+    proof_summary.write_block(block, path)
+    assert path.read_text() == f"# A\n\n{other}\n{block}\n\nrest\n{other}\n"
+    for text in ("# A\n", f"{proof_summary.END}\n{begin}\n", f"{begin}\n{block}\n"):
+        path.write_text(text)
+        with pytest.raises(HCSCError, match=r"README\.md must have the line"):
+            proof_summary.write_block(block, path)
+        assert path.read_text() == text
 
 
-def test_the_readme_says_what_the_results_give(monkeypatch):
+def test_every_neighbour_has_a_row_of_both_data_sets(short):
+    grid, results = short
+    lines = proof_summary.methods_block(grid, results).splitlines()
+    assert lines[0] == proof_summary.BEGIN_ROWS and lines[-1] == proof_summary.END
+    assert [part.strip() for part in lines[1].strip("|").split("|")] == ["row", "digits", "coins"]
+    rows = {line.split("`")[1]: line for line in lines[3:-1]}
+    assert list(rows) == list(grid.methods)
+    assert "| 90.0 ± 0.0 · 0.70 ± 0.00 (2) " in rows["mocov2"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "make", "page"),
+    [
+        ("cpu", proof_summary.readme_block, "README.md"),
+        ("neighbours", proof_summary.methods_block, "docs/methods.md"),
+    ],
+)
+def test_the_pages_say_what_the_results_give(scale, make, page, monkeypatch):
     """After new results: python benchmarks/proof.py --readme"""
     monkeypatch.chdir(ROOT)
-    grid = read_grid(proof.GRIDS["cpu"])
-    out, *others = proof.folders("cpu")
-    block = proof_summary.readme_block(grid, collect(grid, out, others))
-    assert block in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(block.splitlines()) <= 20
+    grid = read_grid(proof.GRIDS[scale])
+    out, *others = proof.folders(scale)
+    block = make(grid, collect(grid, out, others))
+    assert block in (ROOT / page).read_text(encoding="utf-8")
+    assert scale != "cpu" or len(block.splitlines()) <= 20
 
 
 LOG = """
