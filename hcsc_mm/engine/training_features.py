@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset, default_collate
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from ..datasets import ExtractionView, OwnShardSampler, ShardSampler
@@ -18,11 +18,14 @@ from ..datasets.fingerprint import difference, fingerprint
 from ..errors import HCSCError
 from ..evaluation import extract_features
 from ..models.memories import KeyBank
+from ..models.utils.pooling import pool
 from ..runtime.trial import trial_batch
-from ..structures import ClustersImages, ContrastsKeys
+from ..structures import ClustersImages, ContrastsKeys, MayKeepBackbone
+from ..utils.random_states import host_generators_kept
 from ..utils.ranks import WAIT_MINUTES
 from ..utils.samples import check_numbered
 from ..utils.shard import shard_slice
+from .frozen_features import FrozenFeatures, KeptFeatures
 
 
 class TrainingFeatures:
@@ -73,7 +76,7 @@ class TrainingFeatures:
         if dataset is not None:
             images = DATASETS.build({**dataset, "pipeline": []})
             _check_same_images(training_set, images)
-        self._view = ExtractionView(images, pipeline)
+        self._view, self._frozen = ExtractionView(images, pipeline), FrozenFeatures()
         self._batch_size = batch_size or 2 * training_loader.batch_size
         self._num_workers = training_loader.num_workers if num_workers is None else num_workers
         self.bank = _bank(model, len(self._view)) if use_bank else None
@@ -128,7 +131,35 @@ class TrainingFeatures:
             known = self.bank.features
             wanted = (torch.isnan(known[:, 0]).nonzero().squeeze(1) + shard.shard.start).tolist()
         with self._model.encoding_keys():
+            backbone = self._frozen_backbone()
+            if backbone is not None:
+                return self._project(backbone, shard)
             return extract_features(self._encode, self._loader(wanted), len(self._view), known)
+
+    def _frozen_backbone(self) -> nn.Module | None:
+        if self.bank is not None or not isinstance(self._model, MayKeepBackbone):
+            return None
+        return self._model.frozen_backbone()
+
+    def _project(self, backbone: nn.Module, shard: ShardSampler) -> Tensor:
+        """The same as to encode all images anew, by features that the backbone has made once."""
+        number = len(self._view)
+
+        def encode(images: Tensor) -> Tensor:
+            return self._mixed(lambda rows: pool(backbone(rows)), self._model.preprocess(images))
+
+        def project(features: Tensor) -> Tensor:
+            device = next(backbone.parameters()).device
+            return self._mixed(self._model.project_key, features.to(device))
+
+        def extract() -> Tensor:
+            with host_generators_kept():  # a loader draws a seed: where features are kept, too
+                return extract_features(encode, self._loader(shard), number)
+
+        rows = self._frozen.of(backbone, extract)
+        kept = KeptFeatures(rows, shard.shard.start, self._view)
+        loader = DataLoader(kept, self._batch_size, sampler=shard, collate_fn=default_collate)
+        return extract_features(project, loader, number)
 
     @property
     def shard(self) -> slice:
@@ -169,12 +200,16 @@ class TrainingFeatures:
         ]
 
     def _encode(self, images: Tensor) -> Tensor:
+        return self._mixed(self._model.encode_key, self._model.preprocess(images))
+
+    @torch.no_grad()
+    def _mixed(self, network: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        """Under the autocast of training."""
         wrapper = self._runner.optim_wrapper
         mixed = hasattr(wrapper, "cast_dtype")  # mmengine's wrapper for fp16, or ours for bf16
-        images = self._model.preprocess(images)
         dtype = wrapper.cast_dtype if mixed else None
-        with torch.autocast(images.device.type, dtype=dtype, enabled=mixed):
-            return self._model.encode_key(images)
+        with torch.autocast(inputs.device.type, dtype=dtype, enabled=mixed):
+            return network(inputs)
 
     def _loader(self, sampler: Sequence[int] | ShardSampler) -> DataLoader:
         training_loader = self._runner.train_dataloader

@@ -166,9 +166,9 @@ def announce(material: Material, recipe: Recipe, per_view: float) -> str:
     )
     images = steps * values["batch_size"]
     # forward and backward of the query encoder cost three forwards, the key encoder's one; each
-    # clustering, and the last one, looks at all images once
+    # clustering, and the last one, looks at all images once, by a frozen backbone only the first
     forwards = (2 if material.frozen else 4) * images
-    clusterings = values["max_epochs"] // values["every_epochs"] + 1
+    clusterings = 1 if material.frozen else values["max_epochs"] // values["every_epochs"] + 1
     larger = (values.get("whole_size", values["image_size"]) / values["image_size"]) ** 2
     forwards += larger * clusterings * material.num_images / material.world_size
     seconds = 2 * (forwards * per_view + 2 * images / _VIEWS_PER_SECOND)

@@ -1,4 +1,10 @@
-from .clusters_images import ClustersImages, ContrastsKeys, EncodesKeys, TakesEarlierGroups
+from .clusters_images import (
+    ClustersImages,
+    ContrastsKeys,
+    EncodesKeys,
+    MayKeepBackbone,
+    TakesEarlierGroups,
+)
 from .prototype_hierarchy import PrototypeHierarchy
 from .shard import Shard
 
@@ -6,6 +12,7 @@ __all__ = [
     "ClustersImages",
     "ContrastsKeys",
     "EncodesKeys",
+    "MayKeepBackbone",
     "PrototypeHierarchy",
     "Shard",
     "TakesEarlierGroups",

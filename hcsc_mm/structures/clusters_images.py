@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from .prototype_hierarchy import PrototypeHierarchy
 
@@ -31,6 +31,17 @@ class EncodesKeys(Protocol):
 
     def encode_key(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) → (B, D) unit length, by the key encoder in whatever mode it is."""
+
+
+@runtime_checkable
+class MayKeepBackbone(Protocol):
+    """A model with a key encoder whose backbone may stay as it is."""
+
+    def frozen_backbone(self) -> nn.Module | None:
+        """The key encoder's backbone where no step trains it, None otherwise."""
+
+    def project_key(self, features: Tensor) -> Tensor:
+        """(B, C) its pooled features → (B, D) unit length, as from images by ``encode_key``."""
 
 
 @runtime_checkable

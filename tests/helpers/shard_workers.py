@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,19 @@ from mmengine.hooks import Hook
 from mmengine.registry import DATA_SAMPLERS
 from mmpretrain.structures import DataSample
 from tiny import folder_config, tiny_config, train
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from hcsc_mm.clustering import hierarchical_kmeans
 from hcsc_mm.clustering.independent_kmeans import independent_kmeans
 from hcsc_mm.clustering.statistics import hierarchy_statistics
 from hcsc_mm.datasets import OwnShardSampler
-from hcsc_mm.models import ClusterSelection
+from hcsc_mm.engine.training_features import TrainingFeatures
+from hcsc_mm.models import ClusterSelection, MomentumContrast
+from hcsc_mm.runtime.launch import build_runner
 from hcsc_mm.utils.shard import all_gather_rows, shard_slice
+
+FROZEN = {"model__backbone__frozen_stages": 4, "model__backbone__norm_eval": True}
 
 
 @DATA_SAMPLERS.register_module()
@@ -175,3 +182,35 @@ def renew_own_keys() -> dict[str, Any]:
             "loss": sum(v for n, v in losses.items() if "loss" in n).item(),
         }
     return found
+
+
+def move(weights: Iterable[Tensor]) -> None:
+    """Another value for each of them."""
+    with torch.no_grad():
+        for weight in weights:
+            weight.add_(0.1 * torch.randn(weight.shape, generator=torch.manual_seed(0)))
+
+
+def images_seen(model: MomentumContrast) -> list[int]:
+    """Numbers of images that the key encoder's backbone is given from now on."""
+    seen: list[int] = []
+    backbone = model.momentum_encoder.encoder[0]
+    backbone.register_forward_hook(lambda _, given, output: seen.append(len(given[0])))
+    return seen
+
+
+def keep_features() -> dict[str, Any]:
+    """Two clusterings' features by a frozen backbone, of all ranks, and the images that it saw."""
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = tiny_config(Path(folder), **FROZEN)
+        runner = build_runner(cfg)
+    pipeline = cfg.default_hooks.clustering.pipeline
+    source, seen = TrainingFeatures(runner, runner.model, pipeline), images_seen(runner.model)
+    first, first_seen = source.compute(), sum(seen)
+    move(runner.model.momentum_encoder.encoder[1].parameters())
+    second = source.compute()
+    return {
+        "first": all_gather_rows(first),
+        "second": all_gather_rows(second),
+        "seen": (first_seen, sum(seen) - first_seen),
+    }

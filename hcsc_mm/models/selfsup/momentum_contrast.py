@@ -16,6 +16,7 @@ from ...registry import MODELS
 from ...runtime.pretrained import configs_of_type
 from ..data_preprocessors import for_any_channels
 from ..memories import NegativeQueue
+from ..necks import ProjectionNeck
 from ..utils.batch_shuffle import shuffle_over_ranks, unshuffle_over_ranks
 from ..utils.inferencer_config import with_test_pipeline
 from ..utils.momentum_encoder import MomentumEncoder
@@ -161,6 +162,20 @@ class MomentumContrast(BaseSelfSupervisor, ChecksContrast):
     def encode_key(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) → (B, D) unit length, key encoder, in whatever mode it is."""
         return self.momentum_encoder(images)
+
+    def frozen_backbone(self) -> nn.Module | None:
+        """The key encoder's backbone, if no parameter of the query encoder's is trained, and the
+        neck takes vectors as well.
+        """
+        trained = any(weight.requires_grad for weight in self.backbone.parameters())
+        if trained or not isinstance(self.neck, ProjectionNeck):
+            return None
+        return self.momentum_encoder.encoder[0]
+
+    @torch.no_grad()
+    def project_key(self, features: Tensor) -> Tensor:
+        """(B, C) features of that backbone → (B, D) unit length: the rest of the key encoder."""
+        return self.momentum_encoder.encoder[1](features)
 
     def synchronize_statistics(self) -> None:
         """Give the key encoder the same batch-norm statistics on all ranks."""
