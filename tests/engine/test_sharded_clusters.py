@@ -3,11 +3,10 @@
 from itertools import pairwise
 
 import distributed_workers as workers
-import numpy as np
 import pytest
 import shard_workers
 import torch
-from PIL import Image
+from noise import noise, save_pngs
 from shard_workers import Training
 from tiny import largest_difference, tiny_config, train
 
@@ -45,11 +44,7 @@ def ranks(tmp_path_factory):
 @pytest.fixture(scope="module")
 def runs(folder):
     """What each rank has of each run, by its name."""
-    pictures = folder / "pictures"
-    pictures.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 255, (33, 24, 24, 3), dtype=np.uint8)
-    for index, image in enumerate(pixels):
-        Image.fromarray(image).save(pictures / f"{index:02}.png")
+    pictures = save_pngs(noise(33), folder / "pictures")
     for index in (0, 5, 20):
         (pictures / f"{index:02}.png").write_bytes(b"this is no picture")
     copy = folder / "copies" / "iter_5.pth"

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from mmengine.hooks import Hook
-from PIL import Image
+from noise import noise, save_pngs
 from tiny import folder_config
 
 from hcsc_mm import HCSCError
@@ -32,11 +31,7 @@ class Ending(NamedTuple):
 
 
 def photographs(folder: Path) -> Path:
-    folder.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 255, (NUM_IMAGES, 24, 24, 3), dtype=np.uint8)
-    for index, image in enumerate(pixels):
-        Image.fromarray(image).save(folder / f"{index:02}.png")
-    return folder
+    return save_pngs(noise(NUM_IMAGES), folder)
 
 
 class Vanish(Hook):

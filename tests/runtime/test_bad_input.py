@@ -1,10 +1,9 @@
 """What a user can get wrong ends before training, in one line that names it."""
 
-import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
-from PIL import Image
+from noise import noise, save_pngs
 from tiny import folder_config, tiny_config, train
 
 from hcsc_mm import HCSCError
@@ -89,12 +88,7 @@ def test_training_set_that_is_a_wrapper_is_refused(tmp_path):
 
 @pytest.fixture
 def images(tmp_path):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 255, (32, 24, 24, 3), dtype=np.uint8)
-    for index, image in enumerate(pixels):
-        Image.fromarray(image).save(folder / f"{index:02}.png")
-    return folder
+    return save_pngs(noise(32), tmp_path / "images")
 
 
 def test_missing_and_empty_folders_are_refused(tmp_path):

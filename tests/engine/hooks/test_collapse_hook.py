@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from mmengine.hooks import Hook
-from PIL import Image
+from noise import noise, save_pngs
 from tiny import folder_config, tiny_config, train
 
 from hcsc_mm import HCSCError
@@ -123,12 +123,9 @@ def test_threshold_of_zero_never_warns(tmp_path):
 
 
 def test_cluster_that_takes_nearly_all_images_is_noted_and_is_no_collapse(tmp_path):
-    images = tmp_path / "images"
-    images.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 255, (32, 24, 24, 3), dtype=np.uint8)
+    pixels = noise(32)
     pixels[:29] = 128  # one image 29 times
-    for index, image in enumerate(pixels):
-        Image.fromarray(image).save(images / f"{index:02}.png")
+    images = save_pngs(pixels, tmp_path / "images")
     cfg = folder_config(tmp_path, images)
     cfg.merge_from_dict({"default_hooks.clustering.num_prototypes": (4, 2)})
     cfg.log_level = "INFO"
