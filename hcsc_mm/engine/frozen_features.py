@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,17 @@ from ..datasets import ExtractionView
 from ..structures.checkpoint_entry import weights_digest
 from ..utils.shard import global_sum
 
-# Numbers that are kept at most (1 GiB); more are made anew each time.
-_MOST = 2**28
+_MOST = 2**28  # float32 numbers that a rank keeps at most: 1 GiB
+
+
+def most_channels(num_images: int, world_size: int) -> int:
+    """Channels of a backbone whose features of all images are kept; of a wider one, none are.
+
+    Args:
+        num_images: N, at least 1.
+        world_size: Ranks, each of which keeps those of its own images.
+    """
+    return _MOST // math.ceil(num_images / world_size)
 
 
 class FrozenFeatures:
@@ -40,9 +50,8 @@ class FrozenFeatures:
         device = next(backbone.parameters()).device  # of the ranks' collectives, too
         if not global_sum(changed.to(device)).item():
             return self._rows
-        rows = extract().cpu()
-        self._rows, self._digest = (rows, digest) if rows.numel() <= _MOST else (None, None)
-        return rows
+        self._rows, self._digest = extract().cpu(), digest
+        return self._rows
 
 
 class KeptFeatures(Dataset):

@@ -25,7 +25,7 @@ from ..utils.random_states import host_generators_kept
 from ..utils.ranks import WAIT_MINUTES
 from ..utils.samples import check_numbered
 from ..utils.shard import shard_slice
-from .frozen_features import FrozenFeatures, KeptFeatures
+from .frozen_features import FrozenFeatures, KeptFeatures, most_channels
 
 
 class TrainingFeatures:
@@ -139,7 +139,7 @@ class TrainingFeatures:
     def _frozen_backbone(self) -> nn.Module | None:
         if self.bank is not None or not isinstance(self._model, MayKeepBackbone):
             return None
-        return self._model.frozen_backbone()
+        return self._model.frozen_backbone(most_channels(len(self._view), get_world_size()))
 
     def _project(self, backbone: nn.Module, shard: ShardSampler) -> Tensor:
         """The same as to encode all images anew, by features that the backbone has made once."""

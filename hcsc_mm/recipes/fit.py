@@ -17,6 +17,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..datasets.transforms.pictures import size_of
+from ..engine.frozen_features import most_channels
 from ..errors import HCSCError
 from ..models.backbones import timm_backbone
 from ..models.backbones.timm_backbone import build_network
@@ -166,9 +167,12 @@ def announce(material: Material, recipe: Recipe, per_view: float) -> str:
     )
     images = steps * values["batch_size"]
     # forward and backward of the query encoder cost three forwards, the key encoder's one; each
-    # clustering, and the last one, looks at all images once, by a frozen backbone only the first
+    # clustering, and the last one, looks at all images once, or the first one alone
     forwards = (2 if material.frozen else 4) * images
-    clusterings = 1 if material.frozen else values["max_epochs"] // values["every_epochs"] + 1
+    kept = material.frozen and values["in_channels"] <= most_channels(
+        material.num_images, material.world_size
+    )
+    clusterings = 1 if kept else values["max_epochs"] // values["every_epochs"] + 1
     larger = (values.get("whole_size", values["image_size"]) / values["image_size"]) ** 2
     forwards += larger * clusterings * material.num_images / material.world_size
     seconds = 2 * (forwards * per_view + 2 * images / _VIEWS_PER_SECOND)

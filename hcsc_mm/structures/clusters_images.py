@@ -37,8 +37,10 @@ class EncodesKeys(Protocol):
 class MayKeepBackbone(Protocol):
     """A model with a key encoder whose backbone may stay as it is."""
 
-    def frozen_backbone(self) -> nn.Module | None:
-        """The key encoder's backbone where no step trains it, None otherwise."""
+    def frozen_backbone(self, most_channels: int) -> nn.Module | None:
+        """The key encoder's backbone where no step trains it and its pooled features have at most
+        so many channels; None otherwise.
+        """
 
     def project_key(self, features: Tensor) -> Tensor:
         """(B, C) its pooled features → (B, D) unit length, as from images by ``encode_key``."""

@@ -1,15 +1,15 @@
 """Clusterings of a run whose backbone is not trained: its features are made once."""
 
 import distributed_workers as workers
-import numpy as np
 import pytest
 import shard_workers
 import torch
-from PIL import Image
+from noise import noise, save_pngs
 from shard_workers import FROZEN, images_seen, move
 from tiny import Record, folder_config, tiny_config, train
 
 from hcsc_mm import HCSCError
+from hcsc_mm.engine import frozen_features
 from hcsc_mm.engine.training_features import TrainingFeatures
 from hcsc_mm.runtime.launch import build_runner
 
@@ -66,10 +66,34 @@ def test_a_backbone_that_is_trained_sees_all_images_each_time(tmp_path):
     assert sum(seen) == 4 * 100
 
 
+def test_features_that_exceed_what_is_kept_are_made_each_time(tmp_path, monkeypatch):
+    source, model = source_of(tiny_config(tmp_path, **FROZEN))
+    seen, channels = images_seen(model), model.neck.in_channels
+    monkeypatch.setattr(frozen_features, "_MOST", 100 * channels - 1)
+    for _ in range(2):
+        assert torch.equal(source.compute(), encoded(source, model))
+    assert sum(seen) == 4 * 100  # 100 of each clustering, and of each comparison
+    monkeypatch.setattr(frozen_features, "_MOST", 100 * channels)
+    source.compute()
+    seen.clear()
+    source.compute()
+    assert not seen
+
+
+@pytest.mark.parametrize(
+    ("num_images", "world_size", "channels"),
+    [(2**18, 1, 1024), (2**18 + 1, 1, 1023), (5, 2, 2**28 // 3)],
+)
+def test_each_rank_keeps_a_gibibyte(num_images, world_size, channels):
+    assert frozen_features.most_channels(num_images, world_size) == channels
+
+
 def test_a_run_clusters_what_it_would_have_extracted(tmp_path):
     _, kept = train(tiny_config(tmp_path / "kept", **FROZEN))
     runner, anew = build_runner(tiny_config(tmp_path / "anew", **FROZEN)), Record()
-    runner.model.frozen_backbone = lambda: None  # as of a model whose backbone is trained
+    runner.model.frozen_backbone = lambda most_channels: (
+        None
+    )  # as of a model whose backbone is trained
     runner.register_hook(anew)
     runner.train()
     assert kept.losses == anew.losses
@@ -80,11 +104,7 @@ def test_a_run_clusters_what_it_would_have_extracted(tmp_path):
 
 
 def test_images_that_cannot_be_read_have_no_features_the_second_time_either(tmp_path):
-    images = tmp_path / "images"
-    images.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 255, (32, 24, 24, 3), dtype=np.uint8)
-    for index, image in enumerate(pixels):
-        Image.fromarray(image).save(images / f"{index:02}.png")
+    images = save_pngs(noise(32), tmp_path / "images")
     (images / "03.png").write_bytes(b"this is no picture")
     cfg = folder_config(tmp_path, images, unreadable="skip")
     cfg.merge_from_dict({key.replace("__", "."): value for key, value in FROZEN.items()})

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from PIL import Image
+from noise import noise, save_pngs
 from tiny import ROOT, Record
 
 from hcsc_mm import HCSCError
+from hcsc_mm.recipes.arithmetic import Material, Recipe
+from hcsc_mm.recipes.fit import announce
+from hcsc_mm.runtime.console import duration
 from hcsc_mm.runtime.launch import build_runner, load_config
 from hcsc_mm.runtime.precision import cpu_has_bfloat16
 from hcsc_mm.runtime.trained_weights import start_from
@@ -18,11 +21,7 @@ TIMM = ROOT / "configs" / "hcsc_timm_folder.py"
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("images")
-    pixels = np.random.default_rng(0).integers(0, 255, (48, 30, 40, 3), dtype=np.uint8)
-    for index, image in enumerate(pixels):
-        Image.fromarray(image).save(folder / f"{index:02}.png")
-    return folder
+    return save_pngs(noise(48, 30, 40), tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +96,16 @@ def test_a_run_trains_on_what_was_fitted_and_logs_how(images, tmp_path):
     assert "a recipe for 48 images with a median shorter side of 30 pixels" in log
     assert "batch_size = 8: a power of 2" in log
     assert "18 steps of 8 images will take at most about" in log
+
+
+@pytest.mark.parametrize(("num_images", "looks"), [(2**18, 1), (2**18 + 1, 5)])
+def test_announced_time_counts_a_look_for_each_clustering_that_keeps_no_features(num_images, looks):
+    pixels = dict(image_size=64, whole_size=128)
+    values = dict(batch_size=256, max_epochs=4, every_epochs=1, in_channels=1024, **pixels)
+    line = announce(Material(num_images, [(64, 64)], frozen=True), Recipe(values, {}), 0.01)
+    views = 4 * 1024 * 256  # of the steps
+    seconds = 2 * (0.01 * (2 * views + 4 * looks * num_images) + 2 * views / 800)
+    assert f"at most about {duration(seconds)}:" in line
 
 
 def test_recipe_for_another_number_of_processes_is_refused(images, tmp_path, monkeypatch):

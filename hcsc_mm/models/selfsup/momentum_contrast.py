@@ -163,12 +163,14 @@ class MomentumContrast(BaseSelfSupervisor, ChecksContrast):
         """(B, 3, H, W) → (B, D) unit length, key encoder, in whatever mode it is."""
         return self.momentum_encoder(images)
 
-    def frozen_backbone(self) -> nn.Module | None:
+    def frozen_backbone(self, most_channels: int) -> nn.Module | None:
         """The key encoder's backbone, if no parameter of the query encoder's is trained, and the
-        neck takes vectors as well.
+        neck takes vectors as well, of at most so many channels.
         """
         trained = any(weight.requires_grad for weight in self.backbone.parameters())
         if trained or not isinstance(self.neck, ProjectionNeck):
+            return None
+        if self.neck.in_channels > most_channels:
             return None
         return self.momentum_encoder.encoder[0]
 
