@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
+import torch
 from mmpretrain.models.backbones import TIMMBackbone as MMPretrainTIMMBackbone
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import HCSCError
 from ...registry import MODELS
+from ..utils.parts import in_parts
 
 _WITH_POSITIONS = ("vision_transformer", "deit")  # timm's files of plain vision transformers
 _POOLINGS = {"token": "token", "mean": "avg"}  # ours → timm's
@@ -28,7 +30,8 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
     Args:
         model_name: The network's name in timm, such as 'tf_efficientnet_lite0'.
         frozen_stages: So many first stages are not trained, and their batch norms stay in eval
-            mode. 0 (the default) trains all, -1 none.
+            mode. 0 (the default) trains all. -1 trains none, and the whole network stays in eval
+            mode.
         norm_eval: Keep all batch norms in eval mode, with the statistics of the trained weights:
             no batch then tells its images by them. Off by default.
         pooling: What stands for an image: 'token' gives the class token, 'mean' the mean of the
@@ -85,7 +88,7 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
             raise HCSCError(
                 f"frozen_stages={frozen_stages} of {model_name} must be -1 (all) to {number}"
             )
-        self.norm_eval = norm_eval
+        self.norm_eval, self._all_frozen = norm_eval, frozen_stages in (-1, number)
         self.frozen_stages = number if frozen_stages == -1 else frozen_stages
         for name, weight in self.timm_model.named_parameters():
             weight.requires_grad_(stages[name] >= self.frozen_stages)
@@ -109,6 +112,18 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
 
         Maps are (B, C, h, w), also of networks that keep channels last, such as Swin.
         """
+        if images.device.type == "cpu" and self._is_fixed():
+            return in_parts(self._forward, images)
+        return self._forward(images)
+
+    def _is_fixed(self) -> bool:
+        """Whether this pass sees each image by itself, and keeps nothing for a backward pass."""
+        trained = torch.is_grad_enabled() and any(
+            weight.requires_grad for weight in self.timm_model.parameters()
+        )
+        return not trained and not any(part.training for part in self.timm_model.modules())
+
+    def _forward(self, images: Tensor) -> tuple[Tensor, ...]:
         if self.out_indices is not None:
             maps = self.timm_model.forward_intermediates(
                 images, indices=self.out_indices, norm=True, intermediates_only=True
@@ -122,6 +137,8 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
     def train(self, mode: bool = True) -> TIMMBackbone:
         """As in PyTorch; batch norms that are to stay in eval mode do."""
         nn.Module.train(self, mode)
+        if self._all_frozen:
+            self.timm_model.eval()
         for name, layer in self._batch_norms():
             if self.norm_eval or name in self._frozen_norms:
                 layer.eval()

@@ -50,6 +50,33 @@ def test_all_stages_can_be_frozen():
     assert torch.equal(backbone(images)[0], backbone.eval()(images)[0])
 
 
+def test_a_network_that_is_frozen_drops_nothing():
+    backbone = TIMMBackbone(NAME, frozen_stages=-1, drop_path_rate=0.9).train()
+    images = torch.randn(4, 3, 32, 32)
+    assert torch.equal(backbone(images)[0], backbone(images)[0])
+
+
+@pytest.mark.parametrize("size", [32, 130])
+def test_large_batches_in_parts_have_the_features_of_whole_ones(size):
+    backbone = TIMMBackbone(NAME, frozen_stages=-1)
+    images, seen = torch.randn(40, 3, size, size), []
+    backbone.timm_model.conv1.register_forward_hook(lambda layer, x, y: seen.append(len(y)))
+    (features,) = backbone(images)
+    assert seen == {32: [40], 130: [15, 15, 10]}[size]
+    (whole,) = backbone._forward(images)
+    torch.testing.assert_close(features, whole, rtol=1e-5, atol=1e-6)
+    (maps, _) = TIMMBackbone(NAME, frozen_stages=-1, out_indices=(1, 3))(images)
+    assert len(maps) == 40
+
+
+@pytest.mark.parametrize("trained", [dict(), dict(norm_eval=True), dict(frozen_stages=4)])
+def test_a_batch_of_what_is_trained_stays_whole(trained):
+    backbone, seen = TIMMBackbone(NAME, **trained), []
+    backbone.timm_model.conv1.register_forward_hook(lambda layer, x, y: seen.append(len(y)))
+    backbone.train()(torch.randn(16, 3, 130, 130))
+    assert seen == [16]
+
+
 def test_state_dict_is_that_of_mmpretrains_wrapper():
     names = TIMMBackbone(NAME, frozen_stages=1).state_dict()
     assert "timm_model.layer4.1.conv2.weight" in names
