@@ -21,7 +21,9 @@ model = dict(
     type="BYOL",
     base_momentum=0.01,
     data_preprocessor=_base_.model.data_preprocessor,
-    backbone=dict(_base_.model.backbone, norm_cfg=dict(type="BN")),
+    backbone=dict(_base_.model.backbone, norm_cfg=dict(type="BN"))
+    if "norm_cfg" in _base_.model.backbone  # a network of timm has its own norms
+    else _base_.model.backbone,
     neck=projection,
     head=dict(
         type="LatentPredictHead",

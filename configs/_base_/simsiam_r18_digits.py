@@ -9,7 +9,9 @@ model = dict(
     _delete_=True,
     type="SimSiam",
     data_preprocessor=_base_.model.data_preprocessor,
-    backbone=dict(_base_.model.backbone, norm_cfg=dict(type="BN")),
+    backbone=dict(_base_.model.backbone, norm_cfg=dict(type="BN"))
+    if "norm_cfg" in _base_.model.backbone  # a network of timm has its own norms
+    else _base_.model.backbone,
     neck=dict(
         type="NonLinearNeck",
         in_channels=width,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from labelled import tiny_checkpoint
+from mmengine.registry import DefaultScope
 from small_grids import MOCO, data_entry, write_grid
 from tiny import DIGITS, ROOT
 
@@ -16,6 +17,7 @@ from hcsc_mm import HCSCError
 from hcsc_mm.compare import Cell, cells_of, read_grid
 from hcsc_mm.compare.cells import config_text, finished, is_outdated
 from hcsc_mm.compare.grid import DataEntry, MethodEntry
+from hcsc_mm.models import TIMMBackbone
 from hcsc_mm.registry import MODELS
 from hcsc_mm.runtime.pretrained import configs_of_type
 from hcsc_mm.runtime.trained_weights import HOOK
@@ -37,6 +39,16 @@ def test_seed_after_seed_every_method_on_every_data_set(tmp_path):
     names = [found.name for found in cells_of(grid)]
     first = ["a-mocov2-0", "a-hcsc-0", "b-mocov2-0", "b-hcsc-0"]
     assert names == first + [f"{name[:-1]}1" for name in first]
+
+
+@pytest.mark.parametrize("method", ["swav", "simsiam", "byol"])
+def test_methods_with_norms_of_whole_batches_can_have_a_network_of_timm(method, tmp_path):
+    pytest.importorskip("timm")
+    data = read_grid(str(ROOT / "configs" / "compare" / "proof.py")).data["coins_lite0"]
+    cfg = Cell("coins_lite0", method, 0, data, NEIGHBOURS.methods[method]).build_config(tmp_path)
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        model = MODELS.build(cfg.model)
+    assert isinstance(model.backbone, TIMMBackbone)
 
 
 def test_pairs_are_the_only_ones(tmp_path):
