@@ -30,7 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 BENCHMARKS = ("head", "clustering", "epoch", "input", "stores", "precision")
-ON_REQUEST = ("step", "million", "augmentation")  # for a GPU: docs/gpu_day.md
+# for a GPU (docs/gpu_day.md), and a network of timm on a CPU
+ON_REQUEST = ("step", "million", "augmentation", "frozen")
 WITHOUT_TINY = ("clustering",)  # whose K are ImageNet's
 
 
