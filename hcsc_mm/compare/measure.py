@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmpretrain.models.necks import SwAVNeck
 from mmpretrain.registry import DATASETS
 from torch import Tensor, nn
 
@@ -173,7 +174,8 @@ class _BackboneAndNeck(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) → (B, C + D), both parts of unit length."""
         features = self.backbone(images)
-        projected = self.neck(features)
+        several_crops = isinstance(self.neck, SwAVNeck)  # one after the other
+        projected = self.neck([features] if several_crops else features)
         if isinstance(projected, (tuple, list)):  # of mmpretrain's necks
             projected = projected[-1]
         return torch.cat([F.normalize(pool(features), dim=1), F.normalize(projected, dim=1)], dim=1)

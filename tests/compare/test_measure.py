@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from labelled import tiny_checkpoint
 from mmcv import imresize
+from mmpretrain.models.necks import SwAVNeck
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_mutual_info_score
@@ -29,6 +30,7 @@ from hcsc_mm.compare import Cell, measure_cell
 from hcsc_mm.compare.grid import DataEntry, MethodEntry
 from hcsc_mm.compare.measure import WithProjection
 from hcsc_mm.datasets import Digits
+from hcsc_mm.models import TIMMBackbone
 from hcsc_mm.runtime.launch import build_runner
 
 START = MethodEntry(config=MOCO, trains=False)
@@ -313,6 +315,22 @@ def test_a_projection_lies_beside_its_backbone_and_both_are_of_unit_length():
     maps = model.backbone(images)
     torch.testing.assert_close(features[:, :8], F.normalize(maps.mean(dim=(2, 3))))
     torch.testing.assert_close(features[:, 8:], F.normalize(model.neck(maps)))
+
+
+def test_swavs_projection_lies_there_too():
+    """Its neck takes several crops' features, and gives those of all below each other."""
+    pytest.importorskip("timm")
+    torch.manual_seed(0)
+    model = nn.Module()
+    model.data_preprocessor = nn.Identity()
+    model.backbone = TIMMBackbone("resnet18")
+    model.neck = SwAVNeck(512, 0, 4)
+    images = torch.randn(5, 3, 32, 32)
+    features = WithProjection(model).backbone(images)
+    pooled = model.backbone(images)[-1].mean(dim=(2, 3))
+    torch.testing.assert_close(features[:, :512], F.normalize(pooled))
+    linear = model.neck.projection_neck
+    torch.testing.assert_close(features[:, 512:], F.normalize(linear(pooled)))
 
 
 # Collapse
