@@ -63,7 +63,7 @@ def main() -> None:
         weights = (args.weights, args.pretrained) if args.weights else tree.facts.model
         if not weights[0]:
             raise HCSCError(f"{args.tree} was made of given embeddings: no weights belong to it")
-        embedder = load_embedder(*weights, args.device)
+        embedder = load_embedder(*weights, args.device, tree.facts.features)
         drift = assign_images(
             tree,
             embedder,

@@ -23,7 +23,7 @@ from mmengine.config import Config
 from mmengine.dist import get_rank
 
 from hcsc_mm import HCSCError
-from hcsc_mm.apis import load_embedder
+from hcsc_mm.apis import FEATURES, load_embedder
 from hcsc_mm.clustering.kmeans import SEEDINGS
 from hcsc_mm.explore.build import BuildOptions, build_tree
 from hcsc_mm.explore.embedding_flags import add_embedding_flags
@@ -80,6 +80,13 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help="(N, D) embeddings from elsewhere in the place of weights, in the order of the images",
     )
     parser.add_argument(
+        "--features",
+        choices=FEATURES,
+        default=FEATURES[0],
+        help="what the tree is made of: the projection, where the weights have one (default), the "
+        "backbone's features, or both beside each other; but for the default, makes a new tree",
+    )
+    parser.add_argument(
         "--dtype",
         choices=["float16", "float32"],
         default="float16",
@@ -111,6 +118,8 @@ def open_sources(args: argparse.Namespace) -> Sources:
     """What the command line names."""
     if (args.weights is None) == (args.embeddings is None):
         raise HCSCError("give either weights or --embeddings FILE.npy")
+    if args.embeddings is not None and args.features != FEATURES[0]:
+        raise HCSCError(f"--features {args.features} is of weights; leave it out with --embeddings")
     if args.embeddings is not None:
         if not os.path.isfile(args.embeddings):
             raise HCSCError(f"there is no file {args.embeddings}")
@@ -122,7 +131,7 @@ def open_sources(args: argparse.Namespace) -> Sources:
             raise HCSCError(f"{args.embeddings} is no .npy file, but an archive of several arrays")
         images = args.images and open_folder(args.images, args.labels, args.classes)
         return Sources(None, images or None, given)
-    embedder = load_embedder(args.weights, args.pretrained, args.device)
+    embedder = load_embedder(args.weights, args.pretrained, args.device, args.features)
     if args.images is not None:
         return Sources(embedder, open_folder(args.images, args.labels, args.classes))
     if args.labels is not None:

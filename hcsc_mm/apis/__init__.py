@@ -1,4 +1,4 @@
-from .embedder import Embedded, Embedder
+from .embedder import FEATURES, Embedded, Embedder
 from .image_view import ImageBatch, ImageSource, ImageView
 from .inferencer import EmbeddedImages, HierarchyInferencer, Placement
 from .inputs import list_inputs
@@ -7,6 +7,7 @@ from .mmpretrain_models import get_model
 from .placing import Placed, place
 
 __all__ = [
+    "FEATURES",
     "Embedded",
     "EmbeddedImages",
     "Embedder",

@@ -15,6 +15,8 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 from torch import Tensor, nn
 
 from ..datasets import LoadImage
+from ..errors import HCSCError
+from ..models.necks import BesideBackbone
 from ..models.utils.pooling import pool
 from ..structures import PrototypeHierarchy
 from ..structures.checkpoint_entry import weights_digest
@@ -30,8 +32,8 @@ class Embedded(NamedTuple):
 
     Attributes:
         backbone: (B, C) float32, the backbone's output averaged over positions, of any length.
-        embedding: (B, D) float32, unit length, what the tree is made of: the projection of the key
-            encoder where the weights have one, otherwise the backbone's output.
+        embedding: (B, D) float32, unit length, what the tree is made of, see
+            :meth:`Embedder.with_features`.
     """
 
     backbone: Tensor
@@ -81,6 +83,10 @@ class Encoder(nn.Module):
         return super().to(device)
 
 
+# What an embedding can be.
+FEATURES = ("projection", "backbone", "both")
+
+
 @dataclass(frozen=True)
 class TrainingImages:
     """The images that a hierarchy was made of.
@@ -111,6 +117,7 @@ class Embedder:
         training: The images of that hierarchy; None without one.
         digest: Identifies the encoder's weights, see :func:`weights_digest`.
         fits: Whether the hierarchy was built from these very weights; None where nobody noted that.
+        features: What an embedding is, see :meth:`with_features`.
     """
 
     name: str
@@ -121,6 +128,32 @@ class Embedder:
     training: TrainingImages | None = None
     digest: str = ""
     fits: bool | None = None
+    features: str = "projection"
+
+    def with_features(self, features: str) -> Embedder:
+        """The same, with another embedding. The hierarchy is of projections, so others have none.
+
+        Args:
+            features: 'projection': that of the key encoder where the weights have one, otherwise
+                the backbone's pooled output. 'backbone': the latter alone. 'both': the two beside
+                each other, see :class:`BesideBackbone`.
+
+        Raises:
+            HCSCError: there is no such thing, or no projection to stand beside the backbone.
+        """
+        if features not in FEATURES:
+            raise HCSCError(f"features={features!r} is unknown; choose {', '.join(FEATURES)}")
+        backbone, *necks = self.encoder.layers
+        if features == "both" and not necks:
+            raise HCSCError(f"{self.name} has no projection; take features=backbone")
+        if features == self.features or not necks:
+            return self
+        neck = BesideBackbone(*necks) if features == "both" else None
+        encoder = Encoder(backbone, neck, self.encoder.data_preprocessor)
+        digest = weights_digest(encoder.layers.state_dict())["sha256"]
+        return replace(
+            self, encoder=encoder, hierarchy=None, fits=None, digest=digest, features=features
+        )
 
     @property
     def device(self) -> torch.device:

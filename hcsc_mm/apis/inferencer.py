@@ -89,6 +89,8 @@ class HierarchyInferencer:
         hierarchy: The tree; None: the checkpoint's own. A file of
             :meth:`PrototypeHierarchy.save`, such as ``tree/hierarchy.pt``, or the object.
         device: Where to run; None: a GPU if there is one.
+        features: What is embedded: 'projection' (the default), 'backbone' or 'both', see
+            :meth:`Embedder.with_features`; a tree is of one of them.
 
     Attributes:
         embedder: The network, with the transforms that its images go through.
@@ -105,8 +107,9 @@ class HierarchyInferencer:
         pretrained: str | os.PathLike | None = None,
         hierarchy: str | os.PathLike | PrototypeHierarchy | None = None,
         device: torch.device | str | None = None,
+        features: str = "projection",
     ) -> None:
-        self.embedder: Embedder = load_embedder(model, pretrained, device)
+        self.embedder: Embedder = load_embedder(model, pretrained, device, features)
         if isinstance(hierarchy, (str, os.PathLike)):
             hierarchy = PrototypeHierarchy.load(hierarchy)
         self.hierarchy = self.embedder.hierarchy if hierarchy is None else hierarchy

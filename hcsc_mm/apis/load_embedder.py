@@ -41,6 +41,7 @@ def load_embedder(
     model: str | os.PathLike | Config,
     pretrained: str | os.PathLike | None = None,
     device: torch.device | str | None = None,
+    features: str = "projection",
 ) -> Embedder:
     """Load a network with its weights, whoever they are by.
 
@@ -56,12 +57,15 @@ def load_embedder(
         pretrained: Weights of a config or a name. For a name without them the library fetches the
             published ones.
         device: Where it is to run; None: a GPU if there is one.
+        features: What an embedding is: 'projection' (the default), 'backbone' or 'both', see
+            :meth:`Embedder.with_features`.
 
     Raises:
         HCSCError: there is no such thing, weights are missing or of another architecture, or the
             file asks for code to be run.
     """
-    return _load(model, None if pretrained is None else os.fspath(pretrained)).to(device)
+    loaded = _load(model, None if pretrained is None else os.fspath(pretrained))
+    return loaded.with_features(features).to(device)
 
 
 def _load(model: str | os.PathLike | Config, pretrained: str | None) -> Embedder:

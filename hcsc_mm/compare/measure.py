@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.runner import Runner
-from mmpretrain.models.necks import SwAVNeck
 from mmpretrain.registry import DATASETS
 from torch import Tensor, nn
 
@@ -23,6 +22,7 @@ from ..evaluation import clustering_scores, extract_feature_set, knn_classify
 from ..evaluation.collapse import effective_rank, relative_std
 from ..evaluation.feature_set import FeatureSet, build_feature_loader
 from ..evaluation.tree_scores import tree_scores
+from ..models.necks import BesideBackbone
 from ..models.utils.pooling import pool
 from ..runtime.hooks.progress_hook import VERDICT_KEY
 from ..runtime.launch import build_runner
@@ -141,7 +141,7 @@ class WithProjection(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.data_preprocessor = model.data_preprocessor
-        self.backbone = _BackboneAndNeck(model.backbone, model.neck)
+        self.backbone = nn.Sequential(model.backbone, BesideBackbone(model.neck))
         self.eval()
 
 
@@ -164,21 +164,6 @@ class _Backbones(nn.ModuleList):
         """(B, 3, H, W) → (B, all channels)."""
         parts = [F.normalize(pool(backbone(images)), dim=1) for backbone in self]
         return torch.cat(parts, dim=1)
-
-
-class _BackboneAndNeck(nn.Module):
-    def __init__(self, backbone: nn.Module, neck: nn.Module) -> None:
-        super().__init__()
-        self.backbone, self.neck = backbone, neck
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) → (B, C + D), both parts of unit length."""
-        features = self.backbone(images)
-        several_crops = isinstance(self.neck, SwAVNeck)  # one after the other
-        projected = self.neck([features] if several_crops else features)
-        if isinstance(projected, (tuple, list)):  # of mmpretrain's necks
-            projected = projected[-1]
-        return torch.cat([F.normalize(pool(features), dim=1), F.normalize(projected, dim=1)], dim=1)
 
 
 def _features(runner: Runner, model: nn.Module, cell: Cell, part: str) -> FeatureSet:

@@ -99,6 +99,7 @@ def _facts(results: Results) -> Facts:
         spread_quantiles=tuple(float(value) for value in spread),
         far=float(np.quantile(results.columns.distances[0], _FAR)),
         preparation=embedder.preparation if embedder else "",
+        features=embedder.features if embedder else Facts.features,
     )
 
 

@@ -45,6 +45,7 @@ class Facts:
         far: Distance to the prototype of level 0 that 99 % of the rows of the build are within.
         preparation: Transforms of an image, :attr:`Embedder.preparation`; '' for given embeddings,
             and in tables of versions that did not say.
+        features: What the embeddings are, :attr:`Embedder.features`.
     """
 
     version: str
@@ -59,6 +60,7 @@ class Facts:
     spread_quantiles: tuple[float, ...]
     far: float
     preparation: str = ""
+    features: str = "projection"
 
     @property
     def white(self) -> float | None:
@@ -90,7 +92,7 @@ class Facts:
             raise HCSCError(
                 f"{where} was not written by tools/build_tree.py: it does not say {missing[0]}"
             )
-        text = ("version", "weights", "root", "origin", "preparation")
+        text = ("version", "weights", "root", "origin", "preparation", "features")
         read = {
             name: given[name] if name in text else json.loads(given[name])
             for name in cls.__dataclass_fields__

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 import torchvision
 from labelled import tiny_checkpoint
 from mmengine.config import Config
@@ -17,7 +18,7 @@ from small_trees import checkpoint, config_for, embed_all, photos
 from tiny import ROOT, folder_config, train
 
 from hcsc_mm import HCSCError
-from hcsc_mm.apis import ImageView, load_embedder
+from hcsc_mm.apis import FEATURES, ImageView, load_embedder
 from hcsc_mm.apis.embedder import with_our_loader
 from hcsc_mm.apis.load_embedder import find_pipeline
 from hcsc_mm.apis.registered_types import registered_only
@@ -48,6 +49,27 @@ def test_a_checkpoint_embeds_as_the_key_encoder_of_its_model_does(weights, image
     assert torch.equal(found.embedding, model.encode_key(model.preprocess(crops)))
     assert not torch.allclose(found.embedding, model.encode_query(model.preprocess(crops)))
     assert found.backbone.shape == (5, 32)
+
+
+def test_an_embedding_is_of_the_projection_the_backbone_or_both(weights):
+    crops = torch.randint(0, 255, (5, 3, 16, 16), dtype=torch.uint8)
+    kinds = {name: load_embedder(weights, features=name) for name in FEATURES}
+    projection, backbone, both = (one.embed(crops) for one in kinds.values())
+    assert torch.equal(backbone.embedding, F.normalize(projection.backbone, dim=1))
+    expected = torch.cat([backbone.embedding, projection.embedding], dim=1) / 2**0.5
+    torch.testing.assert_close(both.embedding, expected)
+    assert all(torch.equal(one.backbone, both.backbone) for one in (projection, backbone))
+    assert len({one.digest for one in kinds.values()}) == 3
+    assert [one.hierarchy is None for one in kinds.values()] == [False, True, True]
+
+
+def test_features_that_there_are_not_are_refused(weights, resnet18):
+    with pytest.raises(HCSCError, match="features='head' is unknown; choose projection, backbone"):
+        load_embedder(weights, features="head")
+    with pytest.raises(HCSCError, match=r"resnet18\.pth has no projection; take features=backbone"):
+        load_embedder("torchvision/resnet18", resnet18, features="both")
+    plain = [load_embedder("torchvision/resnet18", resnet18, features=f) for f in FEATURES[:2]]
+    assert plain[0].digest == plain[1].digest
 
 
 def test_work_folder_checkpoint_and_config_with_checkpoint_are_the_same_embedder(weights, images):

@@ -304,14 +304,14 @@ def test_a_method_without_training_starts_from_the_weights_of_the_data(tmp_path)
     assert found[0]["spread"] == found[1]["spread"]
 
 
-def test_a_projection_lies_beside_its_backbone_and_both_are_of_unit_length():
+def test_a_projection_lies_beside_its_backbone_and_both_are_of_one_length():
     torch.manual_seed(0)
     model = nn.Module()
     model.data_preprocessor = nn.Identity()
     model.backbone = nn.Conv2d(3, 8, 3)
     model.neck = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
     images = torch.randn(5, 3, 6, 6)
-    features = WithProjection(copy.deepcopy(model)).backbone(images)
+    features = 2**0.5 * WithProjection(copy.deepcopy(model)).backbone(images)
     maps = model.backbone(images)
     torch.testing.assert_close(features[:, :8], F.normalize(maps.mean(dim=(2, 3))))
     torch.testing.assert_close(features[:, 8:], F.normalize(model.neck(maps)))
@@ -326,7 +326,7 @@ def test_swavs_projection_lies_there_too():
     model.backbone = TIMMBackbone("resnet18")
     model.neck = SwAVNeck(512, 0, 4)
     images = torch.randn(5, 3, 32, 32)
-    features = WithProjection(model).backbone(images)
+    features = 2**0.5 * WithProjection(model).backbone(images)
     pooled = model.backbone(images)[-1].mean(dim=(2, 3))
     torch.testing.assert_close(features[:, :512], F.normalize(pooled))
     linear = model.neck.projection_neck

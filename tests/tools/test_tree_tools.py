@@ -13,6 +13,7 @@ from command_line import run_here
 from small_trees import checkpoint, photos, rows_in_blobs
 from tiny import ROOT
 
+from hcsc_mm.apis import HierarchyInferencer
 from hcsc_mm.datasets import ImageFolder, LabelledImages
 from hcsc_mm.explore.tree import Tree
 
@@ -100,6 +101,26 @@ def test_assign_and_export_say_what_they_did(folder, tool):
     assert "dendrogram.json" in done.stdout
 
 
+def test_a_tree_of_other_features_is_a_new_one_and_new_images_get_them_too(folder, tool):
+    arguments = ["w.pth", "--images", "images/train", "--num-prototypes", 6, 3, "--no-page"]
+    done = tool("build_tree.py", *arguments, "--features", "both", "--out", "both")
+    assert done.returncode == 0, done.error
+    tree = Tree(folder / "both")
+    assert tree.facts.features == "both" and tree.facts.origin == "clustered"
+    done = tool("assign.py", "both", "--images", "images/val")
+    assert done.returncode == 0, done.error
+    found = HierarchyInferencer(
+        folder / "w.pth", hierarchy=folder / "both/hierarchy.pt", device="cpu", features="both"
+    )
+    names = Tree(folder / "both").table.texts("path")[24:]
+    root = folder / "images/train"
+    placed = found([str(root / name) for name in names])
+    column = Tree(folder / "both").table.numbers("prototype_0")[24:]
+    assert [one.prototypes[0] for one in placed] == column.tolist()
+    done = tool("build_tree.py", *arguments, "--features", "backbone", "--out", "both")
+    assert "both holds a tree of other inputs (weights changed)" in done.error
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
@@ -114,6 +135,11 @@ def test_assign_and_export_say_what_they_did(folder, tool):
         ),
         ("build_tree.py", ["w.pth", "--images", "images", "--out", "tree"], "tree of other inputs"),
         ("build_tree.py", ["--embeddings", "w.pth", "--out", "t"], "is no .npy file"),
+        (
+            "build_tree.py",
+            ["--embeddings", "w.pth", "--features", "both", "--out", "t"],
+            "--features both is of weights",
+        ),
         ("build_tree.py", ["w.pth", "--num-prototypes", "99", "--out", "t"], "exceeds the 24"),
         ("sample_tree.py", ["gone", "--number", "3"], "there is no folder gone"),
         ("sample_tree.py", ["tree", "--number", "99"], "must lie in [1, 24]"),
