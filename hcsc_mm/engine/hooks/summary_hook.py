@@ -62,25 +62,11 @@ class SummaryHook(Hook):
             return {}
         # of the very images of the training, lists and all, which the checkpoint names
         weights = shlex.quote(shown_path(checkpoint))
-        of_what = "".join(f"{flag} " for flag in _features(runner))
-        commands = {"look at it": f"{tool_command('build_tree')} {weights} {of_what}--out tree"}
+        commands = {"look at it": f"{tool_command('build_tree')} {weights} --out tree"}
         if runner.cfg.get("stages") and runner.cfg.filename:
             config = shlex.quote(_config_as_trained(runner))
             commands["measure it"] = f"{tool_command('run_stages')} {config} --checkpoint {weights}"
         return commands
-
-
-def _features(runner: Runner) -> list[str]:
-    """Flags of the better tree of a backbone that has stayed as it was (docs/recipe.md): of what
-    it gives, beside the projection.
-    """
-    model = first_of(runner.model, ClustersImages)
-    frozen = model is not None and not any(
-        weight.requires_grad for weight in model.backbone.parameters()
-    )
-    if not frozen or model.hierarchy is None:
-        return []
-    return ["--features both --num-prototypes", *map(str, model.hierarchy.num_prototypes)]
 
 
 def _config_as_trained(runner: Runner) -> str:

@@ -4,7 +4,6 @@ import shlex
 from pathlib import Path
 
 from mmengine.config import Config
-from shard_workers import FROZEN
 from tiny import ROOT, tiny_config, train
 
 
@@ -33,15 +32,5 @@ def test_it_names_health_checkpoint_and_tree_and_commands_with_files_that_exist(
         assert command[0] == "python"
         assert Path(command[1]).is_file()
         assert rows["checkpoint"] in command
-    assert look[3:] == ["--out", "tree"]
     # as it was trained: the options of the command line are in it
     assert Config.fromfile(measure[2]).train_cfg.max_epochs == 2
-
-
-def test_a_backbone_that_stayed_as_it_was_is_looked_at_beside_its_projection(tmp_path):
-    cfg = tiny_config(tmp_path, train_cfg__max_epochs=2, **FROZEN)
-    cfg.log_level = "INFO"
-    train(cfg)
-    numbers = [str(number) for number in cfg.default_hooks.clustering.num_prototypes]
-    look = shlex.split(box(tmp_path)["look at it"])
-    assert look[3:] == ["--features", "both", "--num-prototypes", *numbers, "--out", "tree"]
