@@ -91,9 +91,8 @@ def test_each_rank_keeps_a_gibibyte(num_images, world_size, channels):
 def test_a_run_clusters_what_it_would_have_extracted(tmp_path):
     _, kept = train(tiny_config(tmp_path / "kept", **FROZEN))
     runner, anew = build_runner(tiny_config(tmp_path / "anew", **FROZEN)), Record()
-    runner.model.frozen_backbone = lambda most_channels: (
-        None
-    )  # as of a model whose backbone is trained
+    # As of a model whose backbone is trained:
+    runner.model.frozen_backbone = lambda most_channels: None
     runner.register_hook(anew)
     runner.train()
     assert kept.losses == anew.losses

@@ -88,7 +88,7 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
             raise HCSCError(
                 f"frozen_stages={frozen_stages} of {model_name} must be -1 (all) to {number}"
             )
-        self.norm_eval, self._all_frozen = norm_eval, frozen_stages in (-1, number)
+        self.norm_eval = norm_eval
         self.frozen_stages = number if frozen_stages == -1 else frozen_stages
         for name, weight in self.timm_model.named_parameters():
             weight.requires_grad_(stages[name] >= self.frozen_stages)
@@ -137,7 +137,7 @@ class TIMMBackbone(MMPretrainTIMMBackbone):
     def train(self, mode: bool = True) -> TIMMBackbone:
         """As in PyTorch; batch norms that are to stay in eval mode do."""
         nn.Module.train(self, mode)
-        if self._all_frozen:
+        if self.frozen_stages > max(self._stages.values()):  # nothing is trained
             self.timm_model.eval()
         for name, layer in self._batch_norms():
             if self.norm_eval or name in self._frozen_norms:

@@ -65,8 +65,9 @@ def test_large_batches_in_parts_have_the_features_of_whole_ones(size):
     assert seen == {32: [40], 130: [15, 15, 10]}[size]
     (whole,) = backbone._forward(images)
     torch.testing.assert_close(features, whole, rtol=1e-5, atol=1e-6)
-    (maps, _) = TIMMBackbone(NAME, frozen_stages=-1, out_indices=(1, 3))(images)
-    assert len(maps) == 40
+    of_maps = TIMMBackbone(NAME, frozen_stages=-1, out_indices=(1, 3))
+    for maps, whole in zip(of_maps(images), of_maps._forward(images), strict=True):
+        torch.testing.assert_close(maps, whole, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("trained", [dict(), dict(norm_eval=True), dict(frozen_stages=4)])
