@@ -13,6 +13,7 @@ from mmengine.dist import get_rank
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from ..clustering import default_seeding
 from ..errors import HCSCError
 from ..structures import PrototypeHierarchy
 from ..structures.checkpoint_entry import weights_digest
@@ -20,7 +21,7 @@ from ..utils.files import written_whole
 from ..utils.ranks import wait_for_ranks
 from .columns import Columns, place_all
 from .embedding import Embeddings, embed_images, open_embeddings, take_embeddings
-from .growing import TRAINED, grow, origin_of_tree
+from .growing import CLUSTERED, TRAINED, grow, origin_of_tree
 from .layout import lay_out
 from .neighbours import EXHAUSTIVE, Neighbours, find_neighbours
 from .page import remove_page
@@ -131,9 +132,10 @@ class _Build:
             "seed": options.seed,
             "the weights' tree": "" if own is None else _digest_of_tree(own),
             "origin": self.origin,
+            "seeding": None,
         }
-        if options.seeding is not None:  # folders of before know nothing of it
-            tree["seeding"] = options.seeding
+        if self.origin == CLUSTERED:
+            tree["seeding"] = options.seeding or default_seeding(len(sources))
         inputs = {**sources.facts(), "unreadable images": options.unreadable}
         files = {"type": options.dtype, "npy": options.npy}
         steps = [

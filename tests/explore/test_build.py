@@ -166,12 +166,12 @@ def test_a_new_tree_is_made_where_there_is_none_or_another_is_wanted(
 
 
 def test_a_tree_is_made_anew_where_its_clustering_is_to_begin_with_something_else(tmp_path):
-    for seeding in ("k-means++", "ward"):
+    for seeding in ("k-means++", "ward", "k-means++", None):
         tree = build_from_rows(
             rows_in_blobs(), tmp_path / "tree", num_prototypes=(20, 4), seeding=seeding
         )
         rows = torch.from_numpy(rows_in_blobs())
-        expected = hierarchical_kmeans(rows, (20, 4), seeding=seeding)
+        expected = hierarchical_kmeans(rows, (20, 4), seeding=seeding or "ward")  # of few rows
         ours = tree.hierarchy.prototypes[0]
         torch.testing.assert_close(ours, expected.prototypes[0], rtol=1e-4, atol=1e-5)
 
