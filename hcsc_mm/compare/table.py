@@ -79,7 +79,7 @@ def markdown(grid: Grid, summary: Mapping[str, Any], results: Results | None = N
         heads = ["method", "seeds", *(title for title, _ in columns), "seconds", ""]
         rows = [[f"`{m}`", *_row(found, columns)] for m, found in methods.items()]
         parts += [markdown_table(heads, rows)]
-        parts += _differences(grid, (results or {}).get(data, {}))
+        parts += _differences(grid, data, (results or {}).get(data, {}))
         for words, groups in _FURTHER:
             parts += _further(methods, words, groups)
     if missing:
@@ -201,9 +201,10 @@ def shown_gain(gain: Mapping[str, Any] | None, name: str) -> str:
     return f"**{text}**" if gain and is_supported(gain) else text
 
 
-def _differences(grid: Grid, results: Mapping[str, Any]) -> list[str]:
+def _differences(grid: Grid, data: str, results: Mapping[str, Any]) -> list[str]:
     """A table of one method minus another, over the seeds that both have scores of."""
-    found = {pair: gains(results, *pair) for pair in grid.differences}
+    pairs = [pair for pair in grid.differences if all(grid.has(data, one) for one in pair)]
+    found = {pair: gains(results, *pair) for pair in pairs}
     columns = _columns({str(pair): {"scores": one} for pair, one in found.items()}, _FEATURES)
     if not columns:
         return []

@@ -178,6 +178,19 @@ def test_differences_are_those_of_equal_seeds():
     assert [part.strip() for part in line.strip("|").split("|")][1:3] == ["2", "+4.0 ± 1.4"]
 
 
+def test_differences_are_of_methods_that_the_data_set_has():
+    results = {
+        "digits": {name: [named(f"digits-{name}-0", 90.0)] for name in ("hcsc", "mocov2", "swav")}
+    }
+    small = replace(
+        grid("mocov2", "swav", "hcsc"),
+        differences=(("hcsc", "mocov2"), ("hcsc", "swav")),
+        pairs=(("digits", "hcsc"), ("digits", "mocov2")),
+    )
+    text = markdown(small, summarise(small, results), results)
+    assert "`hcsc` − `mocov2`" in text and "`hcsc` − `swav`" not in text
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [
