@@ -25,15 +25,16 @@ class HCSC(KnowsTree, MomentumContrast):
 
     Args:
         *args: Arguments of :class:`MomentumContrast`; the head is a :class:`HCSCHead`.
-        selection: Config or module of the rule that selects negatives; :class:`ClusterSelection`
-            with its defaults, the released code's, by default.
+        selection: Config or module of the rule that selects negatives. A config without a type is
+            of :class:`ClusterSelection`, whose defaults, the released code's, are the default.
         **kwargs: Further arguments of :class:`MomentumContrast`.
     """
 
     def __init__(self, *args: Any, selection: dict | nn.Module | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        selection = {"type": "hcsc_mm.ClusterSelection"} if selection is None else selection
-        self.selection = MODELS.build(selection) if isinstance(selection, dict) else selection
+        if selection is None or isinstance(selection, dict):
+            selection = MODELS.build({"type": "hcsc_mm.ClusterSelection", **(selection or {})})
+        self.selection = selection
         self.register_load_state_dict_post_hook(_select_by_loaded_keys)
 
     def contrast(

@@ -145,6 +145,16 @@ def test_paths_are_looked_up_by_sample_idx():
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("option", "kept"), [("instances", "prototypes"), ("prototypes", "instances")]
+)
+def test_one_option_of_selection_leaves_the_others_as_they_are(option, kept):
+    """As ``--cfg-options model.selection.instances=False`` gives it: no config names the type."""
+    selection = tiny_hcsc(selection={option: False}).selection
+    assert type(selection) is ClusterSelection
+    assert (getattr(selection, option), getattr(selection, kept)) == (False, True)
+
+
 def test_without_a_hierarchy_and_after_taking_it_away_there_is_no_prototype_loss():
     model = tiny_hcsc()
     assert set(train_step(model)[0]) == {"loss_instance"}
