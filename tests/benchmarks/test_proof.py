@@ -171,9 +171,16 @@ def test_differences_to_the_peers_say_what_the_seeds_support(short):
     text = "\n".join(proof_summary.against_peers(*short))
     assert "| digits | +3.0 ± 1.4 (2) " in text
     assert "| **+0.010 ± 0.000** (2) |" in text
-    assert text.rstrip().endswith(
-        "Of these 2 differences the seeds support 1 as a gain of HCSC and 0 as a loss; 1 stay open."
-    )
+    words = """Of 2 differences from MoCo v2 and PCL v2 (kNN, AMI, dendrogram purity) the seeds
+support 1 as a gain of HCSC and 0 as a loss; 1 stay open."""
+    assert text.rstrip().endswith(words)
+    assert proof_summary.readme_block(*short).endswith(f"\n\n{words}\n{proof_summary.END}")
+
+
+def test_hcsc_against_hcsc_is_no_difference_from_a_peer(short):
+    grid, results = short
+    with_rules = replace(grid, differences=(*grid.differences, ("hcsc_paper", "hcsc_paper")))
+    assert proof_summary.against_peers(with_rules, results) == proof_summary.against_peers(*short)
 
 
 @pytest.mark.parametrize("begin", [proof_summary.BEGIN, proof_summary.BEGIN_ROWS])

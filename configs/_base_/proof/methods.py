@@ -18,4 +18,5 @@ differences = (
     ("hcsc_released", "pclv2"),
     ("hcsc_paper", "mocov2"),
     ("hcsc_paper", "pclv2"),
+    ("hcsc_released", "hcsc_paper"),
 )
