@@ -139,10 +139,13 @@ class Embedder:
                 each other, see :class:`BesideBackbone`.
 
         Raises:
-            HCSCError: there is no such thing, or no projection to stand beside the backbone.
+            HCSCError: there is no such thing, no projection to stand beside the backbone, or the
+                embedding is another one than the projection already.
         """
         if features not in FEATURES:
             raise HCSCError(f"features={features!r} is unknown; choose {', '.join(FEATURES)}")
+        if self.features not in (features, "projection"):
+            raise HCSCError(f"{self.name} embeds {self.features} already; load it anew")
         backbone, *necks = self.encoder.layers
         if features == "both" and not necks:
             raise HCSCError(f"{self.name} has no projection; take features=backbone")

@@ -61,6 +61,10 @@ def test_an_embedding_is_of_the_projection_the_backbone_or_both(weights):
     assert all(torch.equal(one.backbone, both.backbone) for one in (projection, backbone))
     assert len({one.digest for one in kinds.values()}) == 3
     assert [one.hierarchy is None for one in kinds.values()] == [False, True, True]
+    assert kinds["both"].with_features("both") is kinds["both"]
+    for one in (kinds["both"], kinds["backbone"]):  # what was left out is not there any more
+        with pytest.raises(HCSCError, match=rf"embeds {one.features} already; load it anew"):
+            one.with_features("projection")
 
 
 def test_features_that_there_are_not_are_refused(weights, resnet18):
