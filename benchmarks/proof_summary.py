@@ -14,6 +14,8 @@ from hcsc_mm.errors import HCSCError
 from hcsc_mm.utils.files import write_text
 from hcsc_mm.utils.tables import markdown_table, mean_std, shown
 
+Gain = Mapping[str, Any]  # of compare.table.gains, for one score
+
 BEGIN, END = "<!-- what it gives: python benchmarks/proof.py --readme -->", "<!-- end -->"
 BEGIN_ROWS = "<!-- rows of results: python benchmarks/proof.py --readme -->"
 METHODS = {
@@ -54,7 +56,7 @@ def readme_block(grid: Grid, results: Results) -> str:
         return "\n".join([BEGIN, "## What it gives", "", "Nothing has been run yet.", END])
     lines = [BEGIN, "## What it gives", "", *_README.strip().splitlines(), ""]
     table = markdown_table(["", *METHODS.values()], rows)
-    return "\n".join([*lines, table, _verdict(_gains(grid, results, _against(grid))), END])
+    return "\n".join([*lines, table, _verdict(_gains(grid, results)), END])
 
 
 _README = """
@@ -114,18 +116,17 @@ def write_block(block: str, path: Path) -> None:
 
 def against_peers(grid: Grid, results: Results) -> list[str]:
     """Lines: a table for each measure with HCSC minus its peers, and what the seeds support."""
-    lines, against = [f"# {_TITLE}", "", *_AGAINST.strip().splitlines()], _against(grid)
-    heads = [f"{METHODS[one]} − {METHODS[other]}" for one, other in against]
+    lines, found = [f"# {_TITLE}", "", *_AGAINST.strip().splitlines()], _gains(grid, results)
+    heads = [f"{METHODS[one]} − {METHODS[other]}" for one, other in _against(grid)]
     for measure in _MEASURES:
-        rows = []
-        for data in grid.data:
-            found = [_gain(grid, results, data, pair, measure) for pair in against]
-            if any(found):
-                name = _score(grid, data, measure)
-                rows.append([DATA.get(data, data), *(_counted(gain, name) for gain in found)])
+        rows = [
+            [DATA.get(data, data), *(_counted(gain, _score(grid, data, measure)) for gain in row)]
+            for data in grid.data
+            if any(row := found[measure, data])
+        ]
         if rows:
             lines += ["", markdown_table([measure, *heads], rows).rstrip()]
-    return [*lines, "", _verdict(_gains(grid, results, against)), ""]
+    return [*lines, "", _verdict(found), ""]
 
 
 _TITLE = "HCSC against MoCo v2 and PCL v2"
@@ -142,39 +143,33 @@ _MEASURES = {
 
 
 def _against(grid: Grid) -> list[tuple[str, str]]:
-    """The grid's differences between HCSC and a method of another name."""
+    """HCSC and a method of another name, of each such difference of the grid."""
     return [pair for pair in grid.differences if not pair[1].startswith("hcsc")]
 
 
-def _gains(
-    grid: Grid, results: Results, pairs: Sequence[tuple[str, str]]
-) -> list[Mapping[str, Any]]:
-    """All differences that the tables have."""
-    found = (
-        _gain(grid, results, data, pair, measure)
+def _gains(grid: Grid, results: Results) -> dict[tuple[str, str], list[Gain | None]]:
+    """By measure and data: of each pair of methods; None where one has not been run."""
+    return {
+        (measure, data): [
+            gains(results.get(data, {}), *pair).get(_score(grid, data, measure))
+            for pair in _against(grid)
+        ]
         for measure in _MEASURES
         for data in grid.data
-        for pair in pairs
-    )
-    return [gain for gain in found if gain]
-
-
-def _gain(
-    grid: Grid, results: Results, data: str, pair: tuple[str, str], measure: str
-) -> Mapping[str, Any] | None:
-    return gains(results.get(data, {}), *pair).get(_score(grid, data, measure))
+    }
 
 
 def _score(grid: Grid, data: str, measure: str) -> str:
     return _MEASURES[measure] or level_of_classes(grid, data)
 
 
-def _counted(gain: Mapping[str, Any] | None, name: str) -> str:
+def _counted(gain: Gain | None, name: str) -> str:
     return f"{shown_gain(gain, name)} ({len(gain['values'])})" if gain else "–"
 
 
-def _verdict(all_gains: Sequence[Mapping[str, Any]]) -> str:
+def _verdict(by_measure_and_data: Mapping[tuple[str, str], Sequence[Gain | None]]) -> str:
     """What the tables support, in a sentence."""
+    all_gains = [gain for row in by_measure_and_data.values() for gain in row if gain]
     if not all_gains:
         return "Nothing has been run yet of both."
     supported = [gain["mean"] for gain in all_gains if is_supported(gain)]

@@ -126,16 +126,16 @@ class _Build:
         embedder = sources.embedder
         new = options.num_prototypes is not None or options.seeding is not None
         self.origin = origin_of_tree(embedder, sources.images, new)
+        # Of all images: those that cannot be read are known only once all were tried.
+        self.seeding = options.seeding or default_seeding(len(sources))
         own = embedder.hierarchy if embedder else None
         tree = {
             "numbers of prototypes": options.num_prototypes,
             "seed": options.seed,
             "the weights' tree": "" if own is None else _digest_of_tree(own),
             "origin": self.origin,
-            "seeding": None,
+            "seeding": self.seeding if self.origin == CLUSTERED else None,
         }
-        if self.origin == CLUSTERED:
-            tree["seeding"] = options.seeding or default_seeding(len(sources))
         inputs = {**sources.facts(), "unreadable images": options.unreadable}
         files = {"type": options.dtype, "npy": options.npy}
         steps = [
@@ -187,7 +187,7 @@ class _Build:
             self.embeddings(),
             options.num_prototypes,
             options.seed,
-            options.seeding,
+            self.seeding,
         )
         if get_rank() == 0:
             hierarchy.to("cpu").save(self.work / "tree.pt")

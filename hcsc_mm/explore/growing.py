@@ -9,12 +9,7 @@ import torch
 from mmengine.logging import print_log
 
 from ..apis import Embedder
-from ..clustering import (
-    check_num_prototypes,
-    default_num_prototypes,
-    default_seeding,
-    hierarchical_kmeans,
-)
+from ..clustering import check_num_prototypes, default_num_prototypes, hierarchical_kmeans
 from ..datasets.fingerprint import fingerprint
 from ..structures import PrototypeHierarchy
 from ..utils.shard import shard_slice
@@ -57,7 +52,7 @@ def grow(
     embeddings: Embeddings,
     num_prototypes: Sequence[int] | None,
     seed: int,
-    seeding: str | None,
+    seeding: str,
 ) -> PrototypeHierarchy:
     """The tree over the images that can be read, called by all processes.
 
@@ -67,8 +62,7 @@ def grow(
         embeddings: Embeddings of the images that can be read.
         num_prototypes: K per level, the finest first; None: by the number of images, said aloud.
         seed: Seeds the clustering.
-        seeding: What the clustering begins with, see :func:`kmeans`; None: by the number of
-            images, see :func:`default_seeding`.
+        seeding: What the clustering begins with, see :func:`kmeans`.
 
     Returns:
         A hierarchy whose images are the n of the embeddings, equal on all processes.
@@ -88,10 +82,7 @@ def grow(
         check_num_prototypes(num_prototypes, number)
         mine = embeddings.embedding[shard_slice(number)]
         return hierarchical_kmeans(
-            torch.from_numpy(mine),
-            num_prototypes,
-            seed=seed,
-            seeding=seeding or default_seeding(number),
+            torch.from_numpy(mine), num_prototypes, seed=seed, seeding=seeding
         )
     tree = embedder.hierarchy
     if origin == TRAINED:
