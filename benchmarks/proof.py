@@ -207,7 +207,9 @@ over the seeds. No value was chosen by a score on test images.
   one class, the share of that class in the smallest node that has both, on average.
 - The method's own clusters: those that HCSC has trained with. Yardsticks: k-means at one K
   (`flat`), and Ward's agglomerative clustering (scikit-learn, up to 8,000 images).
-- `difference`: one method minus another with the same seed; in bold, what the seeds support.
+- `difference`: one method minus another with the same seed; in bold, what the seeds support. A
+  seed is the same draw on machines of one kind only ([faults.md](faults.md)), and older cells do
+  not say what kind theirs was.
 - `seconds`: of training, the median of the seeds, on two cores that had other work besides; some
   runs were paused. They compare nothing.
 """

@@ -29,6 +29,8 @@ from measure import Row
 from rich.console import Console
 from rich.table import Table
 
+from hcsc_mm.utils.machine import processor
+
 BENCHMARKS = ("head", "clustering", "epoch", "input", "stores", "precision")
 # for a GPU (docs/gpu_day.md), and a network of timm on a CPU
 ON_REQUEST = ("step", "million", "augmentation", "frozen")
@@ -112,7 +114,7 @@ def write(path: Path, rows: list[Row], args: argparse.Namespace) -> None:
         "hcsc_mm": hcsc_mm.__version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "device": torch.cuda.get_device_name() if args.device.startswith("cuda") else _processor(),
+        "device": torch.cuda.get_device_name() if args.device.startswith("cuda") else processor(),
         "threads": torch.get_num_threads(),
         "scale": args.scale,
         "repeats": args.repeats,
@@ -125,20 +127,6 @@ def write(path: Path, rows: list[Row], args: argparse.Namespace) -> None:
         )
         + "\n"
     )
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    models = (
-        [
-            line.split(":")[1].strip()
-            for line in info.read_text().splitlines()
-            if line.startswith("model name")
-        ]
-        if info.exists()
-        else []
-    )
-    return f"{models[0] if models else platform.machine()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

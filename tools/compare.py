@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -36,6 +34,7 @@ from hcsc_mm.runtime.error_reports import one_line_errors
 from hcsc_mm.runtime.preemption import signals_noted
 from hcsc_mm.utils.files import write_text
 from hcsc_mm.utils.locks import held
+from hcsc_mm.utils.machine import this_machine
 from hcsc_mm.utils.progress import track
 
 WORK_DIR = "work_dirs/compare_cells"
@@ -56,7 +55,8 @@ def parse_args() -> argparse.Namespace:
         default=[],
         type=Path,
         metavar="FOLDER",
-        help="folders of other grids' cells: one that is finished there is taken, and not run",
+        help="folders of other grids' cells: one that was run there, on a machine like this one, "
+        "is taken, and not run again",
     )
     parser.add_argument(
         "--work-dir",
@@ -110,7 +110,7 @@ def choose(cells: list[Cell], args: argparse.Namespace) -> list[Cell]:
 
 
 def is_done(cell: Cell, args: argparse.Namespace) -> bool:
-    return finished(cell, Path(args.out), others=args.others) is not None
+    return finished(cell, Path(args.out), others=args.others, machine=this_machine()) is not None
 
 
 def names_of(cell: Cell) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ def save(cell: Cell, result: dict, args: argparse.Namespace) -> None:
         **result,
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M"),
         "commit": commit(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {device()}",
+        "machine": this_machine(),
         "versions": {"hcsc_mm": hcsc_mm.__version__, "torch": torch.__version__},
     }
     write_text(Path(args.out) / f"{cell.name}.json", json.dumps(facts, indent=1) + "\n")
@@ -237,10 +237,6 @@ def commit() -> str:
     command = ["git", "-C", str(root), "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip()
-
-
-def device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
 
 
 if __name__ == "__main__":

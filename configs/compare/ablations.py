@@ -3,9 +3,10 @@
     make proof DATA=folder ARGS="--scale ablations"
 
 ``hcsc_paper`` is the paper's rule with three levels, selection of instances and prototypes,
-k-means++ and features of the momentum encoder that are extracted for each clustering. Cells that
-the proof has run already are taken from there. The momentum is constant on the digits and has a
-schedule on Omniglot; the row of each is the other one.
+k-means++ and features of the momentum encoder that are extracted for each clustering. Both rules
+are run again here, on the machine of the other rows: on that of the proof a seed was another draw.
+The momentum is constant on the digits and has a schedule on Omniglot; the row of each is the other
+one.
 """
 
 _base_ = ["proof.py"]

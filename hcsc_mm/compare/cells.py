@@ -192,7 +192,11 @@ def cells_of(grid: Grid) -> Iterator[Cell]:
 
 
 def finished(
-    cell: Cell, folder: Path, broken: bool = False, others: Sequence[Path] = ()
+    cell: Cell,
+    folder: Path,
+    broken: bool = False,
+    others: Sequence[Path] = (),
+    machine: str | None = None,
 ) -> dict[str, Any] | None:
     """The cell's result, if it has been run with these inputs.
 
@@ -202,12 +206,17 @@ def finished(
         broken: Also one that broke down, which the next call tries again.
         others: Folders of other grids' results, looked into where ``folder`` has none that is
             whole: cells of one name and the same inputs are one cell.
+        machine: Take from ``others`` only what was run on this machine, from
+            :func:`this_machine`: on another one the same seed is another draw. None: on any.
 
     Raises:
         HCSCError: a file is damaged.
     """
-    found = [_saved(cell, place) for place in (folder, *others)]
-    found = [one for one in found if one is not None and not _is_of_other_inputs(one, cell)]
+    borrowed = [_saved(cell, place) for place in others]
+    if machine is not None:
+        borrowed = [one for one in borrowed if one is not None and one.get("machine") == machine]
+    found = [one for one in (_saved(cell, folder), *borrowed) if one is not None]
+    found = [one for one in found if not _is_of_other_inputs(one, cell)]
     whole = [one for one in found if not one.get("broken")]
     return next(iter(whole + found if broken else whole), None)
 

@@ -217,7 +217,17 @@ def _differences(grid: Grid, data: str, results: Mapping[str, Any]) -> list[str]
         ]
         for (one, other), of in found.items()
     ]
-    return [markdown_table(heads, rows)]
+    return [markdown_table(heads, rows), *_of_several_machines(results)]
+
+
+def _of_several_machines(results: Mapping[str, Sequence[Mapping]]) -> list[str]:
+    """A line where cells of several machines are compared."""
+    cells = [cell for found in results.values() for cell in found if cell["scores"]]
+    machines = {cell.get("machine", "unknown") for cell in cells}
+    if len(machines) < 2:
+        return []
+    listed = "; ".join(sorted(machines))
+    return [f"Run on several machines ({listed}): between two of them a seed is not the same.", ""]
 
 
 def _same_seed(ones: Sequence[Mapping], others: Sequence[Mapping]) -> list[tuple[Any, Any]]:

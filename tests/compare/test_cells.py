@@ -279,6 +279,17 @@ def test_a_cell_that_is_whole_in_another_grids_folder_is_done(saved):
     assert finished(replace(done, seed=1), own, others=(folder,)) is None
 
 
+def test_a_cell_of_another_grid_counts_where_it_was_run_on_such_a_machine(saved):
+    done, folder = saved
+    own = folder / "own"
+    own.mkdir()
+    for machine, counts in (("this", True), ("another", False)):
+        write(done, folder, machine=machine)
+        assert (finished(done, own, others=(folder,), machine="this") is not None) is counts
+        assert finished(done, own, others=(folder,)) is not None  # in a table
+        assert finished(done, folder, machine="this") is not None  # the grid's own goes on anywhere
+
+
 def test_a_damaged_file_is_an_error_that_names_it(saved):
     done, folder = saved
     path = folder / f"{done.name}.json"

@@ -178,6 +178,17 @@ def test_differences_are_those_of_equal_seeds():
     assert [part.strip() for part in line.strip("|").split("|")][1:3] == ["2", "+4.0 ± 1.4"]
 
 
+def test_a_comparison_of_cells_of_several_machines_says_so():
+    small = replace(grid("mocov2", "hcsc"), differences=(("hcsc", "mocov2"),))
+    ran = {"mocov2": {**named("digits-mocov2-0", 90.0), "machine": "8 cores"}}
+    for machine, listed in (("8 cores", None), ("2 cores", "(2 cores; 8 cores)")):
+        ran["hcsc"] = {**named("digits-hcsc-0", 91.0), "machine": machine}
+        results = {"digits": {method: [cell] for method, cell in ran.items()}}
+        text = markdown(small, summarise(small, results), results)
+        assert ("several machines" in text) is (listed is not None)
+        assert listed is None or listed in text
+
+
 def test_differences_are_of_methods_that_the_data_set_has():
     results = {
         "digits": {name: [named(f"digits-{name}-0", 90.0)] for name in ("hcsc", "mocov2", "swav")}
