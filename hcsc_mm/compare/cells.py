@@ -15,6 +15,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import HCSCError
+from ..runtime.configs import UnknownKeyError, is_plain
 from ..runtime.launch import load_config_with_known
 from ..runtime.trained_weights import start_from
 from ..stages.prepare import file_digest
@@ -109,14 +110,16 @@ class Cell:
         folder.mkdir(parents=True, exist_ok=True)
         link = self._link(earlier)
         data, unknown = self.data_config(**link)
-        base = folder / f"{self.data}.py"
-        data.dump(base)
-        path = folder / f"{self.name}.py"
-        write_method(self.method_entry.config, base, path)
-        options = {**self.method_entry.options, **link}
-        cfg, _, still = load_config_with_known(str(path), options, _OPTIONS)
+        cfg, still = self._method_on(data, folder, link)
         for name in unknown.keys() & still.keys():
             raise still[name]
+        # what the method assigns again: in the data's config all that follows from it follows
+        names = {name: value for name, value in data.items() if is_plain(value)}
+        again = {name: cfg[name] for name, value in names.items() if cfg.get(name) != value}
+        if again:
+            data, _ = self.data_config(**link, **again)
+            data.update({name: names[name] for name in again})  # what the method computes it from
+            cfg, _ = self._method_on(data, folder, link)
         if self.data_entry.checkpoint is not None:
             start_from(cfg, self.data_entry.checkpoint)
         seed = self.seed + _APART * len(earlier)  # each of a chain has weights of its own
@@ -124,6 +127,18 @@ class Cell:
         cfg.work_dir, cfg.launcher = str(folder), "none"
         cfg.experiment_name = f"{self.name}-{len(earlier)}" if link else self.name
         return cfg
+
+    def _method_on(
+        self, data: Config, folder: Path, link: Mapping[str, Any]
+    ) -> tuple[Config, dict[str, UnknownKeyError]]:
+        """The method's config on the data's; and what is wrong with options unknown to it."""
+        base = folder / f"{self.data}.py"
+        data.dump(base)
+        path = folder / f"{self.name}.py"
+        write_method(self.method_entry.config, base, path)
+        options = {**self.method_entry.options, **link}
+        cfg, _, unknown = load_config_with_known(str(path), options, _OPTIONS)
+        return cfg, unknown
 
     def _link(self, earlier: Sequence[str]) -> dict[str, Any]:
         """Options of one of a chain's models."""

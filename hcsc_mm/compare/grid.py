@@ -53,8 +53,9 @@ class MethodEntry:
     Attributes:
         config: Path of a config that turns an HCSC config into this method, such as
             ``configs/mocov2_r18_digits.py``. Its ``_base_`` is an HCSC config, in whose place the
-            data's config comes, or another method's config that stands on one. None: the data's
-            config as it is.
+            data's config comes, or another method's config that stands on one. Values at the top of
+            the data's config that it assigns again lead what follows from them there. None: the
+            data's config as it is.
         options: Entries to change, as ``--cfg-options``.
         trains: Whether anything is trained; the row 'start' measures the weights at the start.
         yardsticks: Also cluster its features flat, and by Ward's method, that one of up to 8,000

@@ -126,6 +126,22 @@ def test_an_option_has_the_name_at_the_top_of_the_config_and_all_follows(tmp_pat
     assert cfg.model.head.loss.num_prototypes == 23
 
 
+def test_what_the_config_of_a_method_assigns_again_leads_all_that_follows_from_it(tmp_path):
+    """As where a config inherits from the data's own file; from the data's values, once."""
+    ablations = ROOT / "configs" / "compare" / "ablations"
+    options = {"lr": 0.5, "max_epochs": 3, "warmup_epochs": 1}
+    half, twice = (
+        cell(method=MethodEntry(config=str(ablations / name)), options=options).build_config(
+            tmp_path
+        )
+        for name in ("half_lr.py", "twice.py")
+    )
+    assert half.lr == half.optim_wrapper.optimizer.lr == 0.25
+    assert twice.max_epochs == twice.train_cfg.max_epochs == 6
+    assert twice.default_hooks.clustering.warmup_epochs == 2
+    assert twice.optim_wrapper.optimizer.lr == 0.5
+
+
 @pytest.mark.parametrize(
     ("data", "method", "words"),
     [

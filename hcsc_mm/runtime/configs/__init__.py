@@ -1,7 +1,7 @@
 """Configs that obey: what the command line changes, and what it may say."""
 
 from .keys import UnknownKeyError
-from .names import RAISED_BY_CONFIGS
+from .names import RAISED_BY_CONFIGS, is_plain
 from .options import OptionsAction
 from .read import check_kept, merge_options, read_config
 
@@ -10,6 +10,7 @@ __all__ = [
     "OptionsAction",
     "UnknownKeyError",
     "check_kept",
+    "is_plain",
     "merge_options",
     "read_config",
 ]

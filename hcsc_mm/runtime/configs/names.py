@@ -59,7 +59,7 @@ def read_with(
     computed = {
         name: value
         for name, value in cfg.to_dict().items()
-        if again.get(name) is COMPUTED and name not in changes and _is_plain(value)
+        if again.get(name) is COMPUTED and name not in changes and is_plain(value)
     }
     return _read(path, {**values, **computed, **changes}) if computed else cfg
 
@@ -96,13 +96,14 @@ def assigned_again(path: str) -> dict[str, Any]:
     return {
         name: value
         for name, value in again.items()
-        if name[0] != "_" and (value is COMPUTED or _is_plain(value))
+        if name[0] != "_" and (value is COMPUTED or is_plain(value))
     }
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
+    """Whether a value is a number, a text, None or a list of them."""
     if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     return value is None or isinstance(value, (bool, int, float, str))
 
 
