@@ -6,13 +6,15 @@
 k-means++ and features of the momentum encoder that are extracted for each clustering. Both rules
 are run again here, on the machine of the other rows: on that of the proof a seed was another draw.
 The momentum is constant on the digits and has a schedule on Omniglot; the row of each is the other
-one.
+one. A symmetric loss doubles the work of a step and is the sum of two losses: beside it stand the
+same with half the learning rate, and twice the steps without it.
 """
 
 _base_ = ["proof.py"]
 
 title = "What moves the result"
 levels = "{{ fileDirname }}/ablations/levels.py"
+half_lr, twice = "{{ fileDirname }}/ablations/half_lr.py", "{{ fileDirname }}/ablations/twice.py"
 data = dict(_delete_=True, digits=_base_.digits, omniglot=_base_.omniglot)
 rule, selection = "model.head.rule", "model.selection"
 clustering, momentum = "default_hooks.clustering", "default_hooks.key_momentum"
@@ -33,6 +35,8 @@ methods = dict(
     ward_seeding=dict(options={**base, f"{clustering}.seeding": "ward"}),
     bank=dict(options={**base, f"{clustering}.features": "bank"}),
     symmetric=dict(options={**base, "model.symmetric": True}),
+    symmetric_half_lr=dict(config=half_lr, options={**base, "model.symmetric": True}),
+    twice_the_steps=dict(config=twice, options=base),
     momentum_constant=dict(
         options={**base, f"{momentum}.type": "hcsc_mm.MomentumScheduleHook"}
         | {f"{momentum}.start": 0.004, f"{momentum}.end": 0.004, "model.momentum": 0.004}
