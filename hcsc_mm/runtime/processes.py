@@ -9,6 +9,8 @@ import torch
 from mmengine.config import Config
 from mmengine.dist import init_dist, is_distributed
 
+from .forks import let_threads_finish_before_forks
+
 _DDP_ON_CPU = dict(
     type="MMDistributedDataParallel", device_ids=None, output_device=None, broadcast_buffers=False
 )
@@ -25,13 +27,18 @@ def start_processes(cfg: Config) -> None:
 
 
 def prepare_for_gloo(cfg: Config) -> None:
-    """Change a config so that it runs on several processes without GPUs; elsewhere nothing.
+    """Change a config so that it runs on several processes without GPUs; elsewhere it stays.
 
     mmengine selects a CUDA device before it starts any process group, and gives DDP a device id;
     neither exists here. What the config says of the wrapper stays: its type, and options such as
     ``find_unused_parameters``.
+
+    Several processes, on GPUs or not, fork their loader workers with a pause from here on.
     """
-    if cfg.get("launcher", "none") == "none" or torch.cuda.is_available():
+    if cfg.get("launcher", "none") == "none":
+        return
+    let_threads_finish_before_forks()
+    if torch.cuda.is_available():
         return
     if not is_distributed():
         if cfg.launcher == "slurm":
