@@ -19,9 +19,10 @@ def let_threads_finish_before_forks() -> None:
     Python 3.11.7 and before, not in 3.12. Of 8,000 forks, each right after a gathering of objects
     by two idle processes, 5 hung without the pause.
 
-    Called again it changes nothing. Programs that are started (``subprocess``) are not delayed.
+    Called again it changes nothing. Programs that are started (``subprocess``) are not delayed, and
+    Windows, which does not fork, has nothing to pause before.
     """
     global _is_registered
-    if not _is_registered:
+    if not _is_registered and hasattr(os, "register_at_fork"):
         os.register_at_fork(before=lambda: time.sleep(PAUSE_SECONDS))
         _is_registered = True
